@@ -1,0 +1,4316 @@
+/* async.h 0.1.0 - async / await for C: stackless coroutines and the event loop that runs them.
+ *
+ * One file. Drop it into a project, include it wherever it is needed, compile: nothing to link, nothing to
+ * configure. Linux, macOS, FreeBSD, NetBSD, OpenBSD; gcc, clang, tcc; C99 to C23; C++ as described below.
+ *
+ * SPDX-License-Identifier: MIT (the text is at the end)
+ */
+/* A whole server. It answers each connection with what it receives, all of them in one thread:
+ *
+ *     #include "async.h"
+ *
+ *     async(pong, int client; char data[4096];)
+ *     {
+ *         ssize_t n;
+ *         async_begin;
+ *         await(n, async_read(self->client, self->data, sizeof self->data), 5000);
+ *         if (n > 0)
+ *             await(n, async_write(self->client, self->data, (size_t)n));
+ *         async_close(self->client);
+ *         async_end;
+ *     }
+ *
+ *     async(server, int listener;)
+ *     {
+ *         int client;
+ *         async_begin;
+ *         self->listener = async_listen("127.0.0.1", 7000);
+ *         for (;;) {
+ *             await(client, async_accept(self->listener));
+ *             if (client < 0)
+ *                 async_return(client);
+ *             if (async_spawn(pong, .client = client) < 0)
+ *                 async_close(client);
+ *         }
+ *         async_end;
+ *     }
+ *
+ *     int main(void) { return async_run(server) < 0; }
+ *
+ * Contents, as tags to search for:
+ *
+ *     >>concepts    the words, and the rules that bite         >>backends     what a backend is
+ *     >>options     macros you may define                      >>poll         backend: poll
+ *     >>system      includes, what the system has              >>epoll        backend: epoll
+ *     >>types       public types                               >>kqueue       backend: kqueue
+ *     >>api         every function, with its contract          >>loop         the loop
+ *     >>coroutines  async, await and their expansion           >>tasks        tasks, cancelling, joining
+ *     >>seam        system calls, memory, panics               >>operations   reading, writing, connecting
+ *     >>state       the loop's own structures                  >>callbacks    the callback layer
+ *     >>table       handles                                    >>streams      buffered streams
+ *     >>timers      the heap of deadlines                      >>dump         seeing
+ *     >>ready       the queue of what can run                  >>licence
+ *     >>descriptors the table of descriptors
+ */
+/* ----------------------------------------------------------------------------
+ * MARK: - Concepts
+ * >>concepts
+ *
+ * A COROUTINE is a function that can stop at an `await` and go on later. A TASK is a coroutine that the loop
+ * runs beside others: async_spawn makes one, async_call runs a coroutine inside the task that calls it. The
+ * LOOP runs one task at a time, each until it awaits something that is not ready yet; then the next. There is
+ * one thread, and another task can run only where you wrote `await`.
+ *
+ * async(name, fields) declares `struct name`, whose fields are both the coroutine's parameters and the variables
+ * that live across an await; in the body they are self->field. Arguments are passed by name and copied; one that
+ * is not passed is zero. Results are zero or more, or a negative errno; `errno` means nothing after an await.
+ *
+ * The rules that bite:
+ *   1. A plain local is gone after an await: what must survive is a field. Declare locals after async_begin (or
+ *      without an initialiser before it), and the compiler warns where it can see the mistake.
+ *   2. A buffer given to an operation must be in the frame or on the heap, never on the C stack (a panic).
+ *   3. One await per line, and none inside a `switch` of your own (compile errors).
+ *   4. await is a statement; the value goes to the left: await(n, async_read(...)), await(n, ..., timeout_ms).
+ *   5. A task belongs to the task that spawned it. When a task ends, its children that still run are cancelled
+ *      and waited for. async_detach gives a task to the loop instead.
+ *   6. Cancelling and time limits arrive at an await. await(lvalue, op) shows them as -ECANCELED or -ETIMEDOUT;
+ *      await(op) leaves the coroutine with that result. Every way out passes through async_finally, where awaits
+ *      are shielded. A limit bounds everything beneath it: the coroutines called and the tasks spawned there.
+ *   7. A descriptor belongs to the loop once it was adopted (those made by async.h are): close it with
+ *      async_close. After fork() the child must exec, _exit or open a loop of its own.
+ * ------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------
+ * MARK: - Options
+ * >>options      Define them before the include. None of them changes the layout of anything, so files that
+ *                were built with different options work together in one program.
+ *
+ *     macro                  default               effect, and where it counts
+ *     ASYNC_NO_SHORT_NAMES   not defined           no `async` and `await`, only async_coroutine and async_await; this file
+ *     ASYNC_SHORT_NAMES      not defined           C++ only: `async` and `await` exist; this file
+ *     ASYNC_DEBUG            1 at -O0, else 0      dead stack scribbled over, freed frames poisoned, hints on stderr
+ *     ASYNC_PANIC(text)      print and abort       what misuse does; must not return; this file
+ *     ASYNC_WARN(text)       print                 one line about something odd; this file
+ *     ASYNC_HAS_EPOLL        Linux: 1              backends compiled in, 0 or 1; the program: the file that opens the loop
+ *     ASYNC_HAS_KQUEUE       macOS, BSD: 1         likewise
+ *     ASYNC_HAS_ACCEPT4      where it exists: 1    0 takes the way without it; this file
+ *     ASYNC_HAS_PIPE2        where it exists: 1    likewise
+ *
+ * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll".
+ * ------------------------------------------------------------------------- */
+#ifndef ASYNC_H
+#define ASYNC_H
+
+#define ASYNC_VERSION_MAJOR 0
+#define ASYNC_VERSION_MINOR 1
+#define ASYNC_VERSION_PATCH 0
+
+/* ----------------------------------------------------------------------------
+ * MARK: - System
+ * >>system       Included first, this header asks the C library for what it needs. Included later, it takes
+ *                what is there: enough in the gnu dialects, cut short by a strict -std=.
+ * ------------------------------------------------------------------------- */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE 1
+#endif
+#if defined __APPLE__ && !defined _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE 1
+#endif
+#if defined __NetBSD__ && !defined _NETBSD_SOURCE
+#define _NETBSD_SOURCE 1
+#endif
+#if (defined __FreeBSD__ || defined __OpenBSD__) && !defined __BSD_VISIBLE
+#define __BSD_VISIBLE 1
+#endif
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#if !defined CLOCK_MONOTONIC || !defined SA_RESTART || !defined O_CLOEXEC
+#error "async.h: the C library hides what it needs: include async.h before any system header, or compile with -D_GNU_SOURCE or -std=gnu11"
+#endif
+
+#ifndef ASYNC_HAS_EPOLL
+#ifdef __linux__
+#define ASYNC_HAS_EPOLL 1
+#else
+#define ASYNC_HAS_EPOLL 0
+#endif
+#endif
+#ifndef ASYNC_HAS_KQUEUE
+#if defined __APPLE__ || defined __FreeBSD__ || defined __NetBSD__ || defined __OpenBSD__ || defined __DragonFly__
+#define ASYNC_HAS_KQUEUE 1
+#else
+#define ASYNC_HAS_KQUEUE 0
+#endif
+#endif
+#ifndef ASYNC_HAS_ACCEPT4
+#if defined SOCK_CLOEXEC && !defined __APPLE__
+#define ASYNC_HAS_ACCEPT4 1
+#else
+#define ASYNC_HAS_ACCEPT4 0
+#endif
+#endif
+#ifndef ASYNC_HAS_PIPE2
+#define ASYNC_HAS_PIPE2 ASYNC_HAS_ACCEPT4
+#endif
+#ifndef ASYNC_DEBUG
+#if defined __OPTIMIZE__ || defined NDEBUG
+#define ASYNC_DEBUG 0
+#else
+#define ASYNC_DEBUG 1
+#endif
+#endif
+
+#if ASYNC_HAS_EPOLL
+#include <sys/epoll.h>
+#endif
+#if ASYNC_HAS_KQUEUE
+#include <sys/event.h>
+#endif
+
+/* glibc declares these two only under _GNU_SOURCE, which changes other functions of the user's. */
+#if defined __GLIBC__ && !defined __USE_GNU
+extern int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
+extern int pipe2(int ends[2], int flags);
+#endif
+
+/* Is AddressSanitizer on in this file? It may move locals to a stack of its own. */
+#if defined __SANITIZE_ADDRESS__
+#define ASYNC__ASAN 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define ASYNC__ASAN 1
+#endif
+#endif
+#ifndef ASYNC__ASAN
+#define ASYNC__ASAN 0
+#endif
+
+#if defined __GNUC__ || defined __clang__
+#define ASYNC__MUST_AWAIT __attribute__((warn_unused_result))
+#define ASYNC__UNUSED __attribute__((unused))
+#define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
+#else
+#define ASYNC__MUST_AWAIT
+#define ASYNC__UNUSED
+#define ASYNC__EXPECT(condition, value) (condition)
+#endif
+
+#ifdef __TINYC__ /* has no thread-local storage: one loop thread per program */
+#define ASYNC__THREAD
+#else
+#define ASYNC__THREAD __thread
+#endif
+
+#ifdef __cplusplus
+#define ASYNC__C extern "C"
+#else
+#define ASYNC__C extern
+#endif
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Types
+ * >>types
+ * ------------------------------------------------------------------------- */
+
+/* Zero or more, or a negative errno. */
+typedef intptr_t async_result;
+
+/* A task, or something that a callback was registered with. An integer with a generation in it: once what it
+ * names is gone, every function answers -ESRCH. Never zero; negative where a function could not make one. */
+typedef int64_t async_task;
+typedef int64_t async_handle;
+
+/* An operation that may suspend: what await takes, and nothing else does. */
+typedef struct async_op {
+    async_result value;
+} async_op;
+
+/* What all tasks of one coroutine share. */
+typedef struct async_type {
+    const char *name;
+    const char *file;
+    int (*step)(void *frame); /* runs the body until it suspends or returns */
+    size_t size;              /* of its frame, in bytes                     */
+} async_type;
+
+/* The coroutine's own record: the first field of every frame. Read it in a debugger, never write it. */
+typedef struct async_frame {
+    struct async_frame *caller;
+    const async_type *type;
+    int64_t deadline_ns; /* the nearest limit on the await in progress, of whoever set it */
+    union {
+        int64_t outer_ns;   /* during an await with a limit or shield of its own: deadline_ns without it */
+        async_result value; /* on the way out: what the coroutine returns                                */
+    } end;
+    uint32_t line : 24, flags : 8; /* where it waits, or last did */
+    uint32_t since;                /* when that began, in units of 2^20 ns */
+} async_frame;
+
+/* Options of a loop; zero means the default. */
+typedef struct async_options {
+    const char *backend;    /* "epoll", "kqueue", "poll"; NULL: $ASYNC_BACKEND, else the best there is */
+    int keep_sigpipe;       /* 1: leave SIGPIPE alone (by default it is ignored if nobody set it)      */
+} async_options;
+
+/* A buffered stream over a descriptor; see async_stream_open. Only `data` is yours. */
+typedef struct async_stream async_stream;
+
+/* ----------------------------------------------------------------------------
+ * MARK: - API
+ * >>api          All of it, with its contract. *Suspends*: to be awaited, in a coroutine. *Never suspends*: may
+ *                be called anywhere in the loop's thread. *Cancel point*: see rule 6. What suspends may always
+ *                give -ECANCELED and -ETIMEDOUT; this is not repeated below.
+ * ------------------------------------------------------------------------- */
+
+/* ---- loop: one per thread, current from async_open to async_loop_close ---- */
+
+/* Open a loop in this thread. `options` may be NULL. Returns 0, or -EBUSY (one is open), -EINVAL (no backend of
+ * that name), -ENOMEM, or what the system says (-EMFILE, -ENFILE...). Never suspends. */
+static inline int async_open(const async_options *options);
+
+/* Run until no task is left and nothing can call a callback any more, or until async_loop_stop. Returns 0, or
+ * -EDEADLK (tasks wait for what can never happen), -EPERM (the loop belongs to another process), or the error
+ * of a failed wait, after all tasks were cancelled. A panic inside the loop itself. */
+static inline int async_loop_run(void);
+
+/* Wait for at most `timeout_ms` (0: not at all, negative: for ever) until something can run, and run that once.
+ * Returns how many tasks and callbacks ran, or -EDEADLK, -EPERM as above. A panic inside the loop itself. */
+static inline int async_loop_run_once(int64_t timeout_ms);
+
+/* Make async_loop_run return when the running task or callback has given up its turn; before a run, make it
+ * return at once. Never suspends. */
+static inline void async_loop_stop(void);
+
+/* Cancel all tasks, run until they have ended, and free the loop. Descriptors made by async.h are closed, adopted
+ * ones given back as they were. Returns 0, also where no loop is open, or -EBUSY inside the loop itself. */
+static inline int async_loop_close(void);
+
+/* A descriptor that polls readable when async_loop_run_once(0) has something to do, for a loop inside another.
+ * Returns it, or -ENOTSUP (poll has none). Watch async_loop_timeout as well. Never suspends. */
+static inline int async_loop_descriptor(void);
+
+/* How long the loop may be left alone: milliseconds, rounded up; 0: it has work now; -1: until its descriptor is
+ * readable. Never suspends. */
+static inline int64_t async_loop_timeout(void);
+
+/* The name of the backend in use. Never suspends. */
+static inline const char *async_loop_backend(void);
+
+/* ---- tasks (async_spawn, async_call and async_run take the coroutine's name and its arguments) ----
+ *
+ * async_task async_spawn(name, .field = value...)
+ *     Start a task; it runs its first step when the loop comes to it. It belongs to the task that spawned it.
+ *     Returns its handle, or -ENOMEM. Never suspends.
+ * async_op async_call(name, .field = value...)
+ *     Run a coroutine in this task and wait for what it returns. -ENOMEM. Suspends. Cancel point.
+ * async_result async_run(name, .field = value...)
+ *     Open a loop, run this coroutine as its first task until it ends, cancel what is left, close the loop.
+ *     Returns what the coroutine returned, or a negative errno as async_open and async_loop_run do.
+ */
+
+/* Let the other tasks run that can. Returns 0. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_yield(void);
+
+/* Wait until a task has ended. Returns its result, or -ESRCH (it is gone, and its result was not kept: see
+ * async_keep), -EDEADLK (a task cannot wait for itself). Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
+
+/* Wait until all of `count` tasks have ended; those that are gone have. Returns 0, or the first negative result
+ * in the array's order; each can still be joined for its own. -EBUSY: another task waits for all or any of one
+ * of them, -EDEADLK: for itself. Suspends. Cancel point. `tasks` must outlive the await: keep it in the frame. */
+ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
+
+/* Wait until one of `count` tasks has ended. Returns its index, the lowest if there are several, then join it for
+ * its result; -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends. Cancel point. `tasks` as above. */
+ASYNC__MUST_AWAIT static inline async_op async_join_any(const async_task *tasks, size_t count);
+
+/* Keep the result of a task until it is joined or its parent ends; without this only those who already wait get
+ * it. Takes the handle from async_spawn as it comes: returns it, or the negative errno it is, or -ESRCH. Never
+ * suspends. */
+static inline async_task async_keep(async_task task);
+
+/* Ask a task to end: its next await, or the one it is in, gives -ECANCELED (rule 6). A callback is not called any
+ * more, and its handle is gone. Returns 0, or -ESRCH. Never suspends. */
+static inline int async_cancel(async_handle handle);
+
+/* Was the running task told to end? Returns 0, -ECANCELED, or -ETIMEDOUT (a caller's limit has passed). Zero where
+ * it is shielded. Never suspends. */
+static inline int async_cancelled(void);
+
+/* async_op async_shield(op)
+ *     The same operation, which neither a cancel nor the limits of callers interrupt: they arrive at the next await.
+ *     A limit of the await's own still holds. */
+
+/* Give a task to the loop: it may outlive its parent, and its result is not kept. Before its first step this also
+ * lifts the limits under which it was spawned. Returns 0, or -ESRCH. Never suspends. */
+static inline int async_detach(async_task task);
+
+/* The running task's handle, 0 in a callback or outside the loop. Never suspends. */
+static inline async_task async_current_task(void);
+
+/* Name the running task for async_dump. `name` must outlive the task. Returns 0, or -ENOMEM. Never suspends. */
+static inline int async_name(const char *name);
+
+/* ---- time ---- */
+
+/* CLOCK_MONOTONIC, in nanoseconds. Works without a loop. Never suspends. */
+static inline int64_t async_now(void);
+
+/* Wait for `duration_ms` milliseconds, at least; zero or less: as async_yield. Returns 0. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_sleep(int64_t duration_ms);
+
+/* Wait until async_now() is at least `deadline_ns`. Returns 0. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
+
+/* ---- descriptors: one reader and one writer may wait on each at a time ----
+ *
+ * A negative descriptor gives itself back as the result, so an unchecked async_listen still shows its error. */
+
+/* Make a descriptor the loop's: non-blocking, close-on-exec, registered. It is given back as it was when the loop
+ * closes. Returns `fd`, or -EBADF, -EEXIST (adopted already), -ENOMEM, -EPERM (another process's loop), or what the
+ * backend says. Never suspends. */
+static inline int async_adopt(int fd);
+
+/* Close an adopted descriptor; tasks that wait on it get -EBADF, its callbacks are not called any more. Never closes
+ * 0, 1 and 2: they are given back. Returns 0, or -EBADF, -EBUSY (a stream's: async_stream_close), -EPERM (another
+ * process's loop). Never suspends. */
+static inline int async_close(int fd);
+
+/* Wait until a read (a write) would not block. Returns 0, or -EBADF, -EBUSY (another task waits). Suspends. Cancel
+ * point. */
+ASYNC__MUST_AWAIT static inline async_op async_readable(int fd);
+ASYNC__MUST_AWAIT static inline async_op async_writable(int fd);
+
+/* Read up to `size` bytes into `data`: as many as there are, at least one. Returns the count, 0 at the end, or -EBADF,
+ * -EBUSY (another task reads), or read(2)'s errno (-ECONNRESET...). Suspends. Cancel point. `data` must outlive the
+ * await: keep it in the frame. */
+ASYNC__MUST_AWAIT static inline async_op async_read(int fd, void *data, size_t size);
+
+/* Write all of `size` bytes. Returns `size`; fewer if it was cancelled or ran out of time when some were out; or -EBADF,
+ * -EBUSY (another task writes), or write(2)'s errno (-EPIPE, -ECONNRESET...; SIGPIPE never comes). Suspends. Cancel
+ * point. `data` must outlive the await: keep it in the frame. */
+ASYNC__MUST_AWAIT static inline async_op async_write(int fd, const void *data, size_t size);
+
+/* The same into, and out of, `count` pieces. `pieces` and what they point to must outlive the await. -EBADF, -EBUSY.
+ * Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_readv(int fd, const struct iovec *pieces, size_t count);
+ASYNC__MUST_AWAIT static inline async_op async_writev(int fd, const struct iovec *pieces, size_t count);
+
+/* Take the next connection. Returns its descriptor, adopted, or -EBADF, -EBUSY, -EINVAL (not listening), -ENOMEM.
+ * Where the system has no descriptor left it waits, and says so once. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_accept(int listener);
+
+/* Connect to a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") over TCP. Returns the descriptor, adopted, or
+ * -EINVAL (not an address or a port), -ENOMEM, -EMFILE, or connect(2)'s errno (-ECONNREFUSED...). Suspends. Cancel
+ * point. */
+ASYNC__MUST_AWAIT static inline async_op async_connect(const char *host, int port);
+
+/* Connect to a Unix socket; waits while the other side's backlog is full. Returns the descriptor, adopted, or
+ * -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -ENOMEM... Suspends. Cancel point. `path` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_connect_unix(const char *path);
+
+/* Listen on a numeric address, NULL for all of them (IPv4 and IPv6); port 0: a free one, see async_port. Returns the
+ * descriptor, adopted, or -EINVAL (not an address or a port), -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never
+ * suspends. */
+static inline int async_listen(const char *host, int port);
+
+/* Listen on a Unix socket; removing `path`, before and after, is the caller's. Returns the descriptor, adopted, or
+ * -ENAMETOOLONG, -EADDRINUSE, -ENOENT, -ENOMEM... Never suspends. */
+static inline int async_listen_unix(const char *path);
+
+/* The port a TCP socket is bound to. Returns it, or -EBADF, -ENOTSOCK, -EINVAL (no port). Never suspends. */
+static inline int async_port(int fd);
+
+/* Make a pipe (ends[0] reads, ends[1] writes) or a pair of connected Unix sockets, adopted. Returns 0, or -EMFILE,
+ * -ENOMEM. Never suspends. */
+static inline int async_pipe(int ends[2]);
+static inline int async_socketpair(int ends[2]);
+
+/* ---- callbacks: called by the loop, never from inside the call that registers them ---- */
+
+/* Call back whenever a read (a write) would not block, until cancelled or until the descriptor is closed. Returns a
+ * handle for async_cancel, or -EBADF, -EBUSY (somebody waits already), -ENOMEM. Never suspends. */
+static inline async_handle async_on_readable(int fd, void *data, void (*callback)(int fd, void *data));
+static inline async_handle async_on_writable(int fd, void *data, void (*callback)(int fd, void *data));
+
+/* Call back once, at the loop's next turn; after `delay_ms`; or every `interval_ms`, at least 1 (a turn that was missed
+ * is left out). Returns a handle for async_cancel, or -ENOMEM; async_every: -EINVAL. Never suspends. */
+static inline async_handle async_soon(void *data, void (*callback)(void *data));
+static inline async_handle async_after(int64_t delay_ms, void *data, void (*callback)(void *data));
+static inline async_handle async_every(int64_t interval_ms, void *data, void (*callback)(void *data));
+
+/* What those callbacks do instead of awaiting: as async_read, async_write and async_accept, but at once. Return
+ * the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now), -EBADF; accept also -EMFILE, and then
+ * the callback pauses for a moment. Never suspend. */
+static inline ssize_t async_read_nowait(int fd, void *data, size_t size);
+static inline ssize_t async_write_nowait(int fd, const void *data, size_t size);
+static inline int async_accept_nowait(int listener);
+
+/* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
+ *
+ * A stream owns its descriptor. While it is idle it holds no buffer. All functions take NULL: -EBADF. */
+
+/* Make a stream of an adopted descriptor. Returns it; or NULL, if there is no memory or `fd` is not adopted or is a
+ * stream already, and `fd` is as before. Never suspends. */
+static inline async_stream *async_stream_open(int fd);
+
+/* Read up to `size` bytes: as async_read. -EBADF, -EBUSY (another task reads, or async_stream_on_data is set). Suspends.
+ * Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream, void *data, size_t size);
+
+/* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at once. Returns 0, or -ENOMEM
+ * (none of it was taken), -EBADF (closed), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never
+ * suspends. */
+static inline int async_stream_write(async_stream *stream, const void *data, size_t size);
+
+/* Wait until what was written is with the system. Returns 0, or -EBADF, -EBUSY (another task flushes), or the error that
+ * ended the stream. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream);
+
+/* Send what is still queued, then close; a peer that takes nothing for 5 s is cut off. Whoever waits on the stream gets
+ * -EBADF. The stream is the loop's from here on: do not use it again. Returns 0, or -EBADF. Never suspends. */
+static inline int async_stream_close(async_stream *stream);
+
+/* async_stream_close, and wait until it is done. Returns 0, or -EBADF, or the error that kept bytes from being sent.
+ * Cancelled, the close goes on without you. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_stream_wait_closed(async_stream *stream);
+
+/* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once with size 0 at the end
+ * or a negative errno. NULL stops. Returns 0, or -EBADF, -EBUSY (somebody reads), -ENOMEM. Never suspends. */
+static inline int async_stream_on_data(async_stream *stream,
+                                       void (*callback)(async_stream *stream, const char *data, ssize_t size));
+
+/* Call back each time all that was written is with the system, and when that failed: `status` is 0 or a negative
+ * errno. Returns 0, or -EBADF. Never suspends. */
+static inline int async_stream_on_written(async_stream *stream, void (*callback)(async_stream *stream, int status));
+
+/* Call back once when the stream has closed; it is freed after that call. `status` is 0, or the error that kept bytes
+ * from being sent. Returns 0, or -EBADF. Never suspends. */
+static inline int async_stream_on_close(async_stream *stream, void (*callback)(async_stream *stream, int status));
+
+/* ---- seeing ---- */
+
+/* Print the tree of tasks: each with its chain of awaits, what it waits for and for how long. Never suspends. */
+static inline void async_dump(FILE *out);
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Coroutines
+ * >>coroutines   async(pong, int client;) { async_begin; ... async_end; } is for the compiler, roughly,
+ *
+ *     struct pong { async_frame async_; int client; };
+ *     static int pong(struct pong *self)
+ *     {
+ *         dispatch: switch (self->async_.line) {
+ *         default: ...; break;                              a line that is none of these is a panic
+ *         case 0: ...
+ *         }
+ *         ...; return ASYNC__RETURNED;
+ *     }
+ *
+ * and on line 42, await(n, async_read(fd, p, size)) becomes
+ *
+ *         if (self->async_.line = 42, async__await(&self->async_, async_read(fd, p, size))) {
+ *             return ASYNC__SUSPENDED;                      the loop calls pong again when the read is done,
+ *             case 42: case 42 + ASYNC__HIGH:;              and the switch brings it here
+ *         }
+ *         n = async__result();
+ *
+ * So plain locals are gone afterwards, and a line has one await. The second label exceeds what any integer type of
+ * a user's holds: inside a `switch` of theirs it wraps onto the first, and "duplicate case value" says so instead
+ * of a restart from the top that nobody notices. (tcc does not tell; there the first resume panics.)
+ * ------------------------------------------------------------------------- */
+#if defined __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 async__state;
+#define ASYNC__HIGH ((async__state)1 << 64)
+#else
+typedef uint64_t async__state;
+#define ASYNC__HIGH ((async__state)1 << 32)
+#endif
+
+enum { ASYNC__RETURNED, ASYNC__SUSPENDED };                     /* what a step says               */
+enum { ASYNC__LEAVE = 0xfffffe, ASYNC__END = 0xffffff };        /* lines: to the finally, the end */
+
+#define async_begin \
+    async_dispatch_: \
+    switch ((async__state)self->async_.line) { \
+    default: \
+        async__check_line(&self->async_); \
+        break; \
+    case 0: \
+        (void)0
+
+#define async_finally \
+        if ((0)) { \
+        case ASYNC__LEAVE: \
+        case ASYNC__LEAVE + ASYNC__HIGH:; \
+        } \
+        async__enter_finally(&self->async_)
+
+#define async_end \
+    } \
+    if ((0)) \
+        goto async_dispatch_; \
+    async__leave_frame(&self->async_); \
+    return ASYNC__RETURNED
+
+#define async_return(result) \
+    do { \
+        async__return(&self->async_, (result)); \
+        goto async_dispatch_; \
+    } while (0)
+
+#define async_await(...) ASYNC__PICK_3(__VA_ARGS__, ASYNC__AWAIT_LIMIT, ASYNC__AWAIT_RESULT, ASYNC__AWAIT, 0)(__VA_ARGS__)
+
+#define ASYNC__AWAIT(operation) \
+    do { \
+        if (async__at(&self->async_, __LINE__), async__await(&self->async_, (operation))) { \
+            return ASYNC__SUSPENDED; \
+        case __LINE__: \
+        case __LINE__ + ASYNC__HIGH: \
+            if (async__interrupted(&self->async_)) \
+                goto async_dispatch_; \
+        } \
+    } while (0)
+
+#define ASYNC__AWAIT_RESULT(lvalue, operation) \
+    do { \
+        ASYNC__CHECK_RESULT(lvalue); \
+        if (async__at(&self->async_, __LINE__), async__await(&self->async_, (operation))) { \
+            return ASYNC__SUSPENDED; \
+        case __LINE__: \
+        case __LINE__ + ASYNC__HIGH:; \
+        } \
+        (lvalue) = (__typeof__(lvalue))async__result(); \
+    } while (0)
+
+#define ASYNC__AWAIT_LIMIT(lvalue, operation, timeout_ms) \
+    do { \
+        ASYNC__CHECK_RESULT(lvalue); \
+        if (async__at(&self->async_, __LINE__), async__limit(&self->async_, (timeout_ms)), \
+            async__await(&self->async_, (operation))) { \
+            return ASYNC__SUSPENDED; \
+        case __LINE__: \
+        case __LINE__ + ASYNC__HIGH:; \
+        } \
+        (lvalue) = (__typeof__(lvalue))async__result(); \
+    } while (0)
+
+#define async_shield(operation) (async__shield(), (operation))
+
+/* Declaring and defining. Fields may contain commas, and there may be none: the count chooses. */
+#define async_coroutine(...) ASYNC__BY_COUNT(ASYNC__COROUTINE_FIELDS, ASYNC__COROUTINE_BARE, __VA_ARGS__)(__VA_ARGS__)
+#define ASYNC__COROUTINE_BARE(name) ASYNC__FRAME(name, ) ASYNC__BODY(static, static, name)
+#define ASYNC__COROUTINE_FIELDS(name, ...) ASYNC__FRAME(name, __VA_ARGS__) ASYNC__BODY(static, static, name)
+
+/* async_declare(name, fields...); in a header, async_define(name) { ... } in one file. */
+#define async_declare(...) ASYNC__BY_COUNT(ASYNC__DECLARE_FIELDS, ASYNC__DECLARE_BARE, __VA_ARGS__)(__VA_ARGS__)
+#define ASYNC__DECLARE_BARE(name) ASYNC__FRAME(name, ) ASYNC__C const async_type *name##_type(void)
+#define ASYNC__DECLARE_FIELDS(name, ...) ASYNC__FRAME(name, __VA_ARGS__) ASYNC__C const async_type *name##_type(void)
+#define async_define(name) ASYNC__BODY(ASYNC__C, ASYNC__GLOBAL, name)
+
+#define ASYNC__FRAME(name, ...) \
+    struct name { \
+        async_frame async_; \
+        __VA_ARGS__ \
+    };
+
+#define ASYNC__BODY(declaration, definition, name) \
+    typedef struct name name##_frame_; \
+    ASYNC__STATIC_ASSERT(sizeof(name##_frame_) <= 65536, name##_frame_exceeds_64_KiB); \
+    ASYNC__STATIC_ASSERT(__alignof__(name##_frame_) <= 2 * sizeof(void *), name##_frame_is_over_aligned); \
+    static int name(struct name *self); \
+    static inline int name##_step(void *frame) \
+    { \
+        return name((struct name *)frame); \
+    } \
+    declaration const async_type *name##_type(void); \
+    ASYNC__UNUSED definition const async_type *name##_type(void) \
+    { \
+        static const async_type type = { #name, __FILE__, name##_step, sizeof(struct name) }; \
+        return &type; \
+    } \
+    static int name(struct name *self)
+
+#define async_spawn(...) ASYNC__START(async__spawn, __VA_ARGS__, )
+#define async_call(...) ASYNC__START(async__call, __VA_ARGS__, )
+#define async_run(...) ASYNC__START(async__run, __VA_ARGS__, )
+#ifdef __cplusplus
+#define ASYNC__GLOBAL
+#define ASYNC__START(verb, name, ...) verb(name##_type(), async__temporary(name##_frame_{ .async_ = {}, __VA_ARGS__ }))
+template <class frame> static inline const frame *async__temporary(const frame &temporary) { return &temporary; }
+#else
+#define ASYNC__GLOBAL
+#define ASYNC__START(verb, name, ...) verb(name##_type(), &(struct name){ .async_ = { 0 }, __VA_ARGS__ })
+#endif
+
+/* Chooses by the number of arguments: 1 or more; up to 64 of them. */
+#define ASYNC__BY_COUNT(more, one, ...) \
+    ASYNC__PICK_64(__VA_ARGS__, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, one, 0)
+#define ASYNC__PICK_64(a1, a2, a3, a4, a5, a6, a7, a8, b1, b2, b3, b4, b5, b6, b7, b8, c1, c2, c3, c4, c5, c6, c7, c8, \
+                       d1, d2, d3, d4, d5, d6, d7, d8, e1, e2, e3, e4, e5, e6, e7, e8, f1, f2, f3, f4, f5, f6, f7, f8, \
+                       g1, g2, g3, g4, g5, g6, g7, g8, h1, h2, h3, h4, h5, h6, h7, h8, chosen, ...) chosen
+#define ASYNC__PICK_3(a1, a2, a3, chosen, ...) chosen
+
+/* A result may be a negative errno: an unsigned or narrow variable would hide it. */
+#define ASYNC__CHECK_RESULT(lvalue) \
+    ASYNC__STATIC_CHECK((__typeof__(lvalue))-1 < (__typeof__(lvalue))1 && sizeof(lvalue) >= sizeof(int), \
+                        the_result_of_await_needs_a_signed_integer_of_at_least_int)
+#ifdef __cplusplus
+#define ASYNC__STATIC_CHECK(condition, words) static_assert(condition, #words)
+#define ASYNC__STATIC_ASSERT(condition, words) static_assert(condition, #words)
+#else
+#define ASYNC__STATIC_CHECK(condition, words) (void)sizeof(struct { int words : (condition) ? 1 : -1; })
+#define ASYNC__STATIC_ASSERT(condition, words) struct words { int words : (condition) ? 1 : -1; }
+#endif
+
+#if !defined ASYNC_NO_SHORT_NAMES && (!defined __cplusplus || defined ASYNC_SHORT_NAMES)
+#define async(...) async_coroutine(__VA_ARGS__)
+#define await(...) async_await(__VA_ARGS__)
+#endif
+
+/* What the macros call; explained where it stands. */
+static inline void async__at(async_frame *frame, uint32_t line);
+static inline int async__await(async_frame *frame, async_op operation);
+static inline async_result async__result(void);
+static inline int async__interrupted(async_frame *frame);
+static inline void async__limit(async_frame *frame, int64_t timeout_ms);
+static inline void async__shield(void);
+static inline void async__return(async_frame *frame, async_result result);
+static inline void async__enter_finally(async_frame *frame);
+static inline void async__leave_frame(async_frame *frame);
+static inline void async__check_line(const async_frame *frame);
+static inline async_task async__spawn(const async_type *type, const void *arguments);
+ASYNC__MUST_AWAIT static inline async_op async__call(const async_type *type, const void *arguments);
+static inline async_result async__run(const async_type *type, const void *arguments);
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Seam
+ * >>seam         Every system call, every allocation and every choice between tasks goes through one of these, so
+ *                that a test can put another world beneath. In production they are nothing.
+ * ------------------------------------------------------------------------- */
+#ifndef ASYNC_SYS                       /* every system call and clock: ASYNC_SYS(read)(fd, data, size) */
+#define ASYNC_SYS(call) call
+#define ASYNC_MEM(call) call            /* malloc, calloc, realloc, free                                */
+#define ASYNC_PICK(count) 0             /* which of `count` runnable tasks goes next: first in, first out */
+#define ASYNC_TRACE(event, task) ((void)0) /* spawn, run, wait, wake, cancel, done                      */
+#define ASYNC_RESUME(task) ((void)0)    /* before each step                                             */
+#endif
+
+#ifndef ASYNC_PANIC
+#define ASYNC_PANIC(text) (fputs(text, stderr), fflush(stderr), abort())
+#endif
+#ifndef ASYNC_WARN
+#define ASYNC_WARN(text) ((void)fputs(text, stderr))
+#endif
+
+/* ----------------------------------------------------------------------------
+ * MARK: - State
+ * >>state        What the loop is made of. Structures refer to one another by slot, an index into the loop's table of
+ *                handles: half a pointer, and it cannot dangle. Slot 0 is the root, the parent of tasks without one.
+ * ------------------------------------------------------------------------- */
+#define ASYNC__NEVER INT64_MAX
+#define ASYNC__PENDING INTPTR_MIN
+#define ASYNC__BUDGET 64              /* operations a task completes before the others have their turn */
+#define ASYNC__EVENTS 512             /* events taken from the poller at once                          */
+#define ASYNC__LINGER_MS 5000         /* a closing stream's patience with a peer that does not move    */
+#define ASYNC__SCRATCH 65536           /* bytes handed to on_data at once, at most                         */
+#define ASYNC__DAY_NS INT64_C(86400000000000)
+#define ASYNC__STUBBORN 1000          /* awaits after its cancel that make a task worth a warning      */
+
+enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM };           /* kinds of item */
+
+enum { /* what an item waits for; async__op_name has their names */
+    ASYNC__RUNNING, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE, ASYNC__READ, ASYNC__WRITE,
+    ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__JOIN_ANY,
+    ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+};
+
+/* Flags of a frame. */
+#define ASYNC__TIMED 1u     /* this await has a limit of its own                     */
+#define ASYNC__SHIELDED 2u  /* this await is shielded                                */
+#define ASYNC__FINALLY 4u   /* in or past the finally section: shielded to the end   */
+#define ASYNC__COVERED 8u   /* called from a shielded await: no cancel comes through */
+
+/* Flags of an item. */
+#define ASYNC__CANCELLED 1u /* a task that was told to end; a callback that must not be called */
+#define ASYNC__KEPT 2u      /* its result stays until it is joined                             */
+#define ASYNC__QUEUED 4u    /* in the queue of what can run (callbacks and streams)            */
+
+/* Flags of a stream. */
+#define ASYNC__CLOSING 8u   /* async_stream_close was called    */
+#define ASYNC__CLOSED 16u   /* the descriptor is gone           */
+#define ASYNC__AT_END 32u   /* the peer has ended, or reading failed */
+#define ASYNC__WRITTEN 64u  /* on_written is due                */
+#define ASYNC__LINGER 128u  /* all is sent; reading to the end  */
+
+/* Whatever the loop can run or wake. */
+typedef struct async__item {
+    union {
+        struct async__item *next; /* in the queue of what can run, or in a list of joiners */
+        void *buffer;             /* while a task waits: what the operation is about       */
+    } at;
+    uint32_t slot;
+    uint32_t kind : 2, op : 6, flags : 8, stubborn : 16; /* stubborn: awaits since it was cancelled */
+} async__item;
+
+/* A task; the frame of its first coroutine follows in the same block. 64 bytes where pointers have 8. */
+typedef struct async__task {
+    async__item item;
+    async_frame *leaf;   /* the coroutine that runs or waits                             */
+    async_result result; /* of the operation: while it waits, the bytes moved so far; at last, the task's own */
+    size_t size;         /* of the buffer that is left, or of the array of handles       */
+    int fd;
+    uint32_t parent, child, older, younger; /* a task's children are a list, the youngest first */
+    uint32_t joiner;                        /* the first of the tasks that wait for this one    */
+} async__task;
+
+typedef struct async__callback {
+    async__item item;
+    int fd;
+    int64_t due_ns, interval_ns; /* of async_every */
+    void *data;
+    void (*plain)(void *data);
+    void (*ready)(int fd, void *data);
+} async__callback;
+
+struct async_stream {
+    void *data; /* yours */
+    async__item item;
+    int fd;           /* -1 once it is closed             */
+    int error;        /* what ended it, a negative errno  */
+    uint32_t flusher; /* the task that waits for the queue to drain, or for the close */
+    char *queue;      /* bytes [sent, queued) are still to be written                 */
+    size_t sent, queued, capacity;
+    void (*on_data)(async_stream *stream, const char *data, ssize_t size);
+    void (*on_written)(async_stream *stream, int status);
+    void (*on_close)(async_stream *stream, int status);
+};
+
+/* A place in the table of handles. */
+typedef struct async__slot {
+    async__item *item;   /* NULL: free                                          */
+    uint32_t generation; /* 1 to 2^31 - 1; another for each item that lives here */
+    uint32_t timer;      /* its place in the heap, 0: none; when free: the next free slot */
+} async__slot;
+
+typedef struct async__timer {
+    int64_t deadline_ns;
+    uint32_t order; /* equal deadlines: first in, first out */
+    uint32_t slot;
+} async__timer;
+
+/* Kinds of descriptor: how it is read and written, and whether a short read means that it is drained. */
+enum {
+    ASYNC__FILE,         /* always ready, unknown to the poller: regular files... */
+    ASYNC__OTHER,        /* read to EAGAIN: terminals, devices...                 */
+    ASYNC__PIPE,         /* short means drained                                   */
+    ASYNC__SOCKET,       /* read to EAGAIN: datagrams, other listeners            */
+    ASYNC__STREAM_TCP,   /* short means drained                                   */
+    ASYNC__STREAM_UNIX,  /* likewise, unless descriptors came along               */
+    ASYNC__LISTENER_TCP, /* accepts ASYNC__STREAM_TCP                             */
+    ASYNC__LISTENER_UNIX /* accepts ASYNC__STREAM_UNIX                            */
+};
+
+/* Bits of a descriptor. R and W are sticky: set by events, generously; cleared by EAGAIN, or by a short count where
+ * that proves the same. A bit set wrongly costs one EAGAIN, one cleared wrongly hangs a task. */
+#define ASYNC__R 1u
+#define ASYNC__W 2u
+#define ASYNC__HUP 4u       /* hung up, or half so: a short read proves nothing any more   */
+#define ASYNC__ADOPTED 8u   /* the slot is in use                                          */
+#define ASYNC__WRITES 16u   /* the poller watches for writes as well                       */
+#define ASYNC__OWNED 32u    /* made by async.h: closed with the loop                       */
+#define ASYNC__BLOCKING 64u /* was blocking before: to be given back so                    */
+#define ASYNC__RETRY 128u   /* out of descriptors or of backlog: try again at retry_ns     */
+#define ASYNC__STREAMED 256u /* a stream's: async_close refuses it                          */
+
+typedef struct async__descriptor {
+    uint32_t generation; /* of the registration: an event with another one is stale  */
+    uint32_t identity;   /* of the file behind the number, 0: not asked              */
+    uint32_t reader, writer; /* slots of the items that wait, 0: nobody              */
+    uint16_t bits, error;    /* error: an errno that came with an event, 0: none     */
+    uint8_t kind;
+} async__descriptor;
+
+typedef struct async_loop {
+    const struct async__backend *backend;
+    void *events;       /* the backend's array                  */
+    int poller;         /* epoll's or kqueue's descriptor, or -1 */
+    int32_t process;    /* who opened it: a child must not use it */
+
+    async__task *task;  /* the one that runs, or NULL           */
+    async_result result;  /* of the operation it awaited        */
+    async_result pending; /* ASYNC__PENDING, where no compiler can see it: "always suspends" would hide lost locals */
+    int budget;
+    uint8_t begun;      /* an operation that was not awaited yet */
+    uint8_t running, stopped, closing;
+    char *stack_base;   /* the C stack between here and the running function is the coroutines' */
+    int64_t own_limit_ns; /* of the await that is being evaluated */
+
+    async__item *first, **last; /* what can run                 */
+    size_t ready, batch;        /* how many; how many of them were there when the batch began */
+    uint32_t resumes;           /* since the poller was asked   */
+
+    async__slot *slots;
+    const char **names; /* by slot; NULL until async_name is used */
+    uint32_t slot_count, slot_capacity, free_slot;
+    uint32_t name_capacity;
+
+    async__timer *heap; /* [1, heap_count], capacity as the table's: a timer per slot, so arming never allocates */
+    uint32_t heap_count, next_order;
+
+    async__descriptor *descriptors; /* by number                */
+    uint32_t descriptor_count;
+    uint32_t waiting;   /* readers and writers, of all descriptors */
+    int64_t retry_ns;   /* when to try ASYNC__RETRY again       */
+    int64_t backoff_ns;
+    int64_t now_ns;     /* the clock as of this batch           */
+
+    uint32_t live;      /* tasks that have not ended            */
+    uint32_t main_slot; /* of async_run's task, 0: none         */
+    async_result main_result;
+    int failed;         /* what a wait said: from here on every operation fails with it */
+
+    char *spare;        /* a stream takes this over when a write falls short; never smaller than the write */
+    size_t spare_size;
+    char *scratch;      /* what arrives for on_data             */
+    async__task root;
+} async_loop;
+
+/* The thread's loop: the only variable at file scope, one per program because it is weak. */
+ASYNC__C ASYNC__THREAD async_loop *async__current;
+__attribute__((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current;
+
+/* Misuse by the programmer: say where, and stop. */
+static inline void async__panic(const char *why)
+{
+    async_loop *loop = async__current;
+    async_frame *frame = loop && loop->task ? loop->task->leaf : NULL;
+    char text[512];
+    if (frame)
+        snprintf(text, sizeof text, "async: panic: %s\n  in %s, %s:%u\n", why, frame->type->name, frame->type->file,
+                 (unsigned)frame->line);
+    else
+        snprintf(text, sizeof text, "async: panic: %s\n  outside a coroutine\n", why);
+    ASYNC_PANIC(text);
+    abort(); /* for a panic that returns */
+}
+
+/* Something odd: one line, with the coroutine that did it. */
+static inline void async__warn(const char *what, const async_frame *frame)
+{
+    char text[512];
+    snprintf(text, sizeof text, "async: %s%s%s%s%s\n", what, frame ? ": " : "", frame ? frame->type->name : "",
+             frame ? ", " : "", frame ? frame->type->file : "");
+    ASYNC_WARN(text);
+}
+
+static inline async_loop *async__loop(void)
+{
+    if (ASYNC__EXPECT(!async__current, 0))
+        async__panic("no loop is open in this thread: async_open() or async_run() comes first");
+    return async__current;
+}
+
+static inline int64_t async_now(void)
+{
+    struct timespec now;
+    ASYNC_SYS(clock_gettime)(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The moment `delay_ms` from now, read from a fresh clock: a stale one would be early. Saturates. */
+static inline int64_t async__from_now(int64_t delay_ms)
+{
+    int64_t now = async_now();
+    if (delay_ms <= 0)
+        return now;
+    return delay_ms > (ASYNC__NEVER - 1 - now) / 1000000 ? ASYNC__NEVER - 1 : now + delay_ms * 1000000;
+}
+
+/* A loop that was inherited by fork must not touch the kernel objects it shares with the parent. */
+static inline int async__is_foreign(const async_loop *loop)
+{
+    return loop->process != (int32_t)ASYNC_SYS(getpid)();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Table of handles
+ * >>table        A handle is (generation << 32 | slot). The table and the heap of timers grow together and only here,
+ *                when something is made: so nothing that exists can fail for lack of memory.
+ * ------------------------------------------------------------------------- */
+static inline int64_t async__handle(const async_loop *loop, const async__item *item)
+{
+    return (int64_t)((uint64_t)loop->slots[item->slot].generation << 32 | item->slot);
+}
+
+static inline async__item *async__item_at(const async_loop *loop, uint32_t slot)
+{
+    return loop->slots[slot].item;
+}
+
+static inline async__task *async__task_at(const async_loop *loop, uint32_t slot)
+{
+    return (async__task *)(void *)loop->slots[slot].item;
+}
+
+/* The item of a handle, NULL if it is gone. */
+static inline async__item *async__find(const async_loop *loop, int64_t handle)
+{
+    uint32_t slot = (uint32_t)handle;
+    if (handle <= 0 || slot == 0 || slot >= loop->slot_count)
+        return NULL;
+    return loop->slots[slot].generation == (uint32_t)(handle >> 32) ? loop->slots[slot].item : NULL;
+}
+
+static inline async__task *async__find_task(const async_loop *loop, async_task handle)
+{
+    async__item *item = async__find(loop, handle);
+    return item && item->kind == ASYNC__TASK ? (async__task *)(void *)item : NULL;
+}
+
+/* Make room for twice as many. Returns 0 or -ENOMEM, and then nothing has changed. */
+static inline int async__table_grow(async_loop *loop)
+{
+    uint32_t capacity = loop->slot_capacity ? loop->slot_capacity * 2 : 64;
+    async__slot *slots = (async__slot *)ASYNC_MEM(realloc)(loop->slots, capacity * sizeof *slots);
+    async__timer *heap;
+    if (!slots)
+        return -ENOMEM;
+    loop->slots = slots;
+    heap = (async__timer *)ASYNC_MEM(realloc)(loop->heap, ((size_t)capacity + 1) * sizeof *heap);
+    if (!heap)
+        return -ENOMEM;
+    loop->heap = heap;
+    loop->slot_capacity = capacity;
+    return 0;
+}
+
+/* Give an item a slot. Returns 0 or -ENOMEM. */
+static inline int async__enroll(async_loop *loop, async__item *item)
+{
+    uint32_t slot = loop->free_slot;
+    if (slot) {
+        loop->free_slot = loop->slots[slot].timer;
+    } else {
+        if (loop->slot_count == loop->slot_capacity && async__table_grow(loop) < 0)
+            return -ENOMEM;
+        slot = loop->slot_count++;
+        loop->slots[slot].generation = 1;
+    }
+    loop->slots[slot].item = item;
+    loop->slots[slot].timer = 0;
+    item->slot = slot;
+    return 0;
+}
+
+static inline void async__dismiss(async_loop *loop, uint32_t slot)
+{
+    async__slot *place = &loop->slots[slot];
+    place->item = NULL;
+    place->generation = place->generation == INT32_MAX ? 1 : place->generation + 1;
+    place->timer = loop->free_slot;
+    loop->free_slot = slot;
+    if (slot < loop->name_capacity)
+        loop->names[slot] = NULL;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Timers
+ * >>timers       A heap with four children to a node, the keys in the array: a comparison touches no item. Where a
+ *                slot's timer sits in the heap is kept in the table, dense as well.
+ * ------------------------------------------------------------------------- */
+static inline int async__timer_before(const async__timer *a, const async__timer *b)
+{
+    return a->deadline_ns < b->deadline_ns ||
+           (a->deadline_ns == b->deadline_ns && (int32_t)(a->order - b->order) < 0);
+}
+
+static inline void async__timer_put(async_loop *loop, uint32_t place, async__timer timer)
+{
+    loop->heap[place] = timer;
+    loop->slots[timer.slot].timer = place;
+}
+
+/* The children of k are 4k-2 to 4k+1, its parent is (k+2)/4; the root is 1. */
+static inline void async__timer_up(async_loop *loop, uint32_t place, async__timer timer)
+{
+    while (place > 1) {
+        uint32_t parent = (place + 2) / 4;
+        if (!async__timer_before(&timer, &loop->heap[parent]))
+            break;
+        async__timer_put(loop, place, loop->heap[parent]);
+        place = parent;
+    }
+    async__timer_put(loop, place, timer);
+}
+
+static inline void async__timer_down(async_loop *loop, uint32_t place, async__timer timer)
+{
+    for (;;) {
+        uint32_t child = 4 * place - 2, end = child + 4, least = child;
+        if (child > loop->heap_count)
+            break;
+        if (end > loop->heap_count + 1)
+            end = loop->heap_count + 1;
+        while (++child < end)
+            if (async__timer_before(&loop->heap[child], &loop->heap[least]))
+                least = child;
+        if (!async__timer_before(&loop->heap[least], &timer))
+            break;
+        async__timer_put(loop, place, loop->heap[least]);
+        place = least;
+    }
+    async__timer_put(loop, place, timer);
+}
+
+static inline void async__timer_stop(async_loop *loop, uint32_t slot)
+{
+    uint32_t place = loop->slots[slot].timer;
+    async__timer last;
+    if (!place)
+        return;
+    loop->slots[slot].timer = 0;
+    last = loop->heap[loop->heap_count--];
+    if (place > loop->heap_count)
+        return;
+    if (place > 1 && async__timer_before(&last, &loop->heap[(place + 2) / 4]))
+        async__timer_up(loop, place, last);
+    else
+        async__timer_down(loop, place, last);
+}
+
+/* Arm a slot's timer, which must not be armed. */
+static inline void async__timer_start(async_loop *loop, uint32_t slot, int64_t deadline_ns)
+{
+    async__timer timer;
+    timer.deadline_ns = deadline_ns;
+    timer.order = loop->next_order++;
+    timer.slot = slot;
+    async__timer_up(loop, ++loop->heap_count, timer);
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - The queue of what can run
+ * >>ready
+ * ------------------------------------------------------------------------- */
+static inline void async__push(async_loop *loop, async__item *item)
+{
+    item->at.next = NULL;
+    *loop->last = item;
+    loop->last = &item->at.next;
+    loop->ready++;
+}
+
+/* Take the next item. A batch is what was there when the last one was used up: whoever comes later waits for the
+ * next, in whatever order a test lets this one run. */
+static inline async__item *async__pop(async_loop *loop)
+{
+    async__item **place = &loop->first, *item;
+    size_t skip;
+    if (!loop->batch)
+        loop->batch = loop->ready;
+    for (skip = (size_t)ASYNC_PICK(loop->batch); skip; skip--)
+        place = &(*place)->at.next;
+    item = *place;
+    *place = item->at.next;
+    if (!*place)
+        loop->last = place;
+    loop->batch--;
+    loop->ready--;
+    return item;
+}
+
+/* The task can go on: with this result of what it awaited. */
+static inline void async__queue(async_loop *loop, async__task *task, async_result result)
+{
+    task->result = result;
+    task->item.op = ASYNC__READY;
+    async__push(loop, &task->item);
+    ASYNC_TRACE(wake, task);
+}
+
+/* A callback or a stream has something to do; once in the queue is enough. */
+static inline void async__call_soon(async_loop *loop, async__item *item)
+{
+    if (item->flags & ASYNC__QUEUED)
+        return;
+    item->flags |= ASYNC__QUEUED;
+    async__push(loop, item);
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Descriptors
+ * >>descriptors  One entry per number. The poller is told about a descriptor once, edge-triggered, and what it reports
+ *                sets the sticky bits; an operation looks at the bit, tries, and waits only after an EAGAIN.
+ *                Writes are watched from the first EAGAIN on: a Unix socket would report each message its peer reads.
+ * ------------------------------------------------------------------------- */
+
+/* A backend is six verbs. A descriptor is added once and removed before it is closed; `wait` hands each event to
+ * async__event(), which sets the bits. */
+typedef struct async__backend {
+    const char *name;
+    int (*open)(async_loop *loop);                            /* 0 or -errno                            */
+    void (*close)(async_loop *loop);
+    int (*add)(async_loop *loop, int fd, unsigned bits);      /* ASYNC__R: new; ASYNC__W: writes too. 0,
+                                                                 -EPERM: always ready; -EEXIST: known   */
+    void (*remove)(async_loop *loop, int fd);                 /* errors are of no interest              */
+    int (*wait)(async_loop *loop, int64_t timeout_ns);        /* 0 or -errno; negative: for ever        */
+} async__backend;
+
+static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bit);
+static inline void async__abandon(async_loop *loop, uint32_t slot, int error);
+
+/* An adopted descriptor's entry, or NULL. */
+static inline async__descriptor *async__descriptor_of(const async_loop *loop, int fd)
+{
+    if ((uint32_t)fd >= loop->descriptor_count || !(loop->descriptors[fd].bits & ASYNC__ADOPTED))
+        return NULL;
+    return &loop->descriptors[fd];
+}
+
+/* Somebody waits, or does not any more. */
+static inline void async__attend(async_loop *loop, uint32_t *waiter, uint32_t slot)
+{
+    *waiter = slot;
+    loop->waiting++;
+}
+
+static inline void async__desert(async_loop *loop, uint32_t *waiter)
+{
+    *waiter = 0;
+    loop->waiting--;
+}
+
+/* Retry what waits for reading, for writing. An accept may move the table, so nothing holds a pointer into it. */
+static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
+{
+    if ((bits & ASYNC__R) && loop->descriptors[fd].reader)
+        async__rouse(loop, fd, loop->descriptors[fd].reader, ASYNC__R);
+    if ((bits & ASYNC__W) && loop->descriptors[fd].writer)
+        async__rouse(loop, fd, loop->descriptors[fd].writer, ASYNC__W);
+}
+
+/* Called by the backends for each event. Sets bits and retries what waits for them; runs no user's code, so no
+ * descriptor goes away under the walk over a batch. */
+static inline void async__event(async_loop *loop, int fd, uint32_t generation, unsigned bits, int error)
+{
+    async__descriptor *descriptor = async__descriptor_of(loop, fd);
+    if (!descriptor || descriptor->generation != generation)
+        return;
+    descriptor->bits = (uint16_t)(descriptor->bits | bits);
+    if (error)
+        descriptor->error = (uint16_t)error;
+    async__rouse_both(loop, fd, bits);
+}
+
+/* Does the system say, right now, that a read (a write) would not block? */
+static inline int async__poll_now(int fd, short events)
+{
+    struct pollfd entry;
+    memset(&entry, 0, sizeof entry);
+    entry.fd = fd;
+    entry.events = events;
+    return ASYNC_SYS(poll)(&entry, 1, 0) > 0;
+}
+
+/* Room for the entry of `fd`. Returns 0 or -ENOMEM. */
+static inline int async__descriptors_grow(async_loop *loop, int fd)
+{
+    uint32_t count = loop->descriptor_count ? loop->descriptor_count : 64;
+    async__descriptor *descriptors;
+    while (count <= (uint32_t)fd)
+        count *= 2;
+    if (count == loop->descriptor_count)
+        return 0;
+    descriptors = (async__descriptor *)ASYNC_MEM(realloc)(loop->descriptors, count * sizeof *descriptors);
+    if (!descriptors)
+        return -ENOMEM;
+    memset(descriptors + loop->descriptor_count, 0, (count - loop->descriptor_count) * sizeof *descriptors);
+    loop->descriptors = descriptors;
+    loop->descriptor_count = count;
+    return 0;
+}
+
+static inline uint32_t async__identity(const struct stat *status)
+{
+    uint64_t both = (uint64_t)status->st_ino * 31 + (uint64_t)status->st_dev;
+    return (uint32_t)(both ^ both >> 32) | 1;
+}
+
+/* Forget a descriptor: who waits on it gets `error`. From here on its number may be anything. */
+static inline void async__release(async_loop *loop, int fd, int error)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    uint32_t reader = descriptor->reader, writer = descriptor->writer;
+    if (descriptor->kind != ASYNC__FILE)
+        loop->backend->remove(loop, fd);
+    if (reader)
+        async__desert(loop, &descriptor->reader);
+    if (writer)
+        async__desert(loop, &descriptor->writer);
+    descriptor->bits = 0;
+    async__abandon(loop, reader, error);
+    async__abandon(loop, writer, error);
+    if (loop->retry_ns != ASYNC__NEVER)
+        loop->retry_ns = loop->now_ns; /* a number is free again */
+}
+
+/* Register a descriptor that is non-blocking already. Returns 0 or a negative errno. */
+static inline int async__register(async_loop *loop, int fd, int kind, unsigned bits)
+{
+    async__descriptor *descriptor;
+    int error = async__descriptors_grow(loop, fd);
+    if (error)
+        return error;
+    descriptor = &loop->descriptors[fd];
+    if (descriptor->bits & ASYNC__ADOPTED) { /* the system gave its number away: it was closed with close(2) */
+        if (ASYNC_DEBUG)
+            async__warn("an adopted descriptor was closed with close(2) instead of async_close", NULL);
+        async__release(loop, fd, -EBADF);
+    }
+    descriptor->generation++;
+    descriptor->kind = (uint8_t)kind;
+    descriptor->bits = (uint16_t)(bits | ASYNC__ADOPTED);
+    descriptor->error = 0;
+    if (kind != ASYNC__FILE)
+        error = loop->backend->add(loop, fd, (bits & ASYNC__WRITES) ? ASYNC__R | ASYNC__W : ASYNC__R);
+    if (error == -EPERM) {
+        descriptor->kind = ASYNC__FILE;
+        error = 0;
+    }
+    if (error)
+        descriptor->bits = 0;
+    return error;
+}
+
+static inline int async__socket_kind(int fd)
+{
+    int type = 0, listens = 0;
+    socklen_t type_size = sizeof type, listens_size = sizeof listens, size = sizeof(struct sockaddr_storage);
+    struct sockaddr_storage address;
+    memset(&address, 0, sizeof address);
+    if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) < 0 || type != SOCK_STREAM)
+        return ASYNC__SOCKET;
+    if (ASYNC_SYS(getsockname)(fd, (struct sockaddr *)&address, &size) < 0)
+        return ASYNC__SOCKET;
+    ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size);
+    if (address.ss_family == AF_UNIX)
+        return listens ? ASYNC__LISTENER_UNIX : ASYNC__STREAM_UNIX;
+    if (address.ss_family == AF_INET || address.ss_family == AF_INET6)
+        return listens ? ASYNC__LISTENER_TCP : ASYNC__STREAM_TCP;
+    return ASYNC__SOCKET;
+}
+
+static inline int async__kind_of(int fd, const struct stat *status)
+{
+    if (S_ISREG(status->st_mode) || S_ISDIR(status->st_mode) || S_ISBLK(status->st_mode))
+        return ASYNC__FILE;
+    if (S_ISFIFO(status->st_mode))
+        return ASYNC__PIPE;
+    return S_ISSOCK(status->st_mode) ? async__socket_kind(fd) : ASYNC__OTHER;
+}
+
+/* Returns 0 or a negative errno. */
+static inline int async__set_flags(int fd)
+{
+    int status = ASYNC_SYS(fcntl)(fd, F_GETFL), flags = ASYNC_SYS(fcntl)(fd, F_GETFD);
+    if (status < 0 || flags < 0)
+        return -errno;
+    if (!(status & O_NONBLOCK) && ASYNC_SYS(fcntl)(fd, F_SETFL, status | O_NONBLOCK) < 0)
+        return -errno;
+    if (!(flags & FD_CLOEXEC) && fd > 2 && ASYNC_SYS(fcntl)(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+        return -errno;
+    return status & O_NONBLOCK ? 0 : (int)ASYNC__BLOCKING;
+}
+
+static inline int async_adopt(int fd)
+{
+    async_loop *loop = async__loop();
+    async__descriptor *known;
+    struct stat status;
+    int flags, error;
+    if (fd < 0)
+        return fd;
+    if (async__is_foreign(loop))
+        return -EPERM;
+    memset(&status, 0, sizeof status);
+    if (ASYNC_SYS(fstat)(fd, &status) < 0)
+        return -errno;
+    known = async__descriptor_of(loop, fd);
+    if (known && (!known->identity || known->identity == async__identity(&status)))
+        return -EEXIST;
+    flags = async__set_flags(fd);
+    if (flags < 0)
+        return flags;
+    error = async__register(loop, fd, async__kind_of(fd, &status), (unsigned)flags | ASYNC__R | ASYNC__W);
+    if (error) {
+        if (flags)
+            ASYNC_SYS(fcntl)(fd, F_SETFL, ASYNC_SYS(fcntl)(fd, F_GETFL) & ~O_NONBLOCK);
+        return error;
+    }
+    loop->descriptors[fd].identity = async__identity(&status);
+    return fd;
+}
+
+/* Register a descriptor that async.h has just made, or close it. Returns it or a negative errno. */
+static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
+{
+    int error = async__register(loop, fd, kind, bits | ASYNC__OWNED);
+    if (error) {
+        ASYNC_SYS(close)(fd);
+        return error;
+    }
+    loop->descriptors[fd].identity = 0;
+    return fd;
+}
+
+/* Give a descriptor back as it was: to the system if it is ours, else to whoever adopted it. */
+static inline void async__give_back(async_loop *loop, int fd, int closes)
+{
+    unsigned bits = loop->descriptors[fd].bits;
+    async__release(loop, fd, -EBADF);
+    if (bits & ASYNC__BLOCKING && (fd <= 2 || !closes))
+        ASYNC_SYS(fcntl)(fd, F_SETFL, ASYNC_SYS(fcntl)(fd, F_GETFL) & ~O_NONBLOCK);
+    if (closes && fd > 2)
+        ASYNC_SYS(close)(fd); /* never again after EINTR: it is closed, and the number may be another's */
+}
+
+static inline int async_close(int fd)
+{
+    async_loop *loop = async__loop();
+    if (fd < 0 || !async__descriptor_of(loop, fd))
+        return fd < 0 ? fd : -EBADF;
+    if (async__is_foreign(loop))
+        return -EPERM;
+    if (loop->descriptors[fd].bits & ASYNC__STREAMED)
+        return -EBUSY;
+    async__give_back(loop, fd, 1);
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Backends
+ * >>backends     Six functions each, in the same order, and one that returns them as a table. All that the system has
+ *                are compiled in; which one runs is a matter of async_open.
+ * ------------------------------------------------------------------------- */
+
+/* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one is not spun through, a
+ * day at most (an int of milliseconds ends after 24 of them). */
+static inline int async__milliseconds(int64_t timeout_ns)
+{
+    if (timeout_ns < 0)
+        return -1;
+    return (int)(((timeout_ns < ASYNC__DAY_NS ? timeout_ns : ASYNC__DAY_NS) + 999999) / 1000000);
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Backend: poll
+ * >>poll         Everywhere. The kernel remembers nothing: the array is built anew for each wait, of the descriptors on
+ *                which somebody waits (a descriptor that nobody wants to read would report its hang-up for ever).
+ * ------------------------------------------------------------------------- */
+static inline int async__poll_open(async_loop *loop)
+{
+    (void)loop;
+    return 0;
+}
+
+static inline void async__poll_close(async_loop *loop)
+{
+    ASYNC_MEM(free)(loop->events);
+}
+
+/* Makes room now, so that waiting cannot run out of memory. */
+static inline int async__poll_add(async_loop *loop, int fd, unsigned bits)
+{
+    struct pollfd *entries;
+    (void)fd;
+    (void)bits;
+    entries = (struct pollfd *)ASYNC_MEM(realloc)(loop->events, loop->descriptor_count * sizeof *entries);
+    if (!entries)
+        return -ENOMEM;
+    loop->events = entries;
+    return 0;
+}
+
+static inline void async__poll_remove(async_loop *loop, int fd)
+{
+    (void)loop;
+    (void)fd;
+}
+
+static inline short async__poll_interest(const async__descriptor *descriptor)
+{
+    int wants = 0;
+    if (descriptor->reader && !(descriptor->bits & ASYNC__RETRY))
+        wants |= POLLIN | POLLPRI;
+    if (descriptor->writer && !(descriptor->bits & ASYNC__RETRY))
+        wants |= POLLOUT;
+    return (short)wants;
+}
+
+static inline unsigned async__poll_bits(short events)
+{
+    unsigned bits = 0;
+    if (events & POLLIN)
+        bits |= ASYNC__R;
+    if (events & POLLPRI)
+        bits |= ASYNC__R | ASYNC__HUP;
+    if (events & POLLOUT)
+        bits |= ASYNC__W;
+    if (events & (POLLHUP | POLLERR | POLLNVAL))
+        bits |= ASYNC__R | ASYNC__W | ASYNC__HUP;
+    return bits;
+}
+
+static inline int async__poll_wait(async_loop *loop, int64_t timeout_ns)
+{
+    struct pollfd *entries = (struct pollfd *)loop->events;
+    nfds_t count = 0, i;
+    uint32_t fd;
+    for (fd = 0; fd < loop->descriptor_count && loop->waiting; fd++) {
+        const async__descriptor *descriptor = &loop->descriptors[fd];
+        short interest = async__poll_interest(descriptor);
+        if (!interest || descriptor->kind == ASYNC__FILE)
+            continue;
+        entries[count].fd = (int)fd;
+        entries[count].events = interest;
+        entries[count++].revents = 0;
+    }
+    if (ASYNC_SYS(poll)(entries, count, async__milliseconds(timeout_ns)) < 0)
+        return errno == EINTR ? 0 : -errno;
+    for (i = 0; i < count; i++) {
+        struct pollfd entry = ((struct pollfd *)loop->events)[i]; /* an accept may have moved them */
+        if (entry.revents)
+            async__event(loop, entry.fd, loop->descriptors[entry.fd].generation, async__poll_bits(entry.revents), 0);
+    }
+    return 0;
+}
+
+static inline const async__backend *async__poll(void)
+{
+    static const async__backend backend = { "poll", async__poll_open, async__poll_close, async__poll_add,
+                                            async__poll_remove, async__poll_wait };
+    return &backend;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Backend: epoll
+ * >>epoll        Linux. Registered once, edge-triggered; no epoll_ctl per wait. epoll(7) keeps a registration until the
+ *                last duplicate of a description is closed: one that was closed with close(2) while a dup or a child
+ *                holds it goes on reporting under a number that means something else now, and cannot be deleted. Its
+ *                events carry an old generation; the cure is a new epoll descriptor with all others added again.
+ * ------------------------------------------------------------------------- */
+#if ASYNC_HAS_EPOLL
+static inline int async__epoll_open(async_loop *loop)
+{
+    loop->events = ASYNC_MEM(malloc)(ASYNC__EVENTS * sizeof(struct epoll_event));
+    if (!loop->events)
+        return -ENOMEM;
+    loop->poller = ASYNC_SYS(epoll_create1)(EPOLL_CLOEXEC);
+    return loop->poller < 0 ? -errno : 0;
+}
+
+static inline void async__epoll_close(async_loop *loop)
+{
+    if (loop->poller >= 0)
+        ASYNC_SYS(close)(loop->poller);
+    ASYNC_MEM(free)(loop->events);
+}
+
+static inline int async__epoll_add(async_loop *loop, int fd, unsigned bits)
+{
+    struct epoll_event event;
+    int verb = bits == ASYNC__W ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    memset(&event, 0, sizeof event);
+    event.events = (uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET;
+    if (bits & ASYNC__W)
+        event.events |= (uint32_t)EPOLLOUT;
+    event.data.u64 = (uint64_t)loop->descriptors[fd].generation << 32 | (uint32_t)fd;
+    if (ASYNC_SYS(epoll_ctl)(loop->poller, verb, fd, &event) == 0)
+        return 0;
+    if (errno == ENOENT || errno == EEXIST) { /* closed and opened again behind our back */
+        verb = verb == EPOLL_CTL_ADD ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+        if (ASYNC_SYS(epoll_ctl)(loop->poller, verb, fd, &event) == 0)
+            return 0;
+    }
+    return -errno;
+}
+
+static inline void async__epoll_remove(async_loop *loop, int fd)
+{
+    struct epoll_event event; /* before Linux 2.6.9 it must not be NULL */
+    memset(&event, 0, sizeof event);
+    ASYNC_SYS(epoll_ctl)(loop->poller, EPOLL_CTL_DEL, fd, &event);
+}
+
+static inline unsigned async__epoll_bits(uint32_t events)
+{
+    unsigned bits = 0;
+    if (events & (uint32_t)EPOLLIN)
+        bits |= ASYNC__R;
+    if (events & (uint32_t)(EPOLLRDHUP | EPOLLPRI))
+        bits |= ASYNC__R | ASYNC__HUP;
+    if (events & (uint32_t)EPOLLOUT)
+        bits |= ASYNC__W;
+    if (events & (uint32_t)(EPOLLHUP | EPOLLERR))
+        bits |= ASYNC__R | ASYNC__W | ASYNC__HUP;
+    return bits;
+}
+
+/* A new set without the ghosts. If there is none to be had now, the next ghost asks again. */
+static inline void async__epoll_rebuild(async_loop *loop)
+{
+    int old = loop->poller, fresh = ASYNC_SYS(epoll_create1)(EPOLL_CLOEXEC);
+    uint32_t fd;
+    if (fresh < 0)
+        return;
+    loop->poller = fresh;
+    for (fd = 0; fd < loop->descriptor_count; fd++) {
+        const async__descriptor *descriptor = &loop->descriptors[fd];
+        if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->kind != ASYNC__FILE)
+            async__epoll_add(loop, (int)fd, descriptor->bits & ASYNC__WRITES ? ASYNC__R | ASYNC__W : ASYNC__R);
+    }
+    ASYNC_SYS(close)(old);
+}
+
+static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
+{
+    struct epoll_event *events = (struct epoll_event *)loop->events;
+    int i, ghosts = 0;
+    int count = ASYNC_SYS(epoll_wait)(loop->poller, events, ASYNC__EVENTS, async__milliseconds(timeout_ns));
+    if (count < 0)
+        return errno == EINTR ? 0 : -errno;
+    for (i = 0; i < count; i++) {
+        int fd = (int)(uint32_t)events[i].data.u64;
+        uint32_t generation = (uint32_t)(events[i].data.u64 >> 32);
+        const async__descriptor *descriptor = async__descriptor_of(loop, fd);
+        ghosts |= !descriptor || descriptor->generation != generation;
+        async__event(loop, fd, generation, async__epoll_bits(events[i].events), 0);
+    }
+    if (ghosts)
+        async__epoll_rebuild(loop);
+    return 0;
+}
+
+static inline const async__backend *async__epoll(void)
+{
+    static const async__backend backend = { "epoll", async__epoll_open, async__epoll_close, async__epoll_add,
+                                            async__epoll_remove, async__epoll_wait };
+    return &backend;
+}
+#endif
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Backend: kqueue
+ * >>kqueue       macOS and the BSDs, or an emulation of it. Reading and writing are two filters; EV_CLEAR makes them
+ *                edge-triggered. Changes are a call of their own, with a receipt for each (kqueue(2): with EV_RECEIPT no
+ *                pending event is drained). Field types differ from system to system: everything is cast.
+ * ------------------------------------------------------------------------- */
+#if ASYNC_HAS_KQUEUE
+static inline int async__kqueue_open(async_loop *loop)
+{
+    loop->events = ASYNC_MEM(malloc)(ASYNC__EVENTS * sizeof(struct kevent));
+    if (!loop->events)
+        return -ENOMEM;
+    loop->poller = ASYNC_SYS(kqueue)();
+    if (loop->poller < 0)
+        return -errno;
+    ASYNC_SYS(fcntl)(loop->poller, F_SETFD, FD_CLOEXEC);
+    return 0;
+}
+
+/* A kqueue is not inherited by fork: in a child its number may be anything. */
+static inline void async__kqueue_close(async_loop *loop)
+{
+    if (loop->poller >= 0 && !async__is_foreign(loop))
+        ASYNC_SYS(close)(loop->poller);
+    ASYNC_MEM(free)(loop->events);
+}
+
+static inline void async__kqueue_describe(struct kevent *change, int fd, int filter, unsigned flags, uint32_t generation)
+{
+    memset(change, 0, sizeof *change);
+    change->ident = (uintptr_t)fd;
+    change->filter = (__typeof__(change->filter))filter;
+    change->flags = (__typeof__(change->flags))flags;
+    change->udata = (__typeof__(change->udata))(uintptr_t)generation;
+}
+
+/* One change, and what its receipt says: 0 or a negative errno. EV_ERROR is set in every receipt. */
+static inline int async__kqueue_change(async_loop *loop, int fd, int filter, unsigned flags)
+{
+    struct kevent change, receipt;
+    struct timespec at_once;
+    int count;
+    memset(&at_once, 0, sizeof at_once);
+    memset(&receipt, 0, sizeof receipt);
+    async__kqueue_describe(&change, fd, filter, flags | EV_RECEIPT, loop->descriptors[fd].generation);
+    do
+        count = ASYNC_SYS(kevent)(loop->poller, &change, 1, &receipt, 1, &at_once);
+    while (count < 0 && errno == EINTR);
+    if (count < 0)
+        return -errno;
+    return count == 1 && (receipt.flags & EV_ERROR) ? -(int)receipt.data : 0;
+}
+
+static inline int async__kqueue_add(async_loop *loop, int fd, unsigned bits)
+{
+    int error = 0;
+    if (bits & ASYNC__R)
+        error = async__kqueue_change(loop, fd, EVFILT_READ, EV_ADD | EV_CLEAR);
+    if (!error && (bits & ASYNC__W)) {
+        error = async__kqueue_change(loop, fd, EVFILT_WRITE, EV_ADD | EV_CLEAR);
+        if (error == -EPIPE) { /* a pipe without a reader: ready, and the write says why */
+            loop->descriptors[fd].bits |= ASYNC__W | ASYNC__HUP;
+            error = 0;
+        }
+    }
+    return error;
+}
+
+static inline void async__kqueue_remove(async_loop *loop, int fd)
+{
+    async__kqueue_change(loop, fd, EVFILT_READ, EV_DELETE);
+    if (loop->descriptors[fd].bits & ASYNC__WRITES)
+        async__kqueue_change(loop, fd, EVFILT_WRITE, EV_DELETE);
+}
+
+static inline void async__kqueue_event(async_loop *loop, const struct kevent *event)
+{
+    unsigned bits = (int)event->filter == (int)EVFILT_READ ? ASYNC__R : ASYNC__W;
+    int error = 0;
+    if (event->flags & EV_EOF) {
+        bits |= ASYNC__HUP;
+        error = (int)event->fflags;
+    }
+    if (event->flags & EV_ERROR)
+        bits |= ASYNC__R | ASYNC__W;
+    async__event(loop, (int)event->ident, (uint32_t)(uintptr_t)event->udata, bits, error);
+}
+
+static inline int async__kqueue_wait(async_loop *loop, int64_t timeout_ns)
+{
+    struct kevent *events = (struct kevent *)loop->events;
+    struct timespec timeout;
+    int i, count;
+    if (timeout_ns > ASYNC__DAY_NS)
+        timeout_ns = ASYNC__DAY_NS;
+    memset(&timeout, 0, sizeof timeout);
+    timeout.tv_sec = (time_t)(timeout_ns / 1000000000);
+    timeout.tv_nsec = (long)(timeout_ns % 1000000000);
+    count = ASYNC_SYS(kevent)(loop->poller, NULL, 0, events, ASYNC__EVENTS, timeout_ns < 0 ? NULL : &timeout);
+    if (count < 0)
+        return errno == EINTR ? 0 : -errno;
+    for (i = 0; i < count; i++)
+        async__kqueue_event(loop, &events[i]);
+    return 0;
+}
+
+static inline const async__backend *async__kqueue(void)
+{
+    static const async__backend backend = { "kqueue", async__kqueue_open, async__kqueue_close, async__kqueue_add,
+                                            async__kqueue_remove, async__kqueue_wait };
+    return &backend;
+}
+#endif
+
+/* Start watching for writes as well: at the first EAGAIN of a write. Returns 0 or a negative errno. */
+static inline int async__watch_writes(async_loop *loop, int fd, async__descriptor *descriptor)
+{
+    int error;
+    if ((descriptor->bits & ASYNC__WRITES) || descriptor->kind == ASYNC__FILE)
+        return 0;
+    error = loop->backend->add(loop, fd, ASYNC__W);
+    if (!error)
+        descriptor->bits |= ASYNC__WRITES;
+    return error;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Loop
+ * >>loop         Run what is ready, one item at a time; when nothing is, or when the poller was not asked for a while,
+ *                ask it. It sets bits and completes operations, then the timers that are due follow in their order, and
+ *                only then does a task run again.
+ * ------------------------------------------------------------------------- */
+static inline void async__run_task(async_loop *loop, async__task *task);
+static inline void async__run_callback(async_loop *loop, async__callback *callback);
+static inline void async__run_stream(async_loop *loop, async_stream *stream);
+static inline void async__callback_due(async_loop *loop, async__callback *callback);
+static inline void async__stream_due(async_loop *loop, async_stream *stream);
+static inline void async__wake(async_loop *loop, async__task *task, async_result result);
+static inline void async__interrupt(async_loop *loop, async__task *task, int error);
+static inline void async__cancel_task(async_loop *loop, async__task *task);
+
+static inline async_stream *async__stream_of(async__item *item)
+{
+    return (async_stream *)(void *)((char *)item - offsetof(async_stream, item));
+}
+
+static inline const async__backend *async__backend_named(const char *name)
+{
+    int any = !name || !*name;
+#if ASYNC_HAS_EPOLL
+    if (any || strcmp(name, "epoll") == 0)
+        return async__epoll();
+#endif
+#if ASYNC_HAS_KQUEUE
+    if (any || strcmp(name, "kqueue") == 0)
+        return async__kqueue();
+#endif
+    return any || strcmp(name, "poll") == 0 ? async__poll() : NULL;
+}
+
+/* Pipes have no MSG_NOSIGNAL: a write into one whose reader left would kill the process. */
+static inline void async__ignore_sigpipe(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    if (ASYNC_SYS(sigaction)(SIGPIPE, NULL, &action) < 0 || action.sa_handler != SIG_DFL)
+        return;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_IGN;
+    ASYNC_SYS(sigaction)(SIGPIPE, &action, NULL);
+}
+
+static inline void async__free_loop(async_loop *loop)
+{
+    loop->backend->close(loop);
+    ASYNC_MEM(free)(loop->slots);
+    ASYNC_MEM(free)(loop->heap);
+    ASYNC_MEM(free)((void *)loop->names);
+    ASYNC_MEM(free)(loop->descriptors);
+    ASYNC_MEM(free)(loop->spare);
+    ASYNC_MEM(free)(loop->scratch);
+    ASYNC_MEM(free)(loop);
+}
+
+static inline int async_open(const async_options *options)
+{
+    const char *name = options && options->backend ? options->backend : getenv("ASYNC_BACKEND");
+    const async__backend *backend = async__backend_named(name);
+    async_loop *loop;
+    int error;
+    if (async__current && !async__is_foreign(async__current))
+        return -EBUSY;
+    if (!backend)
+        return -EINVAL;
+    loop = (async_loop *)ASYNC_MEM(calloc)(1, sizeof *loop);
+    if (!loop)
+        return -ENOMEM;
+    loop->backend = backend;
+    loop->poller = -1;
+    loop->process = (int32_t)ASYNC_SYS(getpid)();
+    loop->pending = ASYNC__PENDING;
+    loop->last = &loop->first;
+    loop->retry_ns = ASYNC__NEVER;
+    loop->now_ns = async_now();
+    error = async__enroll(loop, &loop->root.item); /* takes slot 0 */
+    if (!error)
+        error = backend->open(loop);
+    if (error) {
+        async__free_loop(loop);
+        return error;
+    }
+    if (!options || !options->keep_sigpipe)
+        async__ignore_sigpipe();
+    async__current = loop;
+    return 0;
+}
+
+/* Operations that ran out of descriptors, or into a full backlog, have another try. */
+static inline void async__retry(async_loop *loop)
+{
+    uint32_t fd;
+    loop->retry_ns = ASYNC__NEVER;
+    for (fd = 0; fd < loop->descriptor_count; fd++) {
+        if (!(loop->descriptors[fd].bits & ASYNC__RETRY))
+            continue;
+        loop->descriptors[fd].bits &= (uint16_t)~ASYNC__RETRY;
+        async__rouse_both(loop, (int)fd, ASYNC__R | ASYNC__W);
+    }
+    if (loop->retry_ns == ASYNC__NEVER)
+        loop->backoff_ns = 0;
+}
+
+/* Ask for another try after 10 ms, then 20, 40, up to 100. */
+static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor)
+{
+    descriptor->bits |= ASYNC__RETRY;
+    if (loop->retry_ns != ASYNC__NEVER)
+        return;
+    loop->backoff_ns = loop->backoff_ns ? loop->backoff_ns * 2 : 10000000;
+    if (loop->backoff_ns > 100000000)
+        loop->backoff_ns = 100000000;
+    loop->retry_ns = async_now() + loop->backoff_ns;
+}
+
+/* A timer has come: what it was armed for happens. */
+static inline void async__expire(async_loop *loop, async__timer timer)
+{
+    async__item *item = async__item_at(loop, timer.slot);
+    async__task *task = (async__task *)(void *)item;
+    if (item->kind == ASYNC__CALLBACK)
+        async__callback_due(loop, (async__callback *)(void *)item);
+    else if (item->kind == ASYNC__STREAM)
+        async__stream_due(loop, async__stream_of(item));
+    else if (item->op == ASYNC__SLEEP && timer.deadline_ns < task->leaf->deadline_ns)
+        async__wake(loop, task, 0);
+    else
+        async__interrupt(loop, task, -ETIMEDOUT);
+}
+
+static inline void async__expire_due(async_loop *loop)
+{
+    loop->now_ns = async_now();
+    while (loop->heap_count && loop->heap[1].deadline_ns <= loop->now_ns) {
+        async__timer timer = loop->heap[1];
+        async__timer_stop(loop, timer.slot);
+        async__expire(loop, timer);
+    }
+    if (loop->retry_ns <= loop->now_ns)
+        async__retry(loop);
+}
+
+/* Nanoseconds to the next deadline, negative if there is none. */
+static inline int64_t async__next_ns(const async_loop *loop)
+{
+    int64_t next = loop->heap_count ? loop->heap[1].deadline_ns : ASYNC__NEVER, now;
+    if (loop->retry_ns < next)
+        next = loop->retry_ns;
+    if (next == ASYNC__NEVER)
+        return -1;
+    now = async_now();
+    return next > now ? next - now : 0;
+}
+
+/* Can anything ever happen by itself? */
+static inline int async__can_wake(const async_loop *loop)
+{
+    return loop->ready || loop->heap_count || loop->waiting;
+}
+
+/* Ask the poller, waiting until the next deadline at most and not longer than `limit_ns` (negative: no limit). */
+static inline int async__ask(async_loop *loop, int64_t limit_ns)
+{
+    int64_t timeout_ns = loop->ready ? 0 : async__next_ns(loop);
+    int error;
+    if (limit_ns >= 0 && (timeout_ns < 0 || timeout_ns > limit_ns))
+        timeout_ns = limit_ns;
+    loop->resumes = 0;
+    error = loop->backend->wait(loop, timeout_ns);
+    async__expire_due(loop);
+    return error;
+}
+
+/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us, for which the clock is
+ * read once in 16. */
+static inline int async__ask_due(async_loop *loop)
+{
+    loop->resumes++;
+    if (loop->resumes % 16)
+        return 0;
+    return loop->resumes >= 256 || async_now() - loop->now_ns > 100000;
+}
+
+static inline void async__run_next(async_loop *loop)
+{
+    async__item *item = async__pop(loop);
+    if (item->kind == ASYNC__TASK)
+        async__run_task(loop, (async__task *)(void *)item);
+    else if (item->kind == ASYNC__CALLBACK)
+        async__run_callback(loop, (async__callback *)(void *)item);
+    else
+        async__run_stream(loop, async__stream_of(item));
+}
+
+/* The poller is broken: nothing can be waited for. All tasks are cancelled, and every operation, shielded ones too,
+ * fails from here on, so that they end; those that will not are left. */
+static inline void async__fail(async_loop *loop, int error)
+{
+    uint32_t slot, patience = ASYNC__STUBBORN;
+    loop->failed = error;
+    for (slot = 1; slot < loop->slot_count; slot++) {
+        async__item *item = async__item_at(loop, slot);
+        if (!item || item->kind != ASYNC__TASK)
+            continue;
+        async__cancel_task(loop, (async__task *)(void *)item);
+        if (item->op > ASYNC__READY && item->op < ASYNC__CHILDREN)
+            async__interrupt(loop, (async__task *)(void *)item, error);
+    }
+    for (; loop->ready && patience; patience--) {
+        size_t left = loop->ready;
+        while (left--)
+            async__run_next(loop);
+    }
+}
+
+/* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or nothing more can happen. */
+static inline int async__run_loop(async_loop *loop)
+{
+    int error = 0;
+    loop->stack_base = (char *)__builtin_frame_address(0);
+    loop->running = 1;
+    while (!loop->stopped) {
+        if (!async__can_wake(loop)) {
+            error = loop->live ? -EDEADLK : 0;
+            break;
+        }
+        if (!loop->ready || async__ask_due(loop))
+            error = async__ask(loop, -1);
+        if (error) {
+            async__fail(loop, error);
+            break;
+        }
+        if (loop->ready)
+            async__run_next(loop);
+    }
+    loop->running = loop->stopped = 0;
+    return error;
+}
+
+static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
+{
+    size_t count, i;
+    int64_t limit_ns = timeout_ms > ASYNC__DAY_NS / 1000000 ? ASYNC__DAY_NS : timeout_ms * 1000000;
+    int error = 0;
+    loop->stack_base = (char *)__builtin_frame_address(0);
+    if (!async__can_wake(loop))
+        return loop->live ? -EDEADLK : 0;
+    loop->running = 1;
+    error = async__ask(loop, timeout_ms < 0 ? -1 : limit_ns);
+    if (error)
+        async__fail(loop, error);
+    count = error ? 0 : loop->ready;
+    for (i = 0; i < count; i++)
+        async__run_next(loop);
+    loop->running = loop->stopped = 0;
+    return error ? error : (int)(count < INT_MAX ? count : INT_MAX);
+}
+
+static inline async_loop *async__loop_to_run(void)
+{
+    async_loop *loop = async__loop();
+    if (loop->running && !async__is_foreign(loop))
+        async__panic("the loop was run from inside itself");
+    return loop;
+}
+
+/* The two below call through a volatile pointer: the base of the coroutines' stack must be a frame of its own, not that
+ * of the caller, whose buffers are fine. */
+static inline int async_loop_run(void)
+{
+    int (*volatile run)(async_loop *) = async__run_loop;
+    async_loop *loop = async__loop_to_run();
+    int error = async__is_foreign(loop) ? -EPERM : run(loop);
+    if (error == -EDEADLK && ASYNC_DEBUG)
+        async_dump(stderr);
+    return error;
+}
+
+static inline int async_loop_run_once(int64_t timeout_ms)
+{
+    int (*volatile run)(async_loop *, int64_t) = async__run_batch;
+    async_loop *loop = async__loop_to_run();
+    return async__is_foreign(loop) ? -EPERM : run(loop, timeout_ms);
+}
+
+static inline void async_loop_stop(void)
+{
+    async__loop()->stopped = 1;
+}
+
+static inline int async_loop_descriptor(void)
+{
+    async_loop *loop = async__loop();
+    return loop->poller < 0 ? -ENOTSUP : loop->poller;
+}
+
+static inline int64_t async_loop_timeout(void)
+{
+    async_loop *loop = async__loop();
+    int64_t next_ns = loop->ready ? 0 : async__next_ns(loop);
+    return next_ns < 0 ? -1 : (next_ns + 999999) / 1000000;
+}
+
+static inline const char *async_loop_backend(void)
+{
+    return async__loop()->backend->name;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Tasks
+ * >>tasks        A task is a chain of frames; its leaf is what runs or waits. The loop resumes the leaf directly, and
+ *                when that returns, its caller: the C stack never holds more than one coroutine, however deep they call.
+ * ------------------------------------------------------------------------- */
+
+/* ---- the frame: where it is, and what bounds its await ---- */
+
+static inline void async__at(async_frame *frame, uint32_t line)
+{
+    frame->line = line & 0xffffff;
+}
+
+static inline int64_t async__nearest(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* This await gets a limit of its own; the nearer one wins. */
+static inline void async__limit(async_frame *frame, int64_t timeout_ms)
+{
+    async_loop *loop = async__loop();
+    loop->own_limit_ns = timeout_ms < 0 ? ASYNC__NEVER : async__from_now(timeout_ms);
+    if (!(frame->flags & ASYNC__FINALLY))
+        frame->end.outer_ns = frame->deadline_ns;
+    frame->flags |= ASYNC__TIMED;
+    frame->deadline_ns = async__nearest(frame->deadline_ns, loop->own_limit_ns);
+}
+
+/* This await is shielded from the limits of others and from cancelling. */
+static inline void async__shield(void)
+{
+    async_loop *loop = async__loop();
+    async_frame *frame = loop->task ? loop->task->leaf : NULL;
+    if (!frame || (frame->flags & ASYNC__FINALLY))
+        return;
+    if (!(frame->flags & ASYNC__TIMED))
+        frame->end.outer_ns = frame->deadline_ns;
+    frame->deadline_ns = frame->flags & ASYNC__TIMED ? loop->own_limit_ns : ASYNC__NEVER;
+    frame->flags |= ASYNC__SHIELDED;
+}
+
+/* The await is over: what bounded only this one is lifted. */
+static inline void async__settle(async_frame *frame)
+{
+    if (!(frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED)))
+        return;
+    frame->deadline_ns = frame->flags & ASYNC__FINALLY ? ASYNC__NEVER : frame->end.outer_ns;
+    frame->flags &= 0xff & ~(ASYNC__TIMED | ASYNC__SHIELDED);
+}
+
+static inline int async__is_covered(const async_frame *frame)
+{
+    return (frame->flags & (ASYNC__SHIELDED | ASYNC__FINALLY | ASYNC__COVERED)) != 0;
+}
+
+/* Must the coroutine at the leaf be told to end? 0, -ECANCELED, or -ETIMEDOUT if a caller's limit has passed. */
+static inline int async__interruption(const async_loop *loop, const async__task *task)
+{
+    const async_frame *frame = task->leaf;
+    int64_t limit_ns = frame->flags & ASYNC__TIMED ? frame->end.outer_ns : frame->deadline_ns;
+    if ((task->item.flags & ASYNC__CANCELLED) && !async__is_covered(frame))
+        return -ECANCELED;
+    if (frame->flags & (ASYNC__SHIELDED | ASYNC__FINALLY))
+        return 0;
+    return limit_ns <= loop->now_ns ? -ETIMEDOUT : 0;
+}
+
+static inline int async_cancelled(void)
+{
+    async_loop *loop = async__loop();
+    return loop->task ? async__interruption(loop, loop->task) : 0;
+}
+
+static inline void async__return(async_frame *frame, async_result result)
+{
+    frame->end.value = result;
+    frame->line = frame->flags & ASYNC__FINALLY ? ASYNC__END : ASYNC__LEAVE;
+}
+
+/* After an await without an lvalue: nobody looks at the result, so an interruption leaves the coroutine. */
+static inline int async__interrupted(async_frame *frame)
+{
+    int error = async_cancelled();
+    if (error)
+        async__return(frame, error);
+    return error;
+}
+
+static inline void async__enter_finally(async_frame *frame)
+{
+    if (frame->line != ASYNC__LEAVE)
+        frame->end.value = 0;
+    frame->flags |= ASYNC__FINALLY;
+    frame->deadline_ns = ASYNC__NEVER;
+}
+
+static inline void async__leave_frame(async_frame *frame)
+{
+    if (!(frame->flags & ASYNC__FINALLY) && frame->line != ASYNC__LEAVE)
+        frame->end.value = 0;
+}
+
+static inline void async__check_line(const async_frame *frame)
+{
+    if (frame->line < ASYNC__LEAVE)
+        async__panic("corrupted state: no await of the coroutine is on this line (or it is inside a switch)");
+}
+
+/* ---- an operation: begun, and either done or waited for ---- */
+
+#if ASYNC__ASAN
+ASYNC__C void *__asan_get_current_fake_stack(void);
+ASYNC__C void *__asan_addr_is_in_fake_stack(void *fake_stack, void *address, void **begin, void **end);
+/* Where a local really lives: AddressSanitizer moves them to a stack of its own. */
+static inline const void *async__real_address(const void *address)
+{
+    void *fake = __asan_get_current_fake_stack();
+    void *real = fake ? __asan_addr_is_in_fake_stack(fake, (void *)(uintptr_t)address, NULL, NULL) : NULL;
+    return real ? real : address;
+}
+#else
+static inline const void *async__real_address(const void *address)
+{
+    return address;
+}
+#endif
+
+/* What an operation uses must outlive the step: it must not be on the C stack, between the loop's frame and this one.
+ * 64 KiB below this frame count as well, for it may have been inlined into the coroutine's own. */
+static inline void async__check_buffer(const async_loop *loop, const void *data)
+{
+    uintptr_t low = (uintptr_t)__builtin_frame_address(0) - 65536, base = (uintptr_t)loop->stack_base;
+    if (ASYNC__EXPECT((uintptr_t)async__real_address(data) - low < base - low, 0))
+        async__panic("a buffer on the C stack: it is gone when the coroutine goes on; make it a field");
+}
+
+static inline async_op async__op(async_result value)
+{
+    async_op operation;
+    operation.value = value;
+    return operation;
+}
+
+static inline async_op async__pending(const async_loop *loop)
+{
+    return async__op(loop->pending);
+}
+
+/* The await macro: has the operation been done? Then its result is the loop's. */
+static inline int async__await(async_frame *frame, async_op operation)
+{
+    async_loop *loop = async__current;
+    loop->begun = 0;
+    if (operation.value == ASYNC__PENDING)
+        return 1;
+    async__settle(frame);
+    loop->result = operation.value;
+    return 0;
+}
+
+static inline async_result async__result(void)
+{
+    return async__current->result;
+}
+
+/* Every operation starts here. Returns the running task. */
+static inline async__task *async__begin(async_loop *loop)
+{
+    if (ASYNC__EXPECT(!loop->task, 0))
+        async__panic("an operation was begun outside a coroutine");
+    if (ASYNC__EXPECT(loop->begun, 0))
+        async__panic("two operations at once: the one before was not awaited");
+    loop->begun = 1;
+    return loop->task;
+}
+
+/* A task that was told to end does not begin anything: it gets the reason, after one turn. */
+static inline int async__refused(async_loop *loop, async__task *task)
+{
+    int error = loop->failed ? loop->failed : async__interruption(loop, task);
+    if (ASYNC__EXPECT(!error, 1))
+        return 0;
+    if (task->item.stubborn < ASYNC__STUBBORN && ++task->item.stubborn == ASYNC__STUBBORN)
+        async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
+    async__queue(loop, task, error);
+    return 1;
+}
+
+/* Done at once; unless the task has had its share of the turn, then the result comes with the next. */
+static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
+{
+    if (ASYNC__EXPECT(--loop->budget > 0, 1))
+        return async__op(result);
+    async__queue(loop, task, result);
+    return async__pending(loop);
+}
+
+/* Wait: until async__wake, or until the limit on this await. */
+static inline async_op async__park(async_loop *loop, async__task *task, unsigned op)
+{
+    async_frame *frame = task->leaf;
+    task->item.op = op & 63;
+    frame->since = (uint32_t)(loop->now_ns >> 20);
+    if (frame->deadline_ns != ASYNC__NEVER && !loop->slots[task->item.slot].timer)
+        async__timer_start(loop, task->item.slot, frame->deadline_ns);
+    ASYNC_TRACE(wait, task);
+    return async__pending(loop);
+}
+
+/* What the task waited for has happened. */
+static inline void async__wake(async_loop *loop, async__task *task, async_result result)
+{
+    async__timer_stop(loop, task->item.slot);
+    async__queue(loop, task, result);
+}
+
+static inline async_op async_yield(void)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    if (!async__refused(loop, task))
+        async__queue(loop, task, 0);
+    return async__pending(loop);
+}
+
+static inline async_op async_sleep_until(int64_t deadline_ns)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    async__timer_start(loop, task->item.slot, async__nearest(deadline_ns, task->leaf->deadline_ns));
+    return async__park(loop, task, ASYNC__SLEEP);
+}
+
+static inline async_op async_sleep(int64_t duration_ms)
+{
+    return duration_ms > 0 ? async_sleep_until(async__from_now(duration_ms)) : async_yield();
+}
+
+/* ---- the tree ---- */
+
+static inline void async__link(async_loop *loop, async__task *task, async__task *parent)
+{
+    task->parent = parent->item.slot;
+    task->younger = 0;
+    task->older = parent->child;
+    if (parent->child)
+        async__task_at(loop, parent->child)->younger = task->item.slot;
+    parent->child = task->item.slot;
+}
+
+static inline void async__unlink(async_loop *loop, async__task *task)
+{
+    if (task->younger)
+        async__task_at(loop, task->younger)->older = task->older;
+    else
+        async__task_at(loop, task->parent)->child = task->older;
+    if (task->older)
+        async__task_at(loop, task->older)->younger = task->younger;
+}
+
+/* ---- beginning and ending ---- */
+
+#define ASYNC__TASK_SIZE ((sizeof(async__task) + 15) & ~(size_t)15) /* the root frame follows, aligned as malloc does */
+
+static inline async_frame *async__frame_init(void *memory, const async_type *type, const void *arguments)
+{
+    async_frame *frame = (async_frame *)memory;
+    memcpy(memory, arguments, type->size);
+    frame->caller = NULL;
+    frame->type = type;
+    frame->deadline_ns = ASYNC__NEVER;
+    frame->line = 0;
+    frame->flags = 0;
+    return frame;
+}
+
+/* In debug builds what is freed is overwritten first: using it shows. */
+static inline void async__free_block(void *block, size_t size)
+{
+    if (ASYNC_DEBUG)
+        memset(block, 0xdb, size);
+    ASYNC_MEM(free)(block);
+}
+
+static inline void async__free_task(async_loop *loop, async__task *task)
+{
+    async__unlink(loop, task);
+    async__dismiss(loop, task->item.slot);
+    async__free_block(task, ASYNC__TASK_SIZE);
+}
+
+static inline async_task async__spawn(const async_type *type, const void *arguments)
+{
+    async_loop *loop = async__loop();
+    async__task *parent = loop->task ? loop->task : &loop->root;
+    async__task *task = (async__task *)ASYNC_MEM(malloc)(ASYNC__TASK_SIZE + type->size);
+    if (!task)
+        return -ENOMEM;
+    memset(task, 0, sizeof *task);
+    if (async__enroll(loop, &task->item) < 0) {
+        ASYNC_MEM(free)(task);
+        return -ENOMEM;
+    }
+    task->leaf = async__frame_init((char *)task + ASYNC__TASK_SIZE, type, arguments);
+    if (loop->task)
+        task->leaf->deadline_ns = parent->leaf->deadline_ns;
+    else if (loop->closing)
+        task->item.flags |= ASYNC__CANCELLED;
+    async__link(loop, task, parent);
+    loop->live++;
+    ASYNC_TRACE(spawn, task);
+    async__queue(loop, task, 0);
+    return async__handle(loop, &task->item);
+}
+
+static inline async_op async__call(const async_type *type, const void *arguments)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    async_frame *caller = task->leaf, *frame;
+    void *memory;
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    memory = ASYNC_MEM(malloc)(type->size);
+    if (!memory)
+        return async__done(loop, task, -ENOMEM);
+    frame = async__frame_init(memory, type, arguments);
+    frame->caller = caller;
+    frame->deadline_ns = caller->deadline_ns;
+    frame->flags = async__is_covered(caller) ? ASYNC__COVERED : 0;
+    caller->since = (uint32_t)(loop->now_ns >> 20);
+    task->leaf = frame;
+    if (--loop->budget <= 0)
+        async__queue(loop, task, 0);
+    return async__pending(loop);
+}
+
+static inline async__task *async__next_joiner(const async__task *joiner)
+{
+    return joiner->item.op == ASYNC__JOIN ? (async__task *)(void *)joiner->item.at.next : NULL;
+}
+
+static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task);
+
+/* Those who wait for this task learn that it has ended. */
+static inline void async__tell_joiners(async_loop *loop, async__task *task)
+{
+    async__task *joiner = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
+    task->joiner = 0;
+    for (; joiner; joiner = next) {
+        next = async__next_joiner(joiner);
+        if (joiner->item.op == ASYNC__JOIN)
+            async__wake(loop, joiner, task->result);
+        else
+            async__watched_ended(loop, joiner, task);
+    }
+}
+
+/* A task without frames and children has ended. It may have been the last child its parent waited for, and so on. */
+static inline void async__complete(async_loop *loop, async__task *task)
+{
+    while (task) {
+        async__task *parent = async__task_at(loop, task->parent);
+        loop->live--;
+        task->item.op = ASYNC__ENDED;
+        if (task->item.slot == loop->main_slot) {
+            loop->main_result = task->result;
+            loop->main_slot = 0;
+            loop->stopped = 1;
+        }
+        async__tell_joiners(loop, task);
+        if ((task->item.flags & ASYNC__KEPT) && parent->item.op != ASYNC__CHILDREN)
+            break;
+        async__free_task(loop, task);
+        task = parent->item.op == ASYNC__CHILDREN && !parent->child ? parent : NULL;
+    }
+}
+
+/* The first coroutine has returned. Children are told to end, and waited for. */
+static inline void async__end_task(async_loop *loop, async__task *task, async_result result)
+{
+    uint32_t slot = task->child;
+    task->result = result;
+    task->leaf = NULL;
+    task->item.op = ASYNC__CHILDREN;
+    ASYNC_TRACE(done, task);
+    while (slot) {
+        async__task *child = async__task_at(loop, slot);
+        slot = child->older;
+        if (child->item.op == ASYNC__ENDED)
+            async__free_task(loop, child);
+        else
+            async__cancel_task(loop, child);
+    }
+    if (!task->child)
+        async__complete(loop, task);
+}
+
+/* ---- running ---- */
+
+/* Overwrite the stack that the next step will use: a plain local that was kept across an await shows at once. */
+static inline void async__scribble_below(void)
+{
+    volatile char dead[4096];
+    size_t i;
+    for (i = 0; i < sizeof dead; i++)
+        dead[i] = (char)0xdb;
+}
+
+static inline void async__scribble(void)
+{
+    void (*volatile below)(void) = async__scribble_below; /* a frame of its own, never inlined */
+    below();
+}
+
+/* The leaf has returned: its caller is next, or the task ends. Says whether there is more to run. */
+static inline int async__leaf_returned(async_loop *loop, async__task *task)
+{
+    async_frame *frame = task->leaf;
+    async_result value = frame->end.value;
+    if (loop->begun)
+        async__panic("an operation was begun and not awaited");
+    if (!frame->caller) {
+        async__end_task(loop, task, value);
+        return 0;
+    }
+    task->leaf = frame->caller;
+    task->result = value;
+    async__free_block(frame, frame->type->size);
+    return 1;
+}
+
+/* One step of the leaf. Says whether there is more to run: a coroutine was called, or the leaf's caller goes on. */
+static inline int async__step(async_loop *loop, async__task *task)
+{
+    async_frame *frame = task->leaf;
+    async__settle(frame);
+    loop->result = task->result;
+    if (ASYNC_DEBUG)
+        async__scribble();
+    ASYNC_TRACE(run, task);
+    ASYNC_RESUME(task);
+    if (frame->type->step(frame) == ASYNC__RETURNED)
+        return async__leaf_returned(loop, task);
+    if (task->item.op != ASYNC__RUNNING)
+        return 0;
+    if (task->leaf == frame)
+        async__panic("an operation was awaited that is over already");
+    return 1;
+}
+
+static inline void async__run_task(async_loop *loop, async__task *task)
+{
+    loop->task = task;
+    loop->budget = ASYNC__BUDGET;
+    task->item.op = ASYNC__RUNNING;
+    while (async__step(loop, task)) {
+    }
+    loop->task = NULL;
+}
+
+/* ---- joining: any number in async_join, and one in join_all or join_any, wait for a task ----
+ *
+ * The joiners are a list through at.next. One in join_all or join_any waits for many tasks and so cannot hold a link: it
+ * is always the last. */
+
+/* The link at the end of a task's list of joiners, before the watcher if there is one. */
+static inline void async__add_joiner(async_loop *loop, async__task *task, async__task *joiner)
+{
+    async__task *last = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
+    joiner->item.at.next = NULL;
+    if (!last || last->item.op != ASYNC__JOIN) {
+        joiner->item.at.next = last ? &last->item : NULL;
+        task->joiner = joiner->item.slot;
+        return;
+    }
+    while ((next = async__next_joiner(last)) != NULL && next->item.op == ASYNC__JOIN)
+        last = next;
+    joiner->item.at.next = next ? &next->item : NULL;
+    last->item.at.next = &joiner->item;
+}
+
+static inline void async__remove_joiner(async_loop *loop, async__task *task, const async__task *joiner)
+{
+    async__task *place = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
+    if (place == joiner) {
+        next = async__next_joiner(joiner);
+        task->joiner = next ? next->item.slot : 0;
+        return;
+    }
+    for (; place && (next = async__next_joiner(place)) != NULL; place = next) {
+        if (next == joiner) {
+            next = async__next_joiner(joiner);
+            place->item.at.next = next ? &next->item : NULL;
+            return;
+        }
+    }
+}
+
+/* The watcher goes to the end. */
+static inline void async__append_watcher(async_loop *loop, async__task *task, async__task *watcher)
+{
+    async__task *last = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
+    while (last && (next = async__next_joiner(last)) != NULL)
+        last = next;
+    if (last)
+        last->item.at.next = &watcher->item;
+    else
+        task->joiner = watcher->item.slot;
+}
+
+/* The last joiner, if it waits for several tasks. */
+static inline async__task *async__watcher_of(const async_loop *loop, const async__task *task)
+{
+    async__task *joiner = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
+    while (joiner && (next = async__next_joiner(joiner)) != NULL)
+        joiner = next;
+    return joiner && joiner->item.op != ASYNC__JOIN ? joiner : NULL;
+}
+
+static inline async_op async_join(async_task handle)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop), *target;
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    target = async__find_task(loop, handle);
+    if (!target || target == task)
+        return async__done(loop, task, handle < 0 ? (async_result)handle : target ? -EDEADLK : -ESRCH);
+    if (target->item.op == ASYNC__ENDED) {
+        async_result result = target->result;
+        async__free_task(loop, target);
+        return async__done(loop, task, result);
+    }
+    task->item.op = ASYNC__JOIN;
+    task->fd = (int)target->item.slot;
+    async__add_joiner(loop, target, task);
+    return async__park(loop, task, ASYNC__JOIN);
+}
+
+/* Stop waiting for the first `count` tasks of the array. */
+static inline void async__unwatch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        async__task *task = async__find_task(loop, tasks[i]);
+        if (task && async__watcher_of(loop, task) == watcher)
+            async__remove_joiner(loop, task, watcher);
+    }
+}
+
+/* The first negative result of those tasks that have ended and are still known, or 0. */
+static inline async_result async__first_failure(const async_loop *loop, const async_task *tasks, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        const async__task *task = async__find_task(loop, tasks[i]);
+        if (task && task->item.op == ASYNC__ENDED && task->result < 0)
+            return task->result;
+    }
+    return 0;
+}
+
+static inline size_t async__first_ended(const async_loop *loop, const async_task *tasks, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        const async__task *task = async__find_task(loop, tasks[i]);
+        if (!task || task->item.op == ASYNC__ENDED)
+            break;
+    }
+    return i;
+}
+
+/* A task that somebody watches has ended: its result stays for them. While join_all waits, its `result` counts those
+ * that still run. */
+static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task)
+{
+    const async_task *tasks = (const async_task *)watcher->item.at.buffer;
+    task->item.flags |= ASYNC__KEPT;
+    if (watcher->item.op == ASYNC__JOIN_ANY) {
+        async__unwatch(loop, watcher, tasks, watcher->size);
+        async__wake(loop, watcher, (async_result)async__first_ended(loop, tasks, watcher->size));
+    } else if (--watcher->result == 0) {
+        async__wake(loop, watcher, async__first_failure(loop, tasks, watcher->size));
+    }
+}
+
+/* Be the watcher of all that still run. Returns how many, or -EBUSY or -EDEADLK, and then of none. */
+static inline async_result async__watch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
+{
+    async_result running = 0;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        async__task *task = async__find_task(loop, tasks[i]), *other;
+        if (!task || task->item.op == ASYNC__ENDED)
+            continue;
+        other = async__watcher_of(loop, task);
+        if (other == watcher) /* in the array twice */
+            continue;
+        if (other || task == watcher) {
+            async__unwatch(loop, watcher, tasks, i);
+            return other ? -EBUSY : -EDEADLK;
+        }
+        async__append_watcher(loop, task, watcher);
+        running++;
+    }
+    return running;
+}
+
+static inline async_op async__join_many(unsigned op, const async_task *tasks, size_t count)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    async_result running;
+    size_t ended;
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    async__check_buffer(loop, tasks);
+    ended = async__first_ended(loop, tasks, count);
+    if (op == ASYNC__JOIN_ANY && (ended < count || !count))
+        return async__done(loop, task, count ? (async_result)ended : -EINVAL);
+    task->item.op = op & 63;
+    running = async__watch(loop, task, tasks, count);
+    task->item.op = ASYNC__RUNNING;
+    if (running <= 0)
+        return async__done(loop, task, running ? running : async__first_failure(loop, tasks, count));
+    task->item.at.buffer = (void *)(uintptr_t)tasks;
+    task->size = count;
+    task->result = running;
+    return async__park(loop, task, op);
+}
+
+static inline async_op async_join_all(const async_task *tasks, size_t count)
+{
+    return async__join_many(ASYNC__JOIN_ALL, tasks, count);
+}
+
+static inline async_op async_join_any(const async_task *tasks, size_t count)
+{
+    return async__join_many(ASYNC__JOIN_ANY, tasks, count);
+}
+
+/* ---- cancelling ---- */
+
+static inline void async__give_up_descriptor(async_loop *loop, async__task *task);
+
+/* Take the task out of wherever it waits. */
+static inline void async__unpark(async_loop *loop, async__task *task)
+{
+    switch (task->item.op) {
+    case ASYNC__SLEEP:
+        break;
+    case ASYNC__JOIN:
+        async__remove_joiner(loop, async__task_at(loop, (uint32_t)task->fd), task);
+        break;
+    case ASYNC__JOIN_ALL:
+    case ASYNC__JOIN_ANY:
+        async__unwatch(loop, task, (const async_task *)task->item.at.buffer, task->size);
+        break;
+    case ASYNC__FLUSH:
+        ((async_stream *)task->item.at.buffer)->flusher = 0;
+        break;
+    default:
+        async__give_up_descriptor(loop, task);
+    }
+}
+
+/* A task that waits does not any more: it gets `error`, or, if part of a write is out, how much. */
+static inline void async__interrupt(async_loop *loop, async__task *task, int error)
+{
+    unsigned op = task->item.op;
+    int partly = (op == ASYNC__WRITE || op == ASYNC__WRITEV) && task->result > 0;
+    if (op <= ASYNC__READY || op >= ASYNC__CHILDREN)
+        return;
+    async__unpark(loop, task);
+    async__wake(loop, task, partly ? task->result : error);
+}
+
+static inline void async__cancel_task(async_loop *loop, async__task *task)
+{
+    if (task->item.flags & ASYNC__CANCELLED)
+        return;
+    task->item.flags |= ASYNC__CANCELLED;
+    ASYNC_TRACE(cancel, task);
+    if (task->leaf && !async__is_covered(task->leaf))
+        async__interrupt(loop, task, -ECANCELED);
+}
+
+static inline void async__drop_callback(async_loop *loop, async__callback *callback);
+
+static inline int async_cancel(async_handle handle)
+{
+    async_loop *loop = async__loop();
+    async__item *item = async__find(loop, handle);
+    if (!item || item->op == ASYNC__ENDED)
+        return -ESRCH;
+    if (item->kind == ASYNC__TASK)
+        async__cancel_task(loop, (async__task *)(void *)item);
+    else
+        async__drop_callback(loop, (async__callback *)(void *)item);
+    return 0;
+}
+
+static inline async_task async_keep(async_task handle)
+{
+    async__task *task = handle < 0 ? NULL : async__find_task(async__loop(), handle);
+    if (!task)
+        return handle < 0 ? handle : -ESRCH;
+    task->item.flags |= ASYNC__KEPT;
+    return handle;
+}
+
+static inline int async_detach(async_task handle)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__find_task(loop, handle), *parent;
+    if (!task)
+        return -ESRCH;
+    if (task->item.op == ASYNC__ENDED) {
+        async__free_task(loop, task);
+        return 0;
+    }
+    parent = async__task_at(loop, task->parent);
+    async__unlink(loop, task);
+    async__link(loop, task, &loop->root);
+    task->item.flags &= 0xff & ~ASYNC__KEPT;
+    if (task->leaf && !task->leaf->caller && !task->leaf->line)
+        task->leaf->deadline_ns = ASYNC__NEVER;
+    if (loop->closing)
+        async__cancel_task(loop, task);
+    if (parent->item.op == ASYNC__CHILDREN && !parent->child)
+        async__complete(loop, parent);
+    return 0;
+}
+
+static inline async_task async_current_task(void)
+{
+    async_loop *loop = async__loop();
+    return loop->task ? async__handle(loop, &loop->task->item) : 0;
+}
+
+static inline int async_name(const char *name)
+{
+    async_loop *loop = async__loop();
+    if (!loop->task)
+        return 0;
+    if (loop->name_capacity < loop->slot_capacity) {
+        const char **names = (const char **)ASYNC_MEM(realloc)((void *)loop->names, loop->slot_capacity * sizeof *names);
+        if (!names)
+            return -ENOMEM;
+        memset((void *)(names + loop->name_capacity), 0, (loop->slot_capacity - loop->name_capacity) * sizeof *names);
+        loop->names = names;
+        loop->name_capacity = loop->slot_capacity;
+    }
+    loop->names[loop->task->item.slot] = name;
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Operations
+ * >>operations   An operation on a descriptor is described in the task (what, where, how much) and tried; only EAGAIN
+ *                makes it wait, and each event has it tried again. The rules by which a try clears the sticky bits stand
+ *                in async__read_now and async__write_now, and nowhere else.
+ * ------------------------------------------------------------------------- */
+#ifdef MSG_NOSIGNAL
+#define ASYNC__NOSIGNAL MSG_NOSIGNAL
+#else
+#define ASYNC__NOSIGNAL 0
+#endif
+#ifdef SOCK_CLOEXEC
+#define ASYNC__SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+#else
+#define ASYNC__SOCK_FLAGS 0
+#endif
+#define ASYNC__PIECES_MAX 1024        /* iovecs in one call: IOV_MAX of every system we know */
+#define ASYNC__BYTES_MAX 0x7ffff000u  /* bytes in one call: Linux takes no more, macOS refuses INT_MAX */
+
+static inline void async__stream_drain(async_loop *loop, async_stream *stream);
+
+/* ---- one try ---- */
+
+static inline int async__is_socket(int kind)
+{
+    return kind >= ASYNC__SOCKET;
+}
+
+/* Is a short count proof that there is no more for now? Not after a hang-up: data and end may have been one event. */
+static inline int async__short_is_drained(const async__descriptor *descriptor)
+{
+    return (descriptor->kind == ASYNC__PIPE || descriptor->kind == ASYNC__STREAM_TCP ||
+            descriptor->kind == ASYNC__STREAM_UNIX) && !(descriptor->bits & ASYNC__HUP);
+}
+
+/* Cut the pieces down to what one call takes; a first piece that alone is too long is cut into `first`. Returns how many
+ * bytes they are. */
+static inline size_t async__one_call(const struct iovec **pieces, size_t *count, struct iovec *first)
+{
+    size_t bytes = 0, i;
+    for (i = 0; i < *count && i < ASYNC__PIECES_MAX; i++) {
+        if ((*pieces)[i].iov_len > ASYNC__BYTES_MAX - bytes)
+            break;
+        bytes += (*pieces)[i].iov_len;
+    }
+    if (bytes || !*count || !(*pieces)[0].iov_len) {
+        *count = i;
+        return bytes;
+    }
+    first->iov_base = (*pieces)[0].iov_base;
+    first->iov_len = ASYNC__BYTES_MAX;
+    *pieces = first;
+    *count = 1;
+    return ASYNC__BYTES_MAX;
+}
+
+/* What a system call says, when it says to try again. */
+static inline int async__again(ssize_t result)
+{
+    return result < 0 && errno == EINTR;
+}
+
+/* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken): the data ends there,
+ * with more behind it. */
+static inline ssize_t async__receive_message(async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
+{
+    struct msghdr message;
+    ssize_t n;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = (struct iovec *)(uintptr_t)pieces;
+    message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+    n = ASYNC_SYS(recvmsg)(fd, &message, 0);
+    if (n >= 0 && (message.msg_flags & MSG_CTRUNC))
+        descriptor->bits |= ASYNC__HUP;
+    return n;
+}
+
+static inline ssize_t async__receive(async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
+{
+    if (async__is_socket(descriptor->kind) && (count > 1 || descriptor->kind == ASYNC__STREAM_UNIX))
+        return async__receive_message(descriptor, fd, pieces, count);
+    if (async__is_socket(descriptor->kind))
+        return ASYNC_SYS(recv)(fd, pieces->iov_base, pieces->iov_len, 0);
+    if (count > 1)
+        return ASYNC_SYS(readv)(fd, pieces, (int)count);
+    return ASYNC_SYS(read)(fd, pieces->iov_base, pieces->iov_len);
+}
+
+static inline ssize_t async__transmit(const async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
+{
+    struct msghdr message;
+    if (!async__is_socket(descriptor->kind))
+        return count > 1 ? ASYNC_SYS(writev)(fd, pieces, (int)count)
+                         : ASYNC_SYS(write)(fd, pieces->iov_base, pieces->iov_len);
+    if (count == 1)
+        return ASYNC_SYS(send)(fd, pieces->iov_base, pieces->iov_len, ASYNC__NOSIGNAL);
+    memset(&message, 0, sizeof message);
+    message.msg_iov = (struct iovec *)(uintptr_t)pieces;
+    message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+    return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
+}
+
+/* A try failed with this errno: clears the bit after EAGAIN. Returns -EAGAIN or what is to be reported. */
+static inline int async__try_failed(async__descriptor *descriptor, unsigned bit, int error)
+{
+    int reported = descriptor->error;
+    if (error != EAGAIN && error != EWOULDBLOCK)
+        return -error;
+    descriptor->bits &= (uint16_t)~bit;
+    descriptor->error = 0; /* kqueue may have taken an error off the socket before we could */
+    return reported ? -reported : -EAGAIN;
+}
+
+/* Read once, if there is hope. Returns the count, 0 at the end, -EAGAIN, or a negative errno. */
+static inline ssize_t async__read_now(async_loop *loop, int fd, const struct iovec *pieces, size_t count)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    struct iovec first;
+    size_t bytes = async__one_call(&pieces, &count, &first);
+    ssize_t n;
+    if (!bytes)
+        return 0;
+    if (!(descriptor->bits & ASYNC__R))
+        return -EAGAIN;
+    do
+        n = async__receive(descriptor, fd, pieces, count);
+    while (async__again(n));
+    if (n < 0)
+        return async__try_failed(descriptor, ASYNC__R, errno);
+    if (n > 0 && (size_t)n < bytes && async__short_is_drained(descriptor))
+        descriptor->bits &= (uint16_t)~ASYNC__R;
+    return n;
+}
+
+/* Write once, if there is hope. Returns the count, -EAGAIN, or a negative errno. */
+static inline ssize_t async__write_now(async_loop *loop, int fd, const struct iovec *pieces, size_t count)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    struct iovec first;
+    size_t bytes = async__one_call(&pieces, &count, &first);
+    ssize_t n;
+    if (!bytes)
+        return 0;
+    if (!(descriptor->bits & ASYNC__W))
+        return -EAGAIN;
+    do
+        n = async__transmit(descriptor, fd, pieces, count);
+    while (async__again(n));
+    if (n < 0)
+        return async__try_failed(descriptor, ASYNC__W, errno);
+    if ((size_t)n < bytes && async__short_is_drained(descriptor))
+        descriptor->bits &= (uint16_t)~ASYNC__W;
+    return n;
+}
+
+/* Write the rest of what the task describes. task->result is how far it is. */
+static inline async_result async__write_rest(async_loop *loop, async__task *task, const struct iovec *pieces, size_t count)
+{
+    size_t skip = (size_t)task->result;
+    while (count) {
+        struct iovec part;
+        ssize_t n;
+        if (skip >= pieces->iov_len) {
+            skip -= pieces->iov_len;
+            pieces++;
+            count--;
+            continue;
+        }
+        part.iov_base = (char *)pieces->iov_base + skip;
+        part.iov_len = pieces->iov_len - skip;
+        n = skip ? async__write_now(loop, task->fd, &part, 1) : async__write_now(loop, task->fd, pieces, count);
+        if (n < 0)
+            return n;
+        task->result += n;
+        skip += (size_t)n;
+    }
+    return task->result;
+}
+
+/* May this errno of accept(2) be another connection's bad luck? Linux also passes on pending network errors. */
+static inline int async__accept_goes_on(int error)
+{
+    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == ENOPROTOOPT ||
+           error == EHOSTDOWN || error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+static inline int async__no_descriptor_left(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* accept(2), and the flags where the system does not take them along. Returns a descriptor, or -1 and errno. */
+#if ASYNC_HAS_ACCEPT4
+static inline int async__accept_raw(int listener)
+{
+    return ASYNC_SYS(accept4)(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+#else
+static inline int async__accept_raw(int listener)
+{
+    int fd = ASYNC_SYS(accept)(listener, NULL, NULL);
+    if (fd >= 0)
+        async__set_flags(fd);
+    return fd;
+}
+#endif
+
+/* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno. Without a descriptor left
+ * the connection stays in the backlog, and the listener has another try a little later, or when one is closed. */
+static inline int async__accept_now(async_loop *loop, int listener)
+{
+    async__descriptor *descriptor = &loop->descriptors[listener];
+    int kind = descriptor->kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, fd;
+    if (descriptor->bits & ASYNC__RETRY || !(descriptor->bits & ASYNC__R))
+        return -EAGAIN;
+    do
+        fd = async__accept_raw(listener);
+    while (fd < 0 && async__accept_goes_on(errno));
+    if (fd >= 0)
+        return async__adopt_own(loop, fd, descriptor->kind == ASYNC__SOCKET ? ASYNC__SOCKET : kind, ASYNC__R | ASYNC__W);
+    if (!async__no_descriptor_left(errno))
+        return async__try_failed(descriptor, ASYNC__R, errno);
+    fd = -errno;
+    if (!loop->backoff_ns)
+        async__warn("no descriptor is left: connections wait in the backlog until one is closed", NULL);
+    async__retry_later(loop, descriptor);
+    return fd;
+}
+
+static inline int async__connect_raw(int fd, const struct sockaddr *address, socklen_t size)
+{
+    return ASYNC_SYS(connect)(fd, address, size) < 0 ? -errno : 0;
+}
+
+/* The address of a Unix socket. Returns 0, -ENAMETOOLONG or -EINVAL. */
+static inline int async__unix_address(const char *path, struct sockaddr_un *address)
+{
+    size_t size = strlen(path);
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    if (size >= sizeof address->sun_path)
+        return -ENAMETOOLONG;
+    if (!size)
+        return -EINVAL;
+    memcpy(address->sun_path, path, size);
+    return 0;
+}
+
+/* A Unix socket's backlog was full (Linux: EAGAIN, and no attempt is in progress): once more. */
+static inline int async__connect_again(async_loop *loop, int fd, const char *path)
+{
+    struct sockaddr_un address;
+    int error;
+    if (loop->descriptors[fd].bits & ASYNC__RETRY)
+        return -EAGAIN;
+    error = async__unix_address(path, &address);
+    if (!error)
+        error = async__connect_raw(fd, (struct sockaddr *)&address, sizeof address);
+    if (error == -EAGAIN)
+        async__retry_later(loop, &loop->descriptors[fd]);
+    return error;
+}
+
+/* Has the attempt in progress ended? "Writable" alone proves nothing; SO_ERROR is cleared by being read, so it is read
+ * once (connect(2)). Returns 0, -EAGAIN or the attempt's error. */
+static inline int async__connect_outcome(async_loop *loop, int fd)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof(int), peer_size = sizeof peer;
+    int error = 0;
+    if (!(descriptor->bits & ASYNC__W))
+        return -EAGAIN;
+    if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        error = errno;
+    if (!error && ASYNC_SYS(getpeername)(fd, (struct sockaddr *)&peer, &peer_size) < 0)
+        error = !(descriptor->bits & ASYNC__HUP) ? EINPROGRESS : descriptor->error ? descriptor->error : ECONNREFUSED;
+    if (error != EINPROGRESS && error != EINTR)
+        return -error;
+    descriptor->bits &= (uint16_t)~ASYNC__W;
+    return -EAGAIN;
+}
+
+static inline async_result async__connect_now(async_loop *loop, const async__task *task)
+{
+    const char *path = (const char *)task->item.at.buffer;
+    int error = path ? async__connect_again(loop, task->fd, path) : async__connect_outcome(loop, task->fd);
+    if (error)
+        return error;
+    loop->descriptors[task->fd].bits |= ASYNC__R | ASYNC__W;
+    return task->fd;
+}
+
+/* Would a read (a write) succeed now? The bit says "no" for sure, but "yes" only as far as we know: the caller's own
+ * read(2) is invisible here. */
+static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    if (!(descriptor->bits & bit) || (descriptor->bits & ASYNC__RETRY))
+        return 0;
+    if (descriptor->kind == ASYNC__FILE || async__poll_now(fd, bit == ASYNC__R ? POLLIN : POLLOUT))
+        return 1;
+    descriptor->bits &= (uint16_t)~bit;
+    return 0;
+}
+
+/* ---- the operation of a task ---- */
+
+static inline int async__op_writes(unsigned op)
+{
+    return op == ASYNC__WRITABLE || op == ASYNC__WRITE || op == ASYNC__WRITEV || op == ASYNC__CONNECT;
+}
+
+/* Try what the task describes. Returns its result, or -EAGAIN: not yet. */
+static inline async_result async__attempt(async_loop *loop, async__task *task, unsigned op)
+{
+    const struct iovec *pieces = (const struct iovec *)task->item.at.buffer;
+    struct iovec whole;
+    whole.iov_base = task->item.at.buffer;
+    whole.iov_len = task->size;
+    switch (op) {
+    case ASYNC__READ:
+        return async__read_now(loop, task->fd, &whole, 1);
+    case ASYNC__WRITE:
+        return async__write_rest(loop, task, &whole, 1);
+    case ASYNC__READV:
+        return async__read_now(loop, task->fd, pieces, task->size);
+    case ASYNC__WRITEV:
+        return async__write_rest(loop, task, pieces, task->size);
+    case ASYNC__ACCEPT: {
+        int fd = async__accept_now(loop, task->fd);
+        return fd < 0 && (loop->descriptors[task->fd].bits & ASYNC__RETRY) ? -EAGAIN : fd;
+    }
+    case ASYNC__CONNECT:
+        return async__connect_now(loop, task);
+    case ASYNC__READABLE:
+        return async__ready_now(loop, task->fd, ASYNC__R) ? 0 : -EAGAIN;
+    default:
+        return async__ready_now(loop, task->fd, ASYNC__W) ? 0 : -EAGAIN;
+    }
+}
+
+static inline uint32_t *async__waiter_of(async_loop *loop, int fd, unsigned op)
+{
+    return async__op_writes(op) ? &loop->descriptors[fd].writer : &loop->descriptors[fd].reader;
+}
+
+/* Wait for the descriptor. What cannot be watched for lack of memory in the kernel is tried again by timer. */
+static inline async_op async__park_descriptor(async_loop *loop, async__task *task, unsigned op)
+{
+    async__attend(loop, async__waiter_of(loop, task->fd, op), task->item.slot);
+    if (async__op_writes(op) && async__watch_writes(loop, task->fd, &loop->descriptors[task->fd]) < 0)
+        async__retry_later(loop, &loop->descriptors[task->fd]);
+    return async__park(loop, task, op);
+}
+
+static inline int async__unadopted(const async__task *task)
+{
+    if (ASYNC_DEBUG)
+        async__warn("a descriptor that was not adopted (async_adopt) was given to an operation", task->leaf);
+    return -EBADF;
+}
+
+/* Begin an operation on an adopted descriptor. */
+static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t size)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    async_result result;
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (fd < 0 || !async__descriptor_of(loop, fd))
+        return async__done(loop, task, fd < 0 ? fd : async__unadopted(task));
+    if (*async__waiter_of(loop, fd, op))
+        return async__done(loop, task, -EBUSY);
+    task->fd = fd;
+    task->item.at.buffer = (void *)(uintptr_t)buffer;
+    task->size = size;
+    task->result = 0;
+    result = async__attempt(loop, task, op);
+    if (ASYNC__EXPECT(result != -EAGAIN, 1))
+        return async__done(loop, task, result);
+    return async__park_descriptor(loop, task, op);
+}
+
+/* An event, for an item that waits on the descriptor. */
+static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bit)
+{
+    async__item *item = async__item_at(loop, slot);
+    async__task *task = (async__task *)(void *)item;
+    async_result result;
+    unsigned op = item->op;
+    if (item->kind == ASYNC__STREAM && bit == ASYNC__W) {
+        async__stream_drain(loop, async__stream_of(item));
+        return;
+    }
+    if (item->kind != ASYNC__TASK) {
+        async__call_soon(loop, item);
+        return;
+    }
+    if (op == ASYNC__READABLE || op == ASYNC__WRITABLE)
+        result = 0; /* the event is the answer */
+    else
+        result = async__attempt(loop, task, op);
+    if (result == -EAGAIN)
+        return;
+    async__desert(loop, async__waiter_of(loop, fd, op));
+    if (op == ASYNC__CONNECT && result < 0)
+        async__give_back(loop, fd, 1);
+    async__wake(loop, task, result);
+}
+
+/* The descriptor on which an item waited is gone. */
+static inline void async__abandon(async_loop *loop, uint32_t slot, int error)
+{
+    async__item *item = slot ? async__item_at(loop, slot) : NULL;
+    async__task *task = (async__task *)(void *)item;
+    if (!item)
+        return;
+    if (item->kind == ASYNC__CALLBACK)
+        async__drop_callback(loop, (async__callback *)(void *)item);
+    else if (item->kind == ASYNC__TASK)
+        async__wake(loop, task, (item->op == ASYNC__WRITE || item->op == ASYNC__WRITEV) && task->result > 0 ? task->result
+                                                                                                            : error);
+}
+
+/* The task stops waiting on its descriptor. An attempt to connect ends here. */
+static inline void async__give_up_descriptor(async_loop *loop, async__task *task)
+{
+    async__desert(loop, async__waiter_of(loop, task->fd, task->item.op));
+    if (task->item.op == ASYNC__CONNECT)
+        async__give_back(loop, task->fd, 1);
+}
+
+/* ---- what is called ---- */
+
+static inline async_op async_readable(int fd)
+{
+    return async__io(ASYNC__READABLE, fd, NULL, 0);
+}
+
+static inline async_op async_writable(int fd)
+{
+    return async__io(ASYNC__WRITABLE, fd, NULL, 0);
+}
+
+static inline async_op async_read(int fd, void *data, size_t size)
+{
+    async__check_buffer(async__loop(), data);
+    return async__io(ASYNC__READ, fd, data, size);
+}
+
+static inline async_op async_write(int fd, const void *data, size_t size)
+{
+    async__check_buffer(async__loop(), data);
+    return async__io(ASYNC__WRITE, fd, data, size);
+}
+
+static inline void async__check_pieces(const struct iovec *pieces, size_t count)
+{
+    size_t i;
+    async__check_buffer(async__loop(), pieces);
+    for (i = 0; i < count; i++)
+        async__check_buffer(async__loop(), pieces[i].iov_base);
+}
+
+static inline async_op async_readv(int fd, const struct iovec *pieces, size_t count)
+{
+    async__check_pieces(pieces, count);
+    return async__io(ASYNC__READV, fd, pieces, count);
+}
+
+static inline async_op async_writev(int fd, const struct iovec *pieces, size_t count)
+{
+    async__check_pieces(pieces, count);
+    return async__io(ASYNC__WRITEV, fd, pieces, count);
+}
+
+static inline async_op async_accept(int listener)
+{
+    return async__io(ASYNC__ACCEPT, listener, NULL, 0);
+}
+
+/* ---- sockets ---- */
+
+typedef union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un local;
+    struct sockaddr_storage storage;
+} async__address;
+
+/* "fe80::1%eth0": the interface, by name or number. Returns 0 if there is none of that name. */
+static inline uint32_t async__scope(const char *name)
+{
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+    return *name && !*end ? (uint32_t)number : (uint32_t)ASYNC_SYS(if_nametoindex)(name);
+}
+
+/* A numeric address and a port. Returns the address's size or -EINVAL. */
+static inline int async__parse(const char *host, int port, async__address *address)
+{
+    char plain[INET6_ADDRSTRLEN];
+    const char *scope = strchr(host, '%');
+    size_t size = scope ? (size_t)(scope - host) : strlen(host);
+    memset(address, 0, sizeof *address);
+    if (port < 0 || port > 65535 || size >= sizeof plain)
+        return -EINVAL;
+    memcpy(plain, host, size);
+    plain[size] = '\0';
+    if (!scope && inet_pton(AF_INET, plain, &address->v4.sin_addr) == 1) {
+        address->v4.sin_family = AF_INET;
+        address->v4.sin_port = htons((uint16_t)port);
+        return (int)sizeof address->v4;
+    }
+    if (inet_pton(AF_INET6, plain, &address->v6.sin6_addr) != 1)
+        return -EINVAL;
+    address->v6.sin6_family = AF_INET6;
+    address->v6.sin6_port = htons((uint16_t)port);
+    address->v6.sin6_scope_id = scope ? async__scope(scope + 1) : 0;
+    return scope && !address->v6.sin6_scope_id ? -EINVAL : (int)sizeof address->v6;
+}
+
+static inline void async__set_option(int fd, int level, int option, int value)
+{
+    ASYNC_SYS(setsockopt)(fd, level, option, &value, sizeof value);
+}
+
+/* A non-blocking stream socket that no child inherits and no write kills with. Returns it or a negative errno. */
+static inline int async__socket(int family)
+{
+    int fd = ASYNC_SYS(socket)(family, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0);
+    if (fd < 0)
+        return -errno;
+    if (!ASYNC__SOCK_FLAGS)
+        async__set_flags(fd);
+    if (family != AF_UNIX)
+        async__set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* as asyncio does; accepted sockets inherit it */
+    return fd;
+}
+
+/* Connect, and wait for the outcome. `path`: for another try when a Unix socket's backlog is full. */
+static inline async_op async__connect(async_loop *loop, async__task *task, const async__address *address, int size,
+                                      const char *path)
+{
+    int kind = path ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, error;
+    int fd = size < 0 ? size : async__socket(address->any.sa_family);
+    if (fd < 0)
+        return async__done(loop, task, fd);
+    error = async__connect_raw(fd, &address->any, (socklen_t)size);
+    if (!error)
+        return async__done(loop, task, async__adopt_own(loop, fd, kind, ASYNC__R | ASYNC__W));
+    if (error != -EINPROGRESS && error != -EINTR && !(path && error == -EAGAIN)) {
+        ASYNC_SYS(close)(fd);
+        return async__done(loop, task, error);
+    }
+    fd = async__adopt_own(loop, fd, kind, ASYNC__WRITES);
+    if (fd < 0)
+        return async__done(loop, task, fd);
+    task->fd = fd;
+    task->item.at.buffer = error == -EAGAIN ? (void *)(uintptr_t)path : NULL;
+    if (error == -EAGAIN)
+        async__retry_later(loop, &loop->descriptors[fd]);
+    return async__park_descriptor(loop, task, ASYNC__CONNECT);
+}
+
+static inline async_op async_connect(const char *host, int port)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    async__address address;
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    return async__connect(loop, task, &address, async__parse(host, port, &address), NULL);
+}
+
+static inline async_op async_connect_unix(const char *path)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    async__address address;
+    int error;
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    async__check_buffer(loop, path);
+    error = async__unix_address(path, &address.local);
+    return async__connect(loop, task, &address, error ? error : (int)sizeof address.local, path);
+}
+
+/* Bind, listen and adopt, or close. */
+static inline int async__listen(const async__address *address, int size, int only_v6)
+{
+    int fd = async__socket(address->any.sa_family);
+    if (fd < 0)
+        return fd;
+    if (address->any.sa_family != AF_UNIX)
+        async__set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->any.sa_family == AF_INET6) /* systems differ in what they start with */
+        async__set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6);
+    if (ASYNC_SYS(bind)(fd, &address->any, (socklen_t)size) < 0 || ASYNC_SYS(listen)(fd, SOMAXCONN) < 0) {
+        size = -errno;
+        ASYNC_SYS(close)(fd);
+        return size;
+    }
+    return async__adopt_own(async__loop(), fd,
+                            address->any.sa_family == AF_UNIX ? ASYNC__LISTENER_UNIX : ASYNC__LISTENER_TCP, ASYNC__R);
+}
+
+static inline int async_listen(const char *host, int port)
+{
+    async__address address;
+    int size = async__parse(host ? host : "::", port, &address), fd;
+    if (size < 0)
+        return size;
+    fd = async__listen(&address, size, host != NULL);
+    if (host || (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL))
+        return fd;
+    size = async__parse("0.0.0.0", port, &address); /* a system without IPv6 */
+    return async__listen(&address, size, 0);
+}
+
+static inline int async_listen_unix(const char *path)
+{
+    async__address address;
+    int error = async__unix_address(path, &address.local);
+    return error ? error : async__listen(&address, (int)sizeof address.local, 0);
+}
+
+static inline int async_port(int fd)
+{
+    async__address address;
+    socklen_t size = sizeof address;
+    if (fd < 0)
+        return fd;
+    memset(&address, 0, sizeof address);
+    if (ASYNC_SYS(getsockname)(fd, &address.any, &size) < 0)
+        return -errno;
+    if (address.any.sa_family == AF_INET6)
+        return ntohs(address.v6.sin6_port);
+    return address.any.sa_family == AF_INET ? ntohs(address.v4.sin_port) : -EINVAL;
+}
+
+#if ASYNC_HAS_PIPE2
+static inline int async__pipe_raw(int ends[2])
+{
+    return ASYNC_SYS(pipe2)(ends, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+}
+#else
+static inline int async__pipe_raw(int ends[2])
+{
+    if (ASYNC_SYS(pipe)(ends) < 0)
+        return -errno;
+    async__set_flags(ends[0]);
+    async__set_flags(ends[1]);
+    return 0;
+}
+#endif
+
+/* Adopt both, or close both. */
+static inline int async__adopt_pair(int ends[2], int kind)
+{
+    async_loop *loop = async__loop();
+    int first = async__adopt_own(loop, ends[0], kind, ASYNC__R | ASYNC__W), second;
+    if (first < 0) {
+        ASYNC_SYS(close)(ends[1]);
+        return first;
+    }
+    second = async__adopt_own(loop, ends[1], kind, ASYNC__R | ASYNC__W);
+    if (second < 0)
+        async_close(first);
+    return second < 0 ? second : 0;
+}
+
+static inline int async_pipe(int ends[2])
+{
+    int error = async__pipe_raw(ends);
+    return error ? error : async__adopt_pair(ends, ASYNC__PIPE);
+}
+
+static inline int async_socketpair(int ends[2])
+{
+    if (ASYNC_SYS(socketpair)(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+        return -errno;
+    async__set_flags(ends[0]);
+    async__set_flags(ends[1]);
+    return async__adopt_pair(ends, ASYNC__STREAM_UNIX);
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Callbacks
+ * >>callbacks    The same reactor without coroutines. A callback runs from the loop, never on its caller's stack.
+ * ------------------------------------------------------------------------- */
+static inline async__callback *async__callback_new(async_loop *loop, unsigned op, void *data)
+{
+    async__callback *callback = (async__callback *)ASYNC_MEM(calloc)(1, sizeof *callback);
+    if (!callback)
+        return NULL;
+    if (async__enroll(loop, &callback->item) < 0) {
+        ASYNC_MEM(free)(callback);
+        return NULL;
+    }
+    callback->item.kind = ASYNC__CALLBACK;
+    callback->item.op = op & 63;
+    callback->fd = -1;
+    callback->data = data;
+    return callback;
+}
+
+/* The handle is gone at once; the memory too, unless the callback is in the queue or runs right now. */
+static inline void async__drop_callback(async_loop *loop, async__callback *callback)
+{
+    async__timer_stop(loop, callback->item.slot);
+    if (callback->fd >= 0) {
+        uint32_t *waiter = async__waiter_of(loop, callback->fd, callback->item.op);
+        if (*waiter == callback->item.slot)
+            async__desert(loop, waiter);
+    }
+    async__dismiss(loop, callback->item.slot);
+    if (callback->item.flags & ASYNC__QUEUED)
+        callback->item.flags |= ASYNC__CANCELLED;
+    else
+        async__free_block(callback, sizeof *callback);
+}
+
+static inline unsigned async__callback_bit(const async__callback *callback)
+{
+    return callback->item.op == ASYNC__READABLE ? ASYNC__R : ASYNC__W;
+}
+
+static inline void async__run_callback(async_loop *loop, async__callback *callback)
+{
+    unsigned op = callback->item.op;
+    if (!(callback->item.flags & ASYNC__CANCELLED)) { /* it counts as queued while it runs, so nobody frees it */
+        if (op == ASYNC__SOON || op == ASYNC__AFTER)
+            async__drop_callback(loop, callback);
+        if (callback->plain)
+            callback->plain(callback->data);
+        else
+            callback->ready(callback->fd, callback->data);
+    }
+    callback->item.flags &= 0xff & ~ASYNC__QUEUED;
+    if (callback->item.flags & ASYNC__CANCELLED)
+        async__free_block(callback, sizeof *callback);
+    else if (!callback->plain && async__ready_now(loop, callback->fd, async__callback_bit(callback)))
+        async__call_soon(loop, &callback->item);
+}
+
+/* Its timer has come. An interval that was missed is left out, and the next keeps step. */
+static inline void async__callback_due(async_loop *loop, async__callback *callback)
+{
+    if (callback->item.op == ASYNC__EVERY) {
+        int64_t late_ns = loop->now_ns - callback->due_ns;
+        callback->due_ns += (late_ns / callback->interval_ns + 1) * callback->interval_ns;
+        async__timer_start(loop, callback->item.slot, callback->due_ns);
+    }
+    async__call_soon(loop, &callback->item);
+}
+
+static inline async_handle async__on_ready(unsigned op, int fd, void *data, void (*function)(int fd, void *data))
+{
+    async_loop *loop = async__loop();
+    async__callback *callback;
+    if (fd < 0 || !async__descriptor_of(loop, fd))
+        return fd < 0 ? fd : -EBADF;
+    if (*async__waiter_of(loop, fd, op))
+        return -EBUSY;
+    if (op == ASYNC__WRITABLE && async__watch_writes(loop, fd, &loop->descriptors[fd]) < 0)
+        return -ENOMEM;
+    callback = async__callback_new(loop, op, data);
+    if (!callback)
+        return -ENOMEM;
+    callback->fd = fd;
+    callback->ready = function;
+    async__attend(loop, async__waiter_of(loop, fd, op), callback->item.slot);
+    if (async__ready_now(loop, fd, async__callback_bit(callback)))
+        async__call_soon(loop, &callback->item);
+    return async__handle(loop, &callback->item);
+}
+
+static inline async_handle async_on_readable(int fd, void *data, void (*callback)(int fd, void *data))
+{
+    return async__on_ready(ASYNC__READABLE, fd, data, callback);
+}
+
+static inline async_handle async_on_writable(int fd, void *data, void (*callback)(int fd, void *data))
+{
+    return async__on_ready(ASYNC__WRITABLE, fd, data, callback);
+}
+
+static inline async_handle async_soon(void *data, void (*callback)(void *data))
+{
+    return async_after(0, data, callback);
+}
+
+static inline async_handle async_after(int64_t delay_ms, void *data, void (*callback)(void *data))
+{
+    async_loop *loop = async__loop();
+    async__callback *made = async__callback_new(loop, delay_ms > 0 ? ASYNC__AFTER : ASYNC__SOON, data);
+    if (!made)
+        return -ENOMEM;
+    made->plain = callback;
+    if (delay_ms > 0)
+        async__timer_start(loop, made->item.slot, async__from_now(delay_ms));
+    else
+        async__call_soon(loop, &made->item);
+    return async__handle(loop, &made->item);
+}
+
+static inline async_handle async_every(int64_t interval_ms, void *data, void (*callback)(void *data))
+{
+    async_loop *loop = async__loop();
+    async__callback *made;
+    if (interval_ms < 1)
+        return -EINVAL;
+    made = async__callback_new(loop, ASYNC__EVERY, data);
+    if (!made)
+        return -ENOMEM;
+    made->plain = callback;
+    made->due_ns = async__from_now(interval_ms);
+    made->interval_ns = interval_ms > ASYNC__NEVER / 4000000 ? ASYNC__NEVER / 4 : interval_ms * 1000000;
+    async__timer_start(loop, made->item.slot, made->due_ns);
+    return async__handle(loop, &made->item);
+}
+
+static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
+{
+    async_loop *loop = async__loop();
+    struct iovec whole;
+    if (fd < 0 || !async__descriptor_of(loop, fd))
+        return fd < 0 ? fd : -EBADF;
+    whole.iov_base = data;
+    whole.iov_len = size;
+    return async__read_now(loop, fd, &whole, 1);
+}
+
+static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
+{
+    async_loop *loop = async__loop();
+    struct iovec whole;
+    if (fd < 0 || !async__descriptor_of(loop, fd))
+        return fd < 0 ? fd : -EBADF;
+    whole.iov_base = (void *)(uintptr_t)data;
+    whole.iov_len = size;
+    return async__write_now(loop, fd, &whole, 1);
+}
+
+static inline int async_accept_nowait(int listener)
+{
+    async_loop *loop = async__loop();
+    if (listener < 0 || !async__descriptor_of(loop, listener))
+        return listener < 0 ? listener : -EBADF;
+    return async__accept_now(loop, listener);
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Streams
+ * >>streams      Reading goes straight into the reader's buffer, writing straight to the system; only what does not fit
+ *                there is queued. Closing sends the queue, then ends our side and reads on until the peer ends its own:
+ *                close(2) with unread data would reset the connection and might destroy the last reply.
+ * ------------------------------------------------------------------------- */
+static inline async_stream *async_stream_open(int fd)
+{
+    async_loop *loop = async__loop();
+    async__descriptor *descriptor = fd < 0 ? NULL : async__descriptor_of(loop, fd);
+    async_stream *stream;
+    if (!descriptor || (descriptor->bits & ASYNC__STREAMED))
+        return NULL;
+    stream = (async_stream *)ASYNC_MEM(calloc)(1, sizeof *stream);
+    if (!stream)
+        return NULL;
+    if (async__enroll(loop, &stream->item) < 0) {
+        ASYNC_MEM(free)(stream);
+        return NULL;
+    }
+    stream->item.kind = ASYNC__STREAM;
+    stream->item.op = ASYNC__IDLE;
+    stream->fd = fd;
+    descriptor->bits |= ASYNC__STREAMED;
+    return stream;
+}
+
+static inline int async__stream_is_usable(const async_stream *stream)
+{
+    return stream && !(stream->item.flags & ASYNC__CLOSING);
+}
+
+static inline void async__stream_set(async_stream *stream, unsigned flags)
+{
+    stream->item.flags = (stream->item.flags | flags) & 0xff;
+}
+
+/* Is the stream itself what waits to write, or to read? */
+static inline int async__stream_attends(async_loop *loop, const async_stream *stream, unsigned op)
+{
+    return *async__waiter_of(loop, stream->fd, op) == stream->item.slot;
+}
+
+static inline void async__stream_desert(async_loop *loop, const async_stream *stream, unsigned op)
+{
+    if (async__stream_attends(loop, stream, op))
+        async__desert(loop, async__waiter_of(loop, stream->fd, op));
+}
+
+static inline void async__stream_wake_flusher(async_loop *loop, async_stream *stream, int result)
+{
+    uint32_t flusher = stream->flusher;
+    stream->flusher = 0;
+    if (flusher)
+        async__wake(loop, async__task_at(loop, flusher), result);
+}
+
+/* The descriptor goes; on_close and the memory follow from the queue, where no caller is on the stack. */
+static inline void async__stream_shut(async_loop *loop, async_stream *stream)
+{
+    int fd = stream->fd;
+    async__timer_stop(loop, stream->item.slot);
+    async__stream_desert(loop, stream, ASYNC__READABLE);
+    async__stream_desert(loop, stream, ASYNC__WRITABLE);
+    stream->fd = -EBADF;
+    async__stream_set(stream, ASYNC__CLOSED);
+    async__give_back(loop, fd, 1);
+    async__call_soon(loop, &stream->item);
+}
+
+static inline void async__stream_free_queue(async_stream *stream)
+{
+    ASYNC_MEM(free)(stream->queue);
+    stream->queue = NULL;
+    stream->sent = stream->queued = stream->capacity = 0;
+}
+
+/* Closing, and all is sent: say so to the peer, and wait for its end. */
+static inline void async__stream_end(async_loop *loop, async_stream *stream)
+{
+    int kind = loop->descriptors[stream->fd].kind;
+    uint32_t *reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
+    int lingers = (kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX) && !(stream->item.flags & ASYNC__AT_END);
+    if (!lingers || stream->error || ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0) {
+        async__stream_shut(loop, stream);
+        return;
+    }
+    async__stream_set(stream, ASYNC__LINGER);
+    async__attend(loop, reader, stream->item.slot);
+    async__call_soon(loop, &stream->item);
+}
+
+/* Nothing is queued any more: all is sent, or an error ended the stream. */
+static inline void async__stream_drained(async_loop *loop, async_stream *stream)
+{
+    async__stream_free_queue(stream);
+    async__stream_desert(loop, stream, ASYNC__WRITABLE);
+    if (stream->item.flags & ASYNC__CLOSING) {
+        async__stream_end(loop, stream);
+        return;
+    }
+    async__stream_wake_flusher(loop, stream, stream->error);
+    if (stream->on_written) {
+        async__stream_set(stream, ASYNC__WRITTEN);
+        async__call_soon(loop, &stream->item);
+    }
+}
+
+/* Write from `data` until the system takes no more. Returns how much it took; an error ends the stream. */
+static inline size_t async__stream_push(async_loop *loop, async_stream *stream, const char *data, size_t size)
+{
+    size_t done = 0;
+    ssize_t n = 0;
+    while (done < size && n >= 0) {
+        struct iovec part;
+        part.iov_base = (void *)(uintptr_t)(data + done);
+        part.iov_len = size - done;
+        n = async__write_now(loop, stream->fd, &part, 1);
+        if (n > 0)
+            done += (size_t)n;
+    }
+    if (n < 0 && n != -EAGAIN)
+        stream->error = (int)n;
+    return done;
+}
+
+/* An event: more of the queue can go. */
+static inline void async__stream_drain(async_loop *loop, async_stream *stream)
+{
+    size_t sent = async__stream_push(loop, stream, stream->queue + stream->sent, stream->queued - stream->sent);
+    stream->sent += sent;
+    if (stream->error || stream->sent == stream->queued) {
+        async__stream_drained(loop, stream);
+    } else if (sent && (stream->item.flags & ASYNC__CLOSING)) { /* it moves: patience starts anew */
+        async__timer_stop(loop, stream->item.slot);
+        async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
+    }
+}
+
+/* Room for `size` more bytes in the queue. Returns 0 or -ENOMEM. */
+static inline int async__stream_reserve(async_stream *stream, size_t size)
+{
+    size_t left = stream->queued - stream->sent, capacity = stream->capacity;
+    char *queue;
+    if (size > SIZE_MAX / 4 - left)
+        return -ENOMEM;
+    if (stream->sent && stream->sent >= left) {
+        memmove(stream->queue, stream->queue + stream->sent, left);
+        stream->sent = 0;
+        stream->queued = left;
+    }
+    if (stream->queued + size <= capacity)
+        return 0;
+    while (capacity < stream->queued + size)
+        capacity = capacity ? capacity * 2 : 4096;
+    queue = (char *)ASYNC_MEM(realloc)(stream->queue, capacity);
+    if (!queue)
+        return -ENOMEM;
+    stream->queue = queue;
+    stream->capacity = capacity;
+    return 0;
+}
+
+/* The loop's spare is at least as large as the write that is about to be tried: falling short cannot fail for lack of
+ * memory, when some bytes are out already. */
+static inline int async__reserve_spare(async_loop *loop, size_t size)
+{
+    char *spare;
+    if (loop->spare_size >= size)
+        return 0;
+    spare = (char *)ASYNC_MEM(realloc)(loop->spare, size < 4096 ? 4096 : size);
+    if (!spare)
+        return -ENOMEM;
+    loop->spare = spare;
+    loop->spare_size = size < 4096 ? 4096 : size;
+    return 0;
+}
+
+/* The first bytes that the system does not take: the spare becomes the queue. */
+static inline void async__stream_start_queue(async_loop *loop, async_stream *stream, const char *data, size_t size)
+{
+    memcpy(loop->spare, data, size);
+    stream->queue = loop->spare;
+    stream->capacity = loop->spare_size;
+    stream->queued = size;
+    loop->spare = NULL;
+    loop->spare_size = 0;
+    async__attend(loop, async__waiter_of(loop, stream->fd, ASYNC__WRITABLE), stream->item.slot);
+    if (async__watch_writes(loop, stream->fd, &loop->descriptors[stream->fd]) < 0)
+        async__retry_later(loop, &loop->descriptors[stream->fd]);
+}
+
+static inline int async_stream_write(async_stream *stream, const void *data, size_t size)
+{
+    async_loop *loop = async__loop();
+    size_t sent;
+    if (!async__stream_is_usable(stream))
+        return -EBADF;
+    if (stream->error || !size)
+        return stream->error;
+    if (stream->queue) {
+        if (async__stream_reserve(stream, size) < 0)
+            return -ENOMEM;
+        memcpy(stream->queue + stream->queued, data, size);
+        stream->queued += size;
+        return 0;
+    }
+    if (async__reserve_spare(loop, size) < 0)
+        return -ENOMEM;
+    sent = async__stream_push(loop, stream, (const char *)data, size);
+    if (!stream->error && sent < size)
+        async__stream_start_queue(loop, stream, (const char *)data + sent, size - sent);
+    else if (stream->on_written)
+        async__stream_drained(loop, stream);
+    return stream->error;
+}
+
+static inline async_op async_stream_read(async_stream *stream, void *data, size_t size)
+{
+    return async_read(async__stream_is_usable(stream) ? stream->fd : -EBADF, data, size);
+}
+
+static inline async_op async_stream_flush(async_stream *stream)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (!async__stream_is_usable(stream))
+        return async__done(loop, task, -EBADF);
+    if (stream->error || !stream->queue)
+        return async__done(loop, task, stream->error);
+    if (stream->flusher)
+        return async__done(loop, task, -EBUSY);
+    stream->flusher = task->item.slot;
+    task->item.at.buffer = stream;
+    return async__park(loop, task, ASYNC__FLUSH);
+}
+
+static inline int async_stream_close(async_stream *stream)
+{
+    async_loop *loop = async__loop();
+    uint32_t *reader, slot;
+    if (!async__stream_is_usable(stream))
+        return -EBADF;
+    async__stream_set(stream, ASYNC__CLOSING);
+    stream->on_data = NULL;
+    reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
+    slot = *reader;
+    if (slot)
+        async__desert(loop, reader);
+    if (slot != stream->item.slot)
+        async__abandon(loop, slot, -EBADF);
+    async__stream_wake_flusher(loop, stream, -EBADF);
+    async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
+    if (!stream->queue)
+        async__stream_end(loop, stream);
+    return 0;
+}
+
+static inline async_op async_stream_wait_closed(async_stream *stream)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    int error = async_stream_close(stream);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (error)
+        return async__done(loop, task, error);
+    stream->flusher = task->item.slot;
+    task->item.at.buffer = stream;
+    return async__park(loop, task, ASYNC__FLUSH);
+}
+
+/* The peer did not move for too long. */
+static inline void async__stream_due(async_loop *loop, async_stream *stream)
+{
+    if (stream->queue && !stream->error)
+        stream->error = -ETIMEDOUT;
+    async__stream_free_queue(stream);
+    async__stream_shut(loop, stream);
+}
+
+static inline int async_stream_on_data(async_stream *stream,
+                                       void (*callback)(async_stream *stream, const char *data, ssize_t size))
+{
+    async_loop *loop = async__loop();
+    uint32_t *reader;
+    if (!async__stream_is_usable(stream))
+        return -EBADF;
+    reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
+    if (*reader && *reader != stream->item.slot)
+        return -EBUSY;
+    if (!loop->scratch)
+        loop->scratch = (char *)ASYNC_MEM(malloc)(ASYNC__SCRATCH);
+    if (!loop->scratch)
+        return -ENOMEM;
+    stream->on_data = callback;
+    if (!callback) {
+        async__stream_desert(loop, stream, ASYNC__READABLE);
+    } else if (!*reader && !(stream->item.flags & ASYNC__AT_END)) {
+        async__attend(loop, reader, stream->item.slot);
+        async__call_soon(loop, &stream->item);
+    }
+    return 0;
+}
+
+static inline int async_stream_on_written(async_stream *stream, void (*callback)(async_stream *stream, int status))
+{
+    if (!async__stream_is_usable(stream))
+        return -EBADF;
+    stream->on_written = callback;
+    return 0;
+}
+
+static inline int async_stream_on_close(async_stream *stream, void (*callback)(async_stream *stream, int status))
+{
+    if (!async__stream_is_usable(stream))
+        return -EBADF;
+    stream->on_close = callback;
+    return 0;
+}
+
+/* Read what is there and hand it over, as long as somebody wants it; after a while the others have their turn. */
+static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
+{
+    int patience;
+    for (patience = ASYNC__BUDGET; stream->on_data && patience; patience--) {
+        struct iovec whole;
+        ssize_t n;
+        whole.iov_base = loop->scratch;
+        whole.iov_len = ASYNC__SCRATCH;
+        n = async__read_now(loop, stream->fd, &whole, 1);
+        if (n == -EAGAIN)
+            return;
+        if (n <= 0) {
+            async__stream_set(stream, ASYNC__AT_END);
+            async__stream_desert(loop, stream, ASYNC__READABLE);
+            stream->on_data(stream, NULL, n);
+            return;
+        }
+        stream->on_data(stream, loop->scratch, n);
+    }
+    if (stream->on_data)
+        async__call_soon(loop, &stream->item);
+}
+
+/* Our side has ended: read and forget until the peer's has. */
+static inline void async__stream_linger(async_loop *loop, async_stream *stream)
+{
+    char forgotten[4096];
+    int patience;
+    for (patience = ASYNC__BUDGET; patience; patience--) {
+        struct iovec whole;
+        ssize_t n;
+        whole.iov_base = forgotten;
+        whole.iov_len = sizeof forgotten;
+        n = async__read_now(loop, stream->fd, &whole, 1);
+        if (n == -EAGAIN)
+            return;
+        if (n <= 0) {
+            async__stream_shut(loop, stream);
+            return;
+        }
+    }
+    async__call_soon(loop, &stream->item);
+}
+
+/* The stream has closed: whoever wants to know is told, then it is freed. */
+static inline void async__stream_gone(async_loop *loop, async_stream *stream)
+{
+    async__stream_wake_flusher(loop, stream, stream->error);
+    if (stream->on_close)
+        stream->on_close(stream, stream->error);
+    async__dismiss(loop, stream->item.slot);
+    async__free_block(stream, sizeof *stream);
+}
+
+static inline void async__run_stream(async_loop *loop, async_stream *stream)
+{
+    stream->item.flags &= 0xff & ~ASYNC__QUEUED;
+    if (stream->item.flags & ASYNC__CLOSED) {
+        async__stream_gone(loop, stream);
+        return;
+    }
+    if (stream->item.flags & ASYNC__LINGER) {
+        async__stream_linger(loop, stream);
+        return;
+    }
+    if (stream->on_data && !(stream->item.flags & ASYNC__AT_END))
+        async__stream_deliver(loop, stream);
+    if (stream->item.flags & ASYNC__WRITTEN) {
+        stream->item.flags &= 0xff & ~ASYNC__WRITTEN;
+        if (stream->on_written)
+            stream->on_written(stream, stream->error);
+    }
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - The end
+ * >>end          Closing a loop, and async_run, which is open, spawn, run and close in one.
+ * ------------------------------------------------------------------------- */
+
+/* Callbacks first: they would keep the loop alive. */
+static inline void async__drop_callbacks(async_loop *loop)
+{
+    uint32_t slot;
+    for (slot = 1; slot < loop->slot_count; slot++) {
+        async__item *item = async__item_at(loop, slot);
+        if (item && item->kind == ASYNC__CALLBACK)
+            async__drop_callback(loop, (async__callback *)(void *)item);
+    }
+}
+
+/* Cancel what runs, and let it: until no task is left, or what is left can never end. */
+static inline void async__end_tasks(async_loop *loop)
+{
+    int (*volatile run)(async_loop *) = async__run_loop;
+    uint32_t slot;
+    int error = 0;
+    loop->closing = 1;
+    async__drop_callbacks(loop);
+    for (slot = loop->root.child; slot; slot = async__task_at(loop, slot)->older)
+        if (async__task_at(loop, slot)->item.op != ASYNC__ENDED)
+            async__cancel_task(loop, async__task_at(loop, slot));
+    while (loop->live && !error)
+        error = run(loop);
+}
+
+/* What is still in the table when the loop goes: results nobody asked for, streams, tasks that would not end. */
+static inline void async__free_items(async_loop *loop)
+{
+    uint32_t slot;
+    for (slot = 1; slot < loop->slot_count; slot++) {
+        async__item *item = async__item_at(loop, slot);
+        if (item && item->kind == ASYNC__TASK) {
+            async_frame *frame = ((async__task *)(void *)item)->leaf, *caller;
+            for (; frame && frame->caller; frame = caller) {
+                caller = frame->caller;
+                ASYNC_MEM(free)(frame);
+            }
+            ASYNC_MEM(free)(item);
+        } else if (item && item->kind == ASYNC__STREAM) {
+            async__stream_free_queue(async__stream_of(item));
+            ASYNC_MEM(free)(async__stream_of(item));
+        }
+    }
+}
+
+static inline void async__free_queue(async_loop *loop)
+{
+    while (loop->ready) {
+        async__item *item = async__pop(loop);
+        if (item->kind == ASYNC__CALLBACK)
+            ASYNC_MEM(free)(item);
+    }
+}
+
+static inline void async__give_back_all(async_loop *loop)
+{
+    uint32_t fd;
+    for (fd = 0; fd < loop->descriptor_count; fd++)
+        if (loop->descriptors[fd].bits & ASYNC__ADOPTED)
+            async__give_back(loop, (int)fd, (loop->descriptors[fd].bits & ASYNC__OWNED) != 0);
+}
+
+static inline int async_loop_close(void)
+{
+    async_loop *loop = async__current;
+    int foreign = loop && async__is_foreign(loop);
+    if (!loop)
+        return 0;
+    if (loop->running && !foreign)
+        return -EBUSY;
+    if (!foreign) {
+        async__end_tasks(loop);
+        async__drop_callbacks(loop);
+        async__give_back_all(loop);
+    }
+    async__free_queue(loop);
+    async__free_items(loop);
+    async__free_loop(loop);
+    async__current = NULL;
+    return 0;
+}
+
+static inline async_result async__run(const async_type *type, const void *arguments)
+{
+    async_result result;
+    async_task task;
+    int error;
+    if (async__current)
+        async__loop_to_run();
+    error = async_open(NULL);
+    if (error)
+        return error;
+    task = async__spawn(type, arguments);
+    result = (async_result)task;
+    if (task > 0) {
+        async_loop *loop = async__current;
+        loop->main_slot = (uint32_t)task;
+        loop->main_result = -ECANCELED;
+        error = async_loop_run();
+        async__end_tasks(loop);
+        result = error ? error : loop->main_result;
+    }
+    async_loop_close();
+    return result;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Seeing
+ * >>dump
+ * ------------------------------------------------------------------------- */
+static inline const char *async__op_name(unsigned op)
+{
+    static const char *const names[] = {
+        "running", "ready", "sleep", "readable", "writable", "read", "write", "readv", "writev", "accept", "connect",
+        "join", "join_all", "join_any", "flush", "its children", "ended, its result is kept", "soon", "after", "every", "idle"
+    };
+    return op < sizeof names / sizeof *names ? names[op] : "?";
+}
+
+static inline double async__seconds(int64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+static inline int async__op_has_descriptor(unsigned op)
+{
+    return op >= ASYNC__READABLE && op <= ASYNC__CONNECT;
+}
+
+/* What the task waits for, how long already, how long at most. */
+static inline void async__dump_wait(const async_loop *loop, const async__task *task, FILE *out)
+{
+    uint32_t timer = loop->slots[task->item.slot].timer;
+    int64_t since = task->leaf ? (int64_t)(uint32_t)((uint32_t)(loop->now_ns >> 20) - task->leaf->since) << 20 : 0;
+    fprintf(out, "%s", async__op_name(task->item.op));
+    if (async__op_has_descriptor(task->item.op))
+        fprintf(out, " on descriptor %d", task->fd);
+    if (task->item.op == ASYNC__JOIN) {
+        const async__task *other = async__task_at(loop, (uint32_t)task->fd);
+        fprintf(out, " of task %u", (unsigned)other->item.slot);
+    }
+    if (task->item.op > ASYNC__READY && task->item.op < ASYNC__CHILDREN)
+        fprintf(out, ", for %.3f s", async__seconds(since));
+    if (timer)
+        fprintf(out, ", %s in %.3f s", task->item.op == ASYNC__SLEEP ? "until" : "limit",
+                async__seconds(loop->heap[timer].deadline_ns - loop->now_ns));
+    if (task->item.flags & ASYNC__CANCELLED)
+        fprintf(out, ", cancelled");
+}
+
+/* The chain of awaits, the outermost first; frames know their callers only, so it is counted down. */
+static inline void async__dump_chain(const async__task *task, FILE *out)
+{
+    const async_frame *frame;
+    unsigned depth = 0, skip;
+    for (frame = task->leaf; frame; frame = frame->caller)
+        depth++;
+    for (; depth; depth--) {
+        if (depth > 8 && task->leaf->caller && depth % 1000) /* a deep recursion: its ends are enough */
+            continue;
+        for (frame = task->leaf, skip = 1; skip < depth; skip++)
+            frame = frame->caller;
+        fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, (unsigned)frame->line, depth > 1 ? " > " : ": ");
+    }
+}
+
+static inline void async__dump_task(const async_loop *loop, const async__task *task, int depth, FILE *out)
+{
+    const char *name = task->item.slot < loop->name_capacity ? loop->names[task->item.slot] : NULL;
+    fprintf(out, "%*s%u ", 2 + 2 * (depth < 30 ? depth : 30), "", (unsigned)task->item.slot);
+    if (name)
+        fprintf(out, "\"%s\" ", name);
+    async__dump_chain(task, out);
+    async__dump_wait(loop, task, out);
+    fprintf(out, "\n");
+}
+
+/* The youngest child's list runs back in time; the oldest comes first here. */
+static inline uint32_t async__oldest_child(const async_loop *loop, const async__task *task)
+{
+    uint32_t slot = task->child;
+    while (slot && async__task_at(loop, slot)->older)
+        slot = async__task_at(loop, slot)->older;
+    return slot;
+}
+
+static inline void async_dump(FILE *out)
+{
+    async_loop *loop = async__loop();
+    const async__task *task = &loop->root;
+    int depth = -1;
+    fprintf(out, "async: %u tasks, %u timers, %lu ready, on %s\n", (unsigned)loop->live, (unsigned)loop->heap_count,
+            (unsigned long)loop->ready, loop->backend->name);
+    for (;;) { /* down to the children, then to the younger siblings, then up */
+        uint32_t next = async__oldest_child(loop, task);
+        if (next) {
+            depth++;
+        } else {
+            while (task != &loop->root && !task->younger) {
+                task = async__task_at(loop, task->parent);
+                depth--;
+            }
+            next = task->younger;
+            if (task == &loop->root)
+                break;
+        }
+        task = async__task_at(loop, next);
+        async__dump_task(loop, task, depth, out);
+    }
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Licence
+ * >>licence
+ *
+ * Copyright (c) 2026 the authors of async.h
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+ * documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+ * rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+ * persons to whom the Software is furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+ * Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+ * WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+ * COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+ * OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+ * ------------------------------------------------------------------------- */
+#endif /* ASYNC_H */
