@@ -208,10 +208,12 @@ extern int pipe2(int ends[2], int flags);
 #if defined __GNUC__ || defined __clang__
 #define ASYNC__MUST_AWAIT __attribute__((warn_unused_result))
 #define ASYNC__UNUSED __attribute__((unused))
+#define ASYNC__RARE __attribute__((cold)) /* out of line and small: what does not happen per operation */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
 #define ASYNC__MUST_AWAIT
 #define ASYNC__UNUSED
+#define ASYNC__RARE
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
 
@@ -741,7 +743,7 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__DAY_NS INT64_C(86400000000000)
 #define ASYNC__STUBBORN 1000          /* awaits after its cancel that make a task worth a warning      */
 
-enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM };           /* kinds of item */
+enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item */
 
 enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE, ASYNC__READ, ASYNC__WRITE,
@@ -766,6 +768,8 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__AT_END 32u   /* the peer has ended, or reading failed */
 #define ASYNC__WRITTEN 64u  /* on_written is due                */
 #define ASYNC__LINGER 128u  /* all is sent; reading to the end  */
+
+typedef struct async_loop async_loop;
 
 /* Whatever the loop can run or wake. */
 typedef struct async__item {
@@ -809,6 +813,16 @@ struct async_stream {
     void (*on_written)(async_stream *stream, int status);
     void (*on_close)(async_stream *stream, int status);
 };
+
+/* What the loop does with the items that are not tasks. A kind is known to the loop from its first use on: a program
+ * that has no streams does not contain them. */
+typedef struct async__kind {
+    void (*run)(async_loop *loop, async__item *item);                  /* its turn in the queue     */
+    void (*ready)(async_loop *loop, async__item *item, unsigned bit);  /* its descriptor is         */
+    void (*due)(async_loop *loop, async__item *item);                  /* its timer has come        */
+    void (*drop)(async_loop *loop, async__item *item);                 /* cancelled, or its descriptor is gone */
+    void (*free)(async__item *item);                                          /* the loop goes             */
+} async__kind;
 
 /* A place in the table of handles. */
 typedef struct async__slot {
@@ -855,7 +869,7 @@ typedef struct async__descriptor {
     uint8_t kind;
 } async__descriptor;
 
-typedef struct async_loop {
+struct async_loop {
     const struct async__backend *backend;
     void *events;       /* the backend's array                  */
     int poller;         /* epoll's or kqueue's descriptor, or -1 */
@@ -870,6 +884,7 @@ typedef struct async_loop {
     char *stack_base;   /* the C stack between here and the running function is the coroutines' */
     int64_t own_limit_ns; /* of the await that is being evaluated */
 
+    const async__kind *kinds[ASYNC__KINDS]; /* those in use     */
     async__item *first, **last; /* what can run                 */
     size_t ready, batch;        /* how many; how many of them were there when the batch began */
     uint32_t resumes;           /* since the poller was asked   */
@@ -898,14 +913,14 @@ typedef struct async_loop {
     size_t spare_size;
     char *scratch;      /* what arrives for on_data             */
     async__task root;
-} async_loop;
+};
 
 /* The thread's loop: the only variable at file scope, one per program because it is weak. */
 ASYNC__C ASYNC__THREAD async_loop *async__current;
 __attribute__((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current;
 
 /* Misuse by the programmer: say where, and stop. */
-static inline void async__panic(const char *why)
+ASYNC__RARE static inline void async__panic(const char *why)
 {
     async_loop *loop = async__current;
     async_frame *frame = loop && loop->task ? loop->task->leaf : NULL;
@@ -920,7 +935,7 @@ static inline void async__panic(const char *why)
 }
 
 /* Something odd: one line, with the coroutine that did it. */
-static inline void async__warn(const char *what, const async_frame *frame)
+ASYNC__RARE static inline void async__warn(const char *what, const async_frame *frame)
 {
     char text[512];
     snprintf(text, sizeof text, "async: %s%s%s%s%s\n", what, frame ? ": " : "", frame ? frame->type->name : "",
@@ -952,7 +967,7 @@ static inline int64_t async__from_now(int64_t delay_ms)
 }
 
 /* A loop that was inherited by fork must not touch the kernel objects it shares with the parent. */
-static inline int async__is_foreign(const async_loop *loop)
+ASYNC__RARE static inline int async__is_foreign(const async_loop *loop)
 {
     return loop->process != (int32_t)ASYNC_SYS(getpid)();
 }
@@ -993,7 +1008,7 @@ static inline async__task *async__find_task(const async_loop *loop, async_task h
 }
 
 /* Make room for twice as many. Returns 0 or -ENOMEM, and then nothing has changed. */
-static inline int async__table_grow(async_loop *loop)
+ASYNC__RARE static inline int async__table_grow(async_loop *loop)
 {
     uint32_t capacity = loop->slot_capacity ? loop->slot_capacity * 2 : 64;
     async__slot *slots = (async__slot *)ASYNC_MEM(realloc)(loop->slots, capacity * sizeof *slots);
@@ -1010,7 +1025,7 @@ static inline int async__table_grow(async_loop *loop)
 }
 
 /* Give an item a slot. Returns 0 or -ENOMEM. */
-static inline int async__enroll(async_loop *loop, async__item *item)
+ASYNC__RARE static inline int async__enroll(async_loop *loop, async__item *item)
 {
     uint32_t slot = loop->free_slot;
     if (slot) {
@@ -1238,7 +1253,7 @@ static inline int async__poll_now(int fd, short events)
 }
 
 /* Room for the entry of `fd`. Returns 0 or -ENOMEM. */
-static inline int async__descriptors_grow(async_loop *loop, int fd)
+ASYNC__RARE static inline int async__descriptors_grow(async_loop *loop, int fd)
 {
     uint32_t count = loop->descriptor_count ? loop->descriptor_count : 64;
     async__descriptor *descriptors;
@@ -1262,7 +1277,7 @@ static inline uint32_t async__identity(const struct stat *status)
 }
 
 /* Forget a descriptor: who waits on it gets `error`. From here on its number may be anything. */
-static inline void async__release(async_loop *loop, int fd, int error)
+ASYNC__RARE static inline void async__release(async_loop *loop, int fd, int error)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     uint32_t reader = descriptor->reader, writer = descriptor->writer;
@@ -1280,7 +1295,7 @@ static inline void async__release(async_loop *loop, int fd, int error)
 }
 
 /* Register a descriptor that is non-blocking already. Returns 0 or a negative errno. */
-static inline int async__register(async_loop *loop, int fd, int kind, unsigned bits)
+ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind, unsigned bits)
 {
     async__descriptor *descriptor;
     int error = async__descriptors_grow(loop, fd);
@@ -1307,7 +1322,7 @@ static inline int async__register(async_loop *loop, int fd, int kind, unsigned b
     return error;
 }
 
-static inline int async__socket_kind(int fd)
+ASYNC__RARE static inline int async__socket_kind(int fd)
 {
     int type = 0, listens = 0;
     socklen_t type_size = sizeof type, listens_size = sizeof listens, size = sizeof(struct sockaddr_storage);
@@ -1325,7 +1340,7 @@ static inline int async__socket_kind(int fd)
     return ASYNC__SOCKET;
 }
 
-static inline int async__kind_of(int fd, const struct stat *status)
+ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
 {
     if (S_ISREG(status->st_mode) || S_ISDIR(status->st_mode) || S_ISBLK(status->st_mode))
         return ASYNC__FILE;
@@ -1335,7 +1350,7 @@ static inline int async__kind_of(int fd, const struct stat *status)
 }
 
 /* Returns 0 or a negative errno. */
-static inline int async__set_flags(int fd)
+ASYNC__RARE static inline int async__set_flags(int fd)
 {
     int status = ASYNC_SYS(fcntl)(fd, F_GETFL), flags = ASYNC_SYS(fcntl)(fd, F_GETFD);
     if (status < 0 || flags < 0)
@@ -1347,7 +1362,7 @@ static inline int async__set_flags(int fd)
     return status & O_NONBLOCK ? 0 : (int)ASYNC__BLOCKING;
 }
 
-static inline int async_adopt(int fd)
+ASYNC__RARE static inline int async_adopt(int fd)
 {
     async_loop *loop = async__loop();
     async__descriptor *known;
@@ -1377,7 +1392,7 @@ static inline int async_adopt(int fd)
 }
 
 /* Register a descriptor that async.h has just made, or close it. Returns it or a negative errno. */
-static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
+ASYNC__RARE static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
 {
     int error = async__register(loop, fd, kind, bits | ASYNC__OWNED);
     if (error) {
@@ -1389,7 +1404,7 @@ static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned 
 }
 
 /* Give a descriptor back as it was: to the system if it is ours, else to whoever adopted it. */
-static inline void async__give_back(async_loop *loop, int fd, int closes)
+ASYNC__RARE static inline void async__give_back(async_loop *loop, int fd, int closes)
 {
     unsigned bits = loop->descriptors[fd].bits;
     async__release(loop, fd, -EBADF);
@@ -1432,19 +1447,19 @@ static inline int async__milliseconds(int64_t timeout_ns)
  * >>poll         Everywhere. The kernel remembers nothing: the array is built anew for each wait, of the descriptors on
  *                which somebody waits (a descriptor that nobody wants to read would report its hang-up for ever).
  * ------------------------------------------------------------------------- */
-static inline int async__poll_open(async_loop *loop)
+ASYNC__RARE static inline int async__poll_open(async_loop *loop)
 {
     (void)loop;
     return 0;
 }
 
-static inline void async__poll_close(async_loop *loop)
+ASYNC__RARE static inline void async__poll_close(async_loop *loop)
 {
     ASYNC_MEM(free)(loop->events);
 }
 
 /* Makes room now, so that waiting cannot run out of memory. */
-static inline int async__poll_add(async_loop *loop, int fd, unsigned bits)
+ASYNC__RARE static inline int async__poll_add(async_loop *loop, int fd, unsigned bits)
 {
     struct pollfd *entries;
     (void)fd;
@@ -1456,7 +1471,7 @@ static inline int async__poll_add(async_loop *loop, int fd, unsigned bits)
     return 0;
 }
 
-static inline void async__poll_remove(async_loop *loop, int fd)
+ASYNC__RARE static inline void async__poll_remove(async_loop *loop, int fd)
 {
     (void)loop;
     (void)fd;
@@ -1525,7 +1540,7 @@ static inline const async__backend *async__poll(void)
  *                events carry an old generation; the cure is a new epoll descriptor with all others added again.
  * ------------------------------------------------------------------------- */
 #if ASYNC_HAS_EPOLL
-static inline int async__epoll_open(async_loop *loop)
+ASYNC__RARE static inline int async__epoll_open(async_loop *loop)
 {
     loop->events = ASYNC_MEM(malloc)(ASYNC__EVENTS * sizeof(struct epoll_event));
     if (!loop->events)
@@ -1534,14 +1549,14 @@ static inline int async__epoll_open(async_loop *loop)
     return loop->poller < 0 ? -errno : 0;
 }
 
-static inline void async__epoll_close(async_loop *loop)
+ASYNC__RARE static inline void async__epoll_close(async_loop *loop)
 {
     if (loop->poller >= 0)
         ASYNC_SYS(close)(loop->poller);
     ASYNC_MEM(free)(loop->events);
 }
 
-static inline int async__epoll_add(async_loop *loop, int fd, unsigned bits)
+ASYNC__RARE static inline int async__epoll_add(async_loop *loop, int fd, unsigned bits)
 {
     struct epoll_event event;
     int verb = bits == ASYNC__W ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -1560,7 +1575,7 @@ static inline int async__epoll_add(async_loop *loop, int fd, unsigned bits)
     return -errno;
 }
 
-static inline void async__epoll_remove(async_loop *loop, int fd)
+ASYNC__RARE static inline void async__epoll_remove(async_loop *loop, int fd)
 {
     struct epoll_event event; /* before Linux 2.6.9 it must not be NULL */
     memset(&event, 0, sizeof event);
@@ -1582,7 +1597,7 @@ static inline unsigned async__epoll_bits(uint32_t events)
 }
 
 /* A new set without the ghosts. If there is none to be had now, the next ghost asks again. */
-static inline void async__epoll_rebuild(async_loop *loop)
+ASYNC__RARE static inline void async__epoll_rebuild(async_loop *loop)
 {
     int old = loop->poller, fresh = ASYNC_SYS(epoll_create1)(EPOLL_CLOEXEC);
     uint32_t fd;
@@ -1631,7 +1646,7 @@ static inline const async__backend *async__epoll(void)
  *                pending event is drained). Field types differ from system to system: everything is cast.
  * ------------------------------------------------------------------------- */
 #if ASYNC_HAS_KQUEUE
-static inline int async__kqueue_open(async_loop *loop)
+ASYNC__RARE static inline int async__kqueue_open(async_loop *loop)
 {
     loop->events = ASYNC_MEM(malloc)(ASYNC__EVENTS * sizeof(struct kevent));
     if (!loop->events)
@@ -1644,7 +1659,7 @@ static inline int async__kqueue_open(async_loop *loop)
 }
 
 /* A kqueue is not inherited by fork: in a child its number may be anything. */
-static inline void async__kqueue_close(async_loop *loop)
+ASYNC__RARE static inline void async__kqueue_close(async_loop *loop)
 {
     if (loop->poller >= 0 && !async__is_foreign(loop))
         ASYNC_SYS(close)(loop->poller);
@@ -1661,7 +1676,7 @@ static inline void async__kqueue_describe(struct kevent *change, int fd, int fil
 }
 
 /* One change, and what its receipt says: 0 or a negative errno. EV_ERROR is set in every receipt. */
-static inline int async__kqueue_change(async_loop *loop, int fd, int filter, unsigned flags)
+ASYNC__RARE static inline int async__kqueue_change(async_loop *loop, int fd, int filter, unsigned flags)
 {
     struct kevent change, receipt;
     struct timespec at_once;
@@ -1677,7 +1692,7 @@ static inline int async__kqueue_change(async_loop *loop, int fd, int filter, uns
     return count == 1 && (receipt.flags & EV_ERROR) ? -(int)receipt.data : 0;
 }
 
-static inline int async__kqueue_add(async_loop *loop, int fd, unsigned bits)
+ASYNC__RARE static inline int async__kqueue_add(async_loop *loop, int fd, unsigned bits)
 {
     int error = 0;
     if (bits & ASYNC__R)
@@ -1692,7 +1707,7 @@ static inline int async__kqueue_add(async_loop *loop, int fd, unsigned bits)
     return error;
 }
 
-static inline void async__kqueue_remove(async_loop *loop, int fd)
+ASYNC__RARE static inline void async__kqueue_remove(async_loop *loop, int fd)
 {
     async__kqueue_change(loop, fd, EVFILT_READ, EV_DELETE);
     if (loop->descriptors[fd].bits & ASYNC__WRITES)
@@ -1739,7 +1754,7 @@ static inline const async__backend *async__kqueue(void)
 #endif
 
 /* Start watching for writes as well: at the first EAGAIN of a write. Returns 0 or a negative errno. */
-static inline int async__watch_writes(async_loop *loop, int fd, async__descriptor *descriptor)
+ASYNC__RARE static inline int async__watch_writes(async_loop *loop, int fd, async__descriptor *descriptor)
 {
     int error;
     if ((descriptor->bits & ASYNC__WRITES) || descriptor->kind == ASYNC__FILE)
@@ -1757,20 +1772,11 @@ static inline int async__watch_writes(async_loop *loop, int fd, async__descripto
  *                only then does a task run again.
  * ------------------------------------------------------------------------- */
 static inline void async__run_task(async_loop *loop, async__task *task);
-static inline void async__run_callback(async_loop *loop, async__callback *callback);
-static inline void async__run_stream(async_loop *loop, async_stream *stream);
-static inline void async__callback_due(async_loop *loop, async__callback *callback);
-static inline void async__stream_due(async_loop *loop, async_stream *stream);
 static inline void async__wake(async_loop *loop, async__task *task, async_result result);
 static inline void async__interrupt(async_loop *loop, async__task *task, int error);
 static inline void async__cancel_task(async_loop *loop, async__task *task);
 
-static inline async_stream *async__stream_of(async__item *item)
-{
-    return (async_stream *)(void *)((char *)item - offsetof(async_stream, item));
-}
-
-static inline const async__backend *async__backend_named(const char *name)
+ASYNC__RARE static inline const async__backend *async__backend_named(const char *name)
 {
     int any = !name || !*name;
 #if ASYNC_HAS_EPOLL
@@ -1785,7 +1791,7 @@ static inline const async__backend *async__backend_named(const char *name)
 }
 
 /* Pipes have no MSG_NOSIGNAL: a write into one whose reader left would kill the process. */
-static inline void async__ignore_sigpipe(void)
+ASYNC__RARE static inline void async__ignore_sigpipe(void)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
@@ -1796,7 +1802,7 @@ static inline void async__ignore_sigpipe(void)
     ASYNC_SYS(sigaction)(SIGPIPE, &action, NULL);
 }
 
-static inline void async__free_loop(async_loop *loop)
+ASYNC__RARE static inline void async__free_loop(async_loop *loop)
 {
     loop->backend->close(loop);
     ASYNC_MEM(free)(loop->slots);
@@ -1808,7 +1814,7 @@ static inline void async__free_loop(async_loop *loop)
     ASYNC_MEM(free)(loop);
 }
 
-static inline int async_open(const async_options *options)
+ASYNC__RARE static inline int async_open(const async_options *options)
 {
     const char *name = options && options->backend ? options->backend : getenv("ASYNC_BACKEND");
     const async__backend *backend = async__backend_named(name);
@@ -1842,7 +1848,7 @@ static inline int async_open(const async_options *options)
 }
 
 /* Operations that ran out of descriptors, or into a full backlog, have another try. */
-static inline void async__retry(async_loop *loop)
+ASYNC__RARE static inline void async__retry(async_loop *loop)
 {
     uint32_t fd;
     loop->retry_ns = ASYNC__NEVER;
@@ -1857,7 +1863,7 @@ static inline void async__retry(async_loop *loop)
 }
 
 /* Ask for another try after 10 ms, then 20, 40, up to 100. */
-static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor)
+ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor)
 {
     descriptor->bits |= ASYNC__RETRY;
     if (loop->retry_ns != ASYNC__NEVER)
@@ -1873,10 +1879,8 @@ static inline void async__expire(async_loop *loop, async__timer timer)
 {
     async__item *item = async__item_at(loop, timer.slot);
     async__task *task = (async__task *)(void *)item;
-    if (item->kind == ASYNC__CALLBACK)
-        async__callback_due(loop, (async__callback *)(void *)item);
-    else if (item->kind == ASYNC__STREAM)
-        async__stream_due(loop, async__stream_of(item));
+    if (item->kind != ASYNC__TASK)
+        loop->kinds[item->kind]->due(loop, item);
     else if (item->op == ASYNC__SLEEP && timer.deadline_ns < task->leaf->deadline_ns)
         async__wake(loop, task, 0);
     else
@@ -1896,7 +1900,7 @@ static inline void async__expire_due(async_loop *loop)
 }
 
 /* Nanoseconds to the next deadline, negative if there is none. */
-static inline int64_t async__next_ns(const async_loop *loop)
+ASYNC__RARE static inline int64_t async__next_ns(const async_loop *loop)
 {
     int64_t next = loop->heap_count ? loop->heap[1].deadline_ns : ASYNC__NEVER, now;
     if (loop->retry_ns < next)
@@ -1941,15 +1945,13 @@ static inline void async__run_next(async_loop *loop)
     async__item *item = async__pop(loop);
     if (item->kind == ASYNC__TASK)
         async__run_task(loop, (async__task *)(void *)item);
-    else if (item->kind == ASYNC__CALLBACK)
-        async__run_callback(loop, (async__callback *)(void *)item);
     else
-        async__run_stream(loop, async__stream_of(item));
+        loop->kinds[item->kind]->run(loop, item);
 }
 
 /* The poller is broken: nothing can be waited for. All tasks are cancelled, and every operation, shielded ones too,
  * fails from here on, so that they end; those that will not are left. */
-static inline void async__fail(async_loop *loop, int error)
+ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
 {
     uint32_t slot, patience = ASYNC__STUBBORN;
     loop->failed = error;
@@ -2011,7 +2013,7 @@ static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
     return error ? error : (int)(count < INT_MAX ? count : INT_MAX);
 }
 
-static inline async_loop *async__loop_to_run(void)
+ASYNC__RARE static inline async_loop *async__loop_to_run(void)
 {
     async_loop *loop = async__loop();
     if (loop->running && !async__is_foreign(loop))
@@ -2164,7 +2166,7 @@ static inline void async__leave_frame(async_frame *frame)
         frame->end.value = 0;
 }
 
-static inline void async__check_line(const async_frame *frame)
+ASYNC__RARE static inline void async__check_line(const async_frame *frame)
 {
     if (frame->line < ASYNC__LEAVE)
         async__panic("corrupted state: no await of the coroutine is on this line (or it is inside a switch)");
@@ -2239,15 +2241,19 @@ static inline async__task *async__begin(async_loop *loop)
 }
 
 /* A task that was told to end does not begin anything: it gets the reason, after one turn. */
-static inline int async__refused(async_loop *loop, async__task *task)
+ASYNC__RARE static inline void async__refuse(async_loop *loop, async__task *task, int error)
 {
-    int error = loop->failed ? loop->failed : async__interruption(loop, task);
-    if (ASYNC__EXPECT(!error, 1))
-        return 0;
     if (task->item.stubborn < ASYNC__STUBBORN && ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
     async__queue(loop, task, error);
-    return 1;
+}
+
+static inline int async__refused(async_loop *loop, async__task *task)
+{
+    int error = loop->failed ? loop->failed : async__interruption(loop, task);
+    if (error)
+        async__refuse(loop, task, error);
+    return error;
 }
 
 /* Done at once; unless the task has had its share of the turn, then the result comes with the next. */
@@ -2409,7 +2415,7 @@ static inline async__task *async__next_joiner(const async__task *joiner)
 static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task);
 
 /* Those who wait for this task learn that it has ended. */
-static inline void async__tell_joiners(async_loop *loop, async__task *task)
+ASYNC__RARE static inline void async__tell_joiners(async_loop *loop, async__task *task)
 {
     async__task *joiner = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
     task->joiner = 0;
@@ -2605,7 +2611,7 @@ static inline async_op async_join(async_task handle)
 }
 
 /* Stop waiting for the first `count` tasks of the array. */
-static inline void async__unwatch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
+ASYNC__RARE static inline void async__unwatch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
 {
     size_t i;
     for (i = 0; i < count; i++) {
@@ -2616,7 +2622,7 @@ static inline void async__unwatch(async_loop *loop, async__task *watcher, const 
 }
 
 /* The first negative result of those tasks that have ended and are still known, or 0. */
-static inline async_result async__first_failure(const async_loop *loop, const async_task *tasks, size_t count)
+ASYNC__RARE static inline async_result async__first_failure(const async_loop *loop, const async_task *tasks, size_t count)
 {
     size_t i;
     for (i = 0; i < count; i++) {
@@ -2640,7 +2646,7 @@ static inline size_t async__first_ended(const async_loop *loop, const async_task
 
 /* A task that somebody watches has ended: its result stays for them. While join_all waits, its `result` counts those
  * that still run. */
-static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task)
+ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task)
 {
     const async_task *tasks = (const async_task *)watcher->item.at.buffer;
     task->item.flags |= ASYNC__KEPT;
@@ -2653,7 +2659,7 @@ static inline void async__watched_ended(async_loop *loop, async__task *watcher, 
 }
 
 /* Be the watcher of all that still run. Returns how many, or -EBUSY or -EDEADLK, and then of none. */
-static inline async_result async__watch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
+ASYNC__RARE static inline async_result async__watch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
 {
     async_result running = 0;
     size_t i;
@@ -2712,7 +2718,7 @@ static inline async_op async_join_any(const async_task *tasks, size_t count)
 static inline void async__give_up_descriptor(async_loop *loop, async__task *task);
 
 /* Take the task out of wherever it waits. */
-static inline void async__unpark(async_loop *loop, async__task *task)
+ASYNC__RARE static inline void async__unpark(async_loop *loop, async__task *task)
 {
     switch (task->item.op) {
     case ASYNC__SLEEP:
@@ -2733,7 +2739,7 @@ static inline void async__unpark(async_loop *loop, async__task *task)
 }
 
 /* A task that waits does not any more: it gets `error`, or, if part of a write is out, how much. */
-static inline void async__interrupt(async_loop *loop, async__task *task, int error)
+ASYNC__RARE static inline void async__interrupt(async_loop *loop, async__task *task, int error)
 {
     unsigned op = task->item.op;
     int partly = (op == ASYNC__WRITE || op == ASYNC__WRITEV) && task->result > 0;
@@ -2743,7 +2749,7 @@ static inline void async__interrupt(async_loop *loop, async__task *task, int err
     async__wake(loop, task, partly ? task->result : error);
 }
 
-static inline void async__cancel_task(async_loop *loop, async__task *task)
+ASYNC__RARE static inline void async__cancel_task(async_loop *loop, async__task *task)
 {
     if (task->item.flags & ASYNC__CANCELLED)
         return;
@@ -2752,8 +2758,6 @@ static inline void async__cancel_task(async_loop *loop, async__task *task)
     if (task->leaf && !async__is_covered(task->leaf))
         async__interrupt(loop, task, -ECANCELED);
 }
-
-static inline void async__drop_callback(async_loop *loop, async__callback *callback);
 
 static inline int async_cancel(async_handle handle)
 {
@@ -2764,7 +2768,7 @@ static inline int async_cancel(async_handle handle)
     if (item->kind == ASYNC__TASK)
         async__cancel_task(loop, (async__task *)(void *)item);
     else
-        async__drop_callback(loop, (async__callback *)(void *)item);
+        loop->kinds[item->kind]->drop(loop, item);
     return 0;
 }
 
@@ -2842,8 +2846,6 @@ static inline int async_name(const char *name)
 #define ASYNC__PIECES_MAX 1024        /* iovecs in one call: IOV_MAX of every system we know */
 #define ASYNC__BYTES_MAX 0x7ffff000u  /* bytes in one call: Linux takes no more, macOS refuses INT_MAX */
 
-static inline void async__stream_drain(async_loop *loop, async_stream *stream);
-
 /* ---- one try ---- */
 
 static inline int async__is_socket(int kind)
@@ -2887,7 +2889,7 @@ static inline int async__again(ssize_t result)
 
 /* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken): the data ends there,
  * with more behind it. */
-static inline ssize_t async__receive_message(async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
+ASYNC__RARE static inline ssize_t async__receive_message(async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
 {
     struct msghdr message;
     ssize_t n;
@@ -2979,7 +2981,7 @@ static inline ssize_t async__write_now(async_loop *loop, int fd, const struct io
 }
 
 /* Write the rest of what the task describes. task->result is how far it is. */
-static inline async_result async__write_rest(async_loop *loop, async__task *task, const struct iovec *pieces, size_t count)
+ASYNC__RARE static inline async_result async__write_rest(async_loop *loop, async__task *task, const struct iovec *pieces, size_t count)
 {
     size_t skip = (size_t)task->result;
     while (count) {
@@ -3032,7 +3034,7 @@ static inline int async__accept_raw(int listener)
 
 /* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno. Without a descriptor left
  * the connection stays in the backlog, and the listener has another try a little later, or when one is closed. */
-static inline int async__accept_now(async_loop *loop, int listener)
+ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
     int kind = descriptor->kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, fd;
@@ -3072,7 +3074,7 @@ static inline int async__unix_address(const char *path, struct sockaddr_un *addr
 }
 
 /* A Unix socket's backlog was full (Linux: EAGAIN, and no attempt is in progress): once more. */
-static inline int async__connect_again(async_loop *loop, int fd, const char *path)
+ASYNC__RARE static inline int async__connect_again(async_loop *loop, int fd, const char *path)
 {
     struct sockaddr_un address;
     int error;
@@ -3088,7 +3090,7 @@ static inline int async__connect_again(async_loop *loop, int fd, const char *pat
 
 /* Has the attempt in progress ended? "Writable" alone proves nothing; SO_ERROR is cleared by being read, so it is read
  * once (connect(2)). Returns 0, -EAGAIN or the attempt's error. */
-static inline int async__connect_outcome(async_loop *loop, int fd)
+ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     struct sockaddr_storage peer;
@@ -3106,7 +3108,7 @@ static inline int async__connect_outcome(async_loop *loop, int fd)
     return -EAGAIN;
 }
 
-static inline async_result async__connect_now(async_loop *loop, const async__task *task)
+ASYNC__RARE static inline async_result async__connect_now(async_loop *loop, const async__task *task)
 {
     const char *path = (const char *)task->item.at.buffer;
     int error = path ? async__connect_again(loop, task->fd, path) : async__connect_outcome(loop, task->fd);
@@ -3215,12 +3217,8 @@ static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigne
     async__task *task = (async__task *)(void *)item;
     async_result result;
     unsigned op = item->op;
-    if (item->kind == ASYNC__STREAM && bit == ASYNC__W) {
-        async__stream_drain(loop, async__stream_of(item));
-        return;
-    }
     if (item->kind != ASYNC__TASK) {
-        async__call_soon(loop, item);
+        loop->kinds[item->kind]->ready(loop, item, bit);
         return;
     }
     if (op == ASYNC__READABLE || op == ASYNC__WRITABLE)
@@ -3236,15 +3234,15 @@ static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigne
 }
 
 /* The descriptor on which an item waited is gone. */
-static inline void async__abandon(async_loop *loop, uint32_t slot, int error)
+ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot, int error)
 {
     async__item *item = slot ? async__item_at(loop, slot) : NULL;
     async__task *task = (async__task *)(void *)item;
     if (!item)
         return;
-    if (item->kind == ASYNC__CALLBACK)
-        async__drop_callback(loop, (async__callback *)(void *)item);
-    else if (item->kind == ASYNC__TASK)
+    if (item->kind != ASYNC__TASK)
+        loop->kinds[item->kind]->drop(loop, item);
+    else
         async__wake(loop, task, (item->op == ASYNC__WRITE || item->op == ASYNC__WRITEV) && task->result > 0 ? task->result
                                                                                                             : error);
 }
@@ -3317,7 +3315,7 @@ typedef union {
 } async__address;
 
 /* "fe80::1%eth0": the interface, by name or number. Returns 0 if there is none of that name. */
-static inline uint32_t async__scope(const char *name)
+ASYNC__RARE static inline uint32_t async__scope(const char *name)
 {
     char *end;
     unsigned long number = strtoul(name, &end, 10);
@@ -3325,7 +3323,7 @@ static inline uint32_t async__scope(const char *name)
 }
 
 /* A numeric address and a port. Returns the address's size or -EINVAL. */
-static inline int async__parse(const char *host, int port, async__address *address)
+ASYNC__RARE static inline int async__parse(const char *host, int port, async__address *address)
 {
     char plain[INET6_ADDRSTRLEN];
     const char *scope = strchr(host, '%');
@@ -3354,7 +3352,7 @@ static inline void async__set_option(int fd, int level, int option, int value)
 }
 
 /* A non-blocking stream socket that no child inherits and no write kills with. Returns it or a negative errno. */
-static inline int async__socket(int family)
+ASYNC__RARE static inline int async__socket(int family)
 {
     int fd = ASYNC_SYS(socket)(family, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0);
     if (fd < 0)
@@ -3367,7 +3365,7 @@ static inline int async__socket(int family)
 }
 
 /* Connect, and wait for the outcome. `path`: for another try when a Unix socket's backlog is full. */
-static inline async_op async__connect(async_loop *loop, async__task *task, const async__address *address, int size,
+ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task *task, const async__address *address, int size,
                                       const char *path)
 {
     int kind = path ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, error;
@@ -3415,7 +3413,7 @@ static inline async_op async_connect_unix(const char *path)
 }
 
 /* Bind, listen and adopt, or close. */
-static inline int async__listen(const async__address *address, int size, int only_v6)
+ASYNC__RARE static inline int async__listen(const async__address *address, int size, int only_v6)
 {
     int fd = async__socket(address->any.sa_family);
     if (fd < 0)
@@ -3517,6 +3515,8 @@ static inline int async_socketpair(int ends[2])
  * MARK: - Callbacks
  * >>callbacks    The same reactor without coroutines. A callback runs from the loop, never on its caller's stack.
  * ------------------------------------------------------------------------- */
+static inline const async__kind *async__callback_kind(void);
+
 static inline async__callback *async__callback_new(async_loop *loop, unsigned op, void *data)
 {
     async__callback *callback = (async__callback *)ASYNC_MEM(calloc)(1, sizeof *callback);
@@ -3526,6 +3526,7 @@ static inline async__callback *async__callback_new(async_loop *loop, unsigned op
         ASYNC_MEM(free)(callback);
         return NULL;
     }
+    loop->kinds[ASYNC__CALLBACK] = async__callback_kind();
     callback->item.kind = ASYNC__CALLBACK;
     callback->item.op = op & 63;
     callback->fd = -1;
@@ -3534,8 +3535,9 @@ static inline async__callback *async__callback_new(async_loop *loop, unsigned op
 }
 
 /* The handle is gone at once; the memory too, unless the callback is in the queue or runs right now. */
-static inline void async__drop_callback(async_loop *loop, async__callback *callback)
+static inline void async__callback_drop(async_loop *loop, async__item *item)
 {
+    async__callback *callback = (async__callback *)(void *)item;
     async__timer_stop(loop, callback->item.slot);
     if (callback->fd >= 0) {
         uint32_t *waiter = async__waiter_of(loop, callback->fd, callback->item.op);
@@ -3554,12 +3556,13 @@ static inline unsigned async__callback_bit(const async__callback *callback)
     return callback->item.op == ASYNC__READABLE ? ASYNC__R : ASYNC__W;
 }
 
-static inline void async__run_callback(async_loop *loop, async__callback *callback)
+static inline void async__callback_run(async_loop *loop, async__item *item)
 {
+    async__callback *callback = (async__callback *)(void *)item;
     unsigned op = callback->item.op;
     if (!(callback->item.flags & ASYNC__CANCELLED)) { /* it counts as queued while it runs, so nobody frees it */
         if (op == ASYNC__SOON || op == ASYNC__AFTER)
-            async__drop_callback(loop, callback);
+            async__callback_drop(loop, item);
         if (callback->plain)
             callback->plain(callback->data);
         else
@@ -3573,14 +3576,33 @@ static inline void async__run_callback(async_loop *loop, async__callback *callba
 }
 
 /* Its timer has come. An interval that was missed is left out, and the next keeps step. */
-static inline void async__callback_due(async_loop *loop, async__callback *callback)
+static inline void async__callback_due(async_loop *loop, async__item *item)
 {
+    async__callback *callback = (async__callback *)(void *)item;
     if (callback->item.op == ASYNC__EVERY) {
         int64_t late_ns = loop->now_ns - callback->due_ns;
         callback->due_ns += (late_ns / callback->interval_ns + 1) * callback->interval_ns;
         async__timer_start(loop, callback->item.slot, callback->due_ns);
     }
-    async__call_soon(loop, &callback->item);
+    async__call_soon(loop, item);
+}
+
+static inline void async__callback_ready(async_loop *loop, async__item *item, unsigned bit)
+{
+    (void)bit;
+    async__call_soon(loop, item);
+}
+
+static inline void async__callback_free(async__item *item)
+{
+    ASYNC_MEM(free)(item);
+}
+
+static inline const async__kind *async__callback_kind(void)
+{
+    static const async__kind kind = { async__callback_run, async__callback_ready, async__callback_due,
+                                      async__callback_drop, async__callback_free };
+    return &kind;
 }
 
 static inline async_handle async__on_ready(unsigned op, int fd, void *data, void (*function)(int fd, void *data))
@@ -3685,6 +3707,8 @@ static inline int async_accept_nowait(int listener)
  *                there is queued. Closing sends the queue, then ends our side and reads on until the peer ends its own:
  *                close(2) with unread data would reset the connection and might destroy the last reply.
  * ------------------------------------------------------------------------- */
+static inline const async__kind *async__stream_kind(void);
+
 static inline async_stream *async_stream_open(int fd)
 {
     async_loop *loop = async__loop();
@@ -3699,11 +3723,17 @@ static inline async_stream *async_stream_open(int fd)
         ASYNC_MEM(free)(stream);
         return NULL;
     }
+    loop->kinds[ASYNC__STREAM] = async__stream_kind();
     stream->item.kind = ASYNC__STREAM;
     stream->item.op = ASYNC__IDLE;
     stream->fd = fd;
     descriptor->bits |= ASYNC__STREAMED;
     return stream;
+}
+
+static inline async_stream *async__stream_of(async__item *item)
+{
+    return (async_stream *)(void *)((char *)item - offsetof(async_stream, item));
 }
 
 static inline int async__stream_is_usable(const async_stream *stream)
@@ -3954,8 +3984,9 @@ static inline async_op async_stream_wait_closed(async_stream *stream)
 }
 
 /* The peer did not move for too long. */
-static inline void async__stream_due(async_loop *loop, async_stream *stream)
+static inline void async__stream_due(async_loop *loop, async__item *item)
 {
+    async_stream *stream = async__stream_of(item);
     if (stream->queue && !stream->error)
         stream->error = -ETIMEDOUT;
     async__stream_free_queue(stream);
@@ -4057,8 +4088,9 @@ static inline void async__stream_gone(async_loop *loop, async_stream *stream)
     async__free_block(stream, sizeof *stream);
 }
 
-static inline void async__run_stream(async_loop *loop, async_stream *stream)
+static inline void async__stream_run(async_loop *loop, async__item *item)
 {
+    async_stream *stream = async__stream_of(item);
     stream->item.flags &= 0xff & ~ASYNC__QUEUED;
     if (stream->item.flags & ASYNC__CLOSED) {
         async__stream_gone(loop, stream);
@@ -4077,24 +4109,54 @@ static inline void async__run_stream(async_loop *loop, async_stream *stream)
     }
 }
 
+static inline void async__stream_ready(async_loop *loop, async__item *item, unsigned bit)
+{
+    if (bit == ASYNC__W)
+        async__stream_drain(loop, async__stream_of(item));
+    else
+        async__call_soon(loop, item);
+}
+
+/* Its descriptor was closed with close(2), and the number came back as another's. */
+static inline void async__stream_drop(async_loop *loop, async__item *item)
+{
+    async_stream *stream = async__stream_of(item);
+    (void)loop;
+    stream->fd = -EBADF;
+    stream->error = -EBADF;
+}
+
+static inline void async__stream_free(async__item *item)
+{
+    async__stream_free_queue(async__stream_of(item));
+    ASYNC_MEM(free)(async__stream_of(item));
+}
+
+static inline const async__kind *async__stream_kind(void)
+{
+    static const async__kind kind = { async__stream_run, async__stream_ready, async__stream_due, async__stream_drop,
+                                      async__stream_free };
+    return &kind;
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - The end
  * >>end          Closing a loop, and async_run, which is open, spawn, run and close in one.
  * ------------------------------------------------------------------------- */
 
 /* Callbacks first: they would keep the loop alive. */
-static inline void async__drop_callbacks(async_loop *loop)
+ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
 {
     uint32_t slot;
     for (slot = 1; slot < loop->slot_count; slot++) {
         async__item *item = async__item_at(loop, slot);
         if (item && item->kind == ASYNC__CALLBACK)
-            async__drop_callback(loop, (async__callback *)(void *)item);
+            loop->kinds[ASYNC__CALLBACK]->drop(loop, item);
     }
 }
 
 /* Cancel what runs, and let it: until no task is left, or what is left can never end. */
-static inline void async__end_tasks(async_loop *loop)
+ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
 {
     int (*volatile run)(async_loop *) = async__run_loop;
     uint32_t slot;
@@ -4109,7 +4171,7 @@ static inline void async__end_tasks(async_loop *loop)
 }
 
 /* What is still in the table when the loop goes: results nobody asked for, streams, tasks that would not end. */
-static inline void async__free_items(async_loop *loop)
+ASYNC__RARE static inline void async__free_items(async_loop *loop)
 {
     uint32_t slot;
     for (slot = 1; slot < loop->slot_count; slot++) {
@@ -4121,23 +4183,22 @@ static inline void async__free_items(async_loop *loop)
                 ASYNC_MEM(free)(frame);
             }
             ASYNC_MEM(free)(item);
-        } else if (item && item->kind == ASYNC__STREAM) {
-            async__stream_free_queue(async__stream_of(item));
-            ASYNC_MEM(free)(async__stream_of(item));
+        } else if (item) {
+            loop->kinds[item->kind]->free(item);
         }
     }
 }
 
-static inline void async__free_queue(async_loop *loop)
+ASYNC__RARE static inline void async__free_queue(async_loop *loop)
 {
     while (loop->ready) {
         async__item *item = async__pop(loop);
         if (item->kind == ASYNC__CALLBACK)
-            ASYNC_MEM(free)(item);
+            loop->kinds[ASYNC__CALLBACK]->free(item);
     }
 }
 
-static inline void async__give_back_all(async_loop *loop)
+ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
 {
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count; fd++)
@@ -4145,7 +4206,7 @@ static inline void async__give_back_all(async_loop *loop)
             async__give_back(loop, (int)fd, (loop->descriptors[fd].bits & ASYNC__OWNED) != 0);
 }
 
-static inline int async_loop_close(void)
+ASYNC__RARE static inline int async_loop_close(void)
 {
     async_loop *loop = async__current;
     int foreign = loop && async__is_foreign(loop);
@@ -4165,7 +4226,7 @@ static inline int async_loop_close(void)
     return 0;
 }
 
-static inline async_result async__run(const async_type *type, const void *arguments)
+ASYNC__RARE static inline async_result async__run(const async_type *type, const void *arguments)
 {
     async_result result;
     async_task task;
