@@ -264,8 +264,8 @@ typedef struct async_frame {
         int64_t outer_ns;   /* during an await with a limit or shield of its own: deadline_ns without it */
         async_result value; /* on the way out: what the coroutine returns                                */
     } end;
-    uint32_t line : 24, flags : 8; /* where it waits, or last did */
-    uint32_t since;                /* when that began, in units of 2^20 ns */
+    uint32_t line;                  /* where it waits, or last did                                       */
+    uint32_t since : 24, flags : 8; /* since: when that began, in units of 2^26 ns                       */
 } async_frame;
 
 /* Options of a loop; zero means the default. */
@@ -550,7 +550,7 @@ typedef uint64_t async__state;
 #endif
 
 enum { ASYNC__RETURNED, ASYNC__SUSPENDED };                     /* what a step says               */
-enum { ASYNC__LEAVE = 0xfffffe, ASYNC__END = 0xffffff };        /* lines: to the finally, the end */
+enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the finally, the end */
 
 #define async_begin \
     async_dispatch_: \
@@ -777,8 +777,9 @@ typedef struct async__item {
         struct async__item *next; /* in the queue of what can run, or in a list of joiners */
         void *buffer;             /* while a task waits: what the operation is about       */
     } at;
-    uint32_t slot;
-    uint32_t kind : 2, op : 6, flags : 8, stubborn : 16; /* stubborn: awaits since it was cancelled */
+    uint32_t slot : 30, kind : 2;
+    uint8_t op, flags;
+    uint16_t stubborn; /* awaits since it was cancelled */
 } async__item;
 
 /* A task; the frame of its first coroutine follows in the same block. 64 bytes where pointers have 8. */
@@ -879,6 +880,7 @@ struct async_loop {
     async_result result;  /* of the operation it awaited        */
     async_result pending; /* ASYNC__PENDING, where no compiler can see it: "always suspends" would hide lost locals */
     int budget;
+    int told;           /* may the running task have been told to end? async__interruption knows more */
     uint8_t begun;      /* an operation that was not awaited yet */
     uint8_t running, stopped, closing;
     char *stack_base;   /* the C stack between here and the running function is the coroutines' */
@@ -1025,7 +1027,7 @@ ASYNC__RARE static inline int async__table_grow(async_loop *loop)
 }
 
 /* Give an item a slot. Returns 0 or -ENOMEM. */
-ASYNC__RARE static inline int async__enroll(async_loop *loop, async__item *item)
+static inline int async__enroll(async_loop *loop, async__item *item)
 {
     uint32_t slot = loop->free_slot;
     if (slot) {
@@ -1038,7 +1040,7 @@ ASYNC__RARE static inline int async__enroll(async_loop *loop, async__item *item)
     }
     loop->slots[slot].item = item;
     loop->slots[slot].timer = 0;
-    item->slot = slot;
+    item->slot = slot & 0x3fffffff;
     return 0;
 }
 
@@ -1140,21 +1142,25 @@ static inline void async__push(async_loop *loop, async__item *item)
     loop->ready++;
 }
 
-/* Take the next item. A batch is what was there when the last one was used up: whoever comes later waits for the
- * next, in whatever order a test lets this one run. */
+/* How many may go next, in whatever order a test lets them: a batch is what was there when the one before was used up, so
+ * whoever comes later waits for the next. Production takes the first, and this is not called. */
+ASYNC__UNUSED static inline size_t async__batch(async_loop *loop)
+{
+    if (!loop->batch)
+        loop->batch = loop->ready;
+    return loop->batch--;
+}
+
 static inline async__item *async__pop(async_loop *loop)
 {
     async__item **place = &loop->first, *item;
     size_t skip;
-    if (!loop->batch)
-        loop->batch = loop->ready;
-    for (skip = (size_t)ASYNC_PICK(loop->batch); skip; skip--)
+    for (skip = (size_t)ASYNC_PICK(async__batch(loop)); skip; skip--)
         place = &(*place)->at.next;
     item = *place;
     *place = item->at.next;
     if (!*place)
         loop->last = place;
-    loop->batch--;
     loop->ready--;
     return item;
 }
@@ -1392,7 +1398,7 @@ ASYNC__RARE static inline int async_adopt(int fd)
 }
 
 /* Register a descriptor that async.h has just made, or close it. Returns it or a negative errno. */
-ASYNC__RARE static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
+static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
 {
     int error = async__register(loop, fd, kind, bits | ASYNC__OWNED);
     if (error) {
@@ -1900,7 +1906,7 @@ static inline void async__expire_due(async_loop *loop)
 }
 
 /* Nanoseconds to the next deadline, negative if there is none. */
-ASYNC__RARE static inline int64_t async__next_ns(const async_loop *loop)
+static inline int64_t async__next_ns(const async_loop *loop)
 {
     int64_t next = loop->heap_count ? loop->heap[1].deadline_ns : ASYNC__NEVER, now;
     if (loop->retry_ns < next)
@@ -1930,13 +1936,9 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
     return error;
 }
 
-/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us, for which the clock is
- * read once in 16. */
-static inline int async__ask_due(async_loop *loop)
+/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us. */
+static inline int async__ask_due(const async_loop *loop)
 {
-    loop->resumes++;
-    if (loop->resumes % 16)
-        return 0;
     return loop->resumes >= 256 || async_now() - loop->now_ns > 100000;
 }
 
@@ -1974,6 +1976,7 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
 static inline int async__run_loop(async_loop *loop)
 {
     int error = 0;
+    uint32_t i;
     loop->stack_base = (char *)__builtin_frame_address(0);
     loop->running = 1;
     while (!loop->stopped) {
@@ -1987,8 +1990,9 @@ static inline int async__run_loop(async_loop *loop)
             async__fail(loop, error);
             break;
         }
-        if (loop->ready)
+        for (i = 0; i < 16 && loop->ready && !loop->stopped; i++)
             async__run_next(loop);
+        loop->resumes += i;
     }
     loop->running = loop->stopped = 0;
     return error;
@@ -2073,7 +2077,7 @@ static inline const char *async_loop_backend(void)
 
 static inline void async__at(async_frame *frame, uint32_t line)
 {
-    frame->line = line & 0xffffff;
+    frame->line = line;
 }
 
 static inline int64_t async__nearest(int64_t a, int64_t b)
@@ -2134,7 +2138,7 @@ static inline int async__interruption(const async_loop *loop, const async__task 
 static inline int async_cancelled(void)
 {
     async_loop *loop = async__loop();
-    return loop->task ? async__interruption(loop, loop->task) : 0;
+    return loop->told && loop->task ? async__interruption(loop, loop->task) : 0;
 }
 
 static inline void async__return(async_frame *frame, async_result result)
@@ -2146,10 +2150,10 @@ static inline void async__return(async_frame *frame, async_result result)
 /* After an await without an lvalue: nobody looks at the result, so an interruption leaves the coroutine. */
 static inline int async__interrupted(async_frame *frame)
 {
-    int error = async_cancelled();
-    if (error)
-        async__return(frame, error);
-    return error;
+    if (ASYNC__EXPECT(!async__current->told, 1) || !async_cancelled())
+        return 0;
+    async__return(frame, async_cancelled());
+    return 1;
 }
 
 static inline void async__enter_finally(async_frame *frame)
@@ -2241,19 +2245,20 @@ static inline async__task *async__begin(async_loop *loop)
 }
 
 /* A task that was told to end does not begin anything: it gets the reason, after one turn. */
-ASYNC__RARE static inline void async__refuse(async_loop *loop, async__task *task, int error)
+ASYNC__RARE static inline int async__refuse(async_loop *loop, async__task *task)
 {
+    int error = loop->failed ? loop->failed : async__interruption(loop, task);
+    if (!error)
+        return 0;
     if (task->item.stubborn < ASYNC__STUBBORN && ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
     async__queue(loop, task, error);
+    return 1;
 }
 
 static inline int async__refused(async_loop *loop, async__task *task)
 {
-    int error = loop->failed ? loop->failed : async__interruption(loop, task);
-    if (error)
-        async__refuse(loop, task, error);
-    return error;
+    return ASYNC__EXPECT(loop->told, 0) && async__refuse(loop, task);
 }
 
 /* Done at once; unless the task has had its share of the turn, then the result comes with the next. */
@@ -2265,12 +2270,17 @@ static inline async_op async__done(async_loop *loop, async__task *task, async_re
     return async__pending(loop);
 }
 
+static inline void async__date(const async_loop *loop, async_frame *frame)
+{
+    frame->since = (uint32_t)(loop->now_ns >> 26) & 0xffffff;
+}
+
 /* Wait: until async__wake, or until the limit on this await. */
 static inline async_op async__park(async_loop *loop, async__task *task, unsigned op)
 {
     async_frame *frame = task->leaf;
-    task->item.op = op & 63;
-    frame->since = (uint32_t)(loop->now_ns >> 20);
+    task->item.op = op & 0xff;
+    async__date(loop, frame);
     if (frame->deadline_ns != ASYNC__NEVER && !loop->slots[task->item.slot].timer)
         async__timer_start(loop, task->item.slot, frame->deadline_ns);
     ASYNC_TRACE(wait, task);
@@ -2399,8 +2409,8 @@ static inline async_op async__call(const async_type *type, const void *arguments
     frame = async__frame_init(memory, type, arguments);
     frame->caller = caller;
     frame->deadline_ns = caller->deadline_ns;
-    frame->flags = async__is_covered(caller) ? ASYNC__COVERED : 0;
-    caller->since = (uint32_t)(loop->now_ns >> 20);
+    frame->flags = async__is_covered(caller) ? ASYNC__COVERED & 0xff : 0;
+    async__date(loop, caller);
     task->leaf = frame;
     if (--loop->budget <= 0)
         async__queue(loop, task, 0);
@@ -2415,9 +2425,9 @@ static inline async__task *async__next_joiner(const async__task *joiner)
 static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task);
 
 /* Those who wait for this task learn that it has ended. */
-ASYNC__RARE static inline void async__tell_joiners(async_loop *loop, async__task *task)
+static inline void async__tell_joiners(async_loop *loop, async__task *task)
 {
-    async__task *joiner = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
+    async__task *joiner = async__task_at(loop, task->joiner), *next;
     task->joiner = 0;
     for (; joiner; joiner = next) {
         next = async__next_joiner(joiner);
@@ -2440,7 +2450,8 @@ static inline void async__complete(async_loop *loop, async__task *task)
             loop->main_slot = 0;
             loop->stopped = 1;
         }
-        async__tell_joiners(loop, task);
+        if (task->joiner)
+            async__tell_joiners(loop, task);
         if ((task->item.flags & ASYNC__KEPT) && parent->item.op != ASYNC__CHILDREN)
             break;
         async__free_task(loop, task);
@@ -2508,6 +2519,7 @@ static inline int async__step(async_loop *loop, async__task *task)
     async_frame *frame = task->leaf;
     async__settle(frame);
     loop->result = task->result;
+    loop->told = (task->item.flags & ASYNC__CANCELLED) || frame->deadline_ns <= loop->now_ns || loop->failed;
     if (ASYNC_DEBUG)
         async__scribble();
     ASYNC_TRACE(run, task);
@@ -2692,7 +2704,7 @@ static inline async_op async__join_many(unsigned op, const async_task *tasks, si
     ended = async__first_ended(loop, tasks, count);
     if (op == ASYNC__JOIN_ANY && (ended < count || !count))
         return async__done(loop, task, count ? (async_result)ended : -EINVAL);
-    task->item.op = op & 63;
+    task->item.op = op & 0xff;
     running = async__watch(loop, task, tasks, count);
     task->item.op = ASYNC__RUNNING;
     if (running <= 0)
@@ -2739,7 +2751,7 @@ ASYNC__RARE static inline void async__unpark(async_loop *loop, async__task *task
 }
 
 /* A task that waits does not any more: it gets `error`, or, if part of a write is out, how much. */
-ASYNC__RARE static inline void async__interrupt(async_loop *loop, async__task *task, int error)
+static inline void async__interrupt(async_loop *loop, async__task *task, int error)
 {
     unsigned op = task->item.op;
     int partly = (op == ASYNC__WRITE || op == ASYNC__WRITEV) && task->result > 0;
@@ -2754,6 +2766,7 @@ ASYNC__RARE static inline void async__cancel_task(async_loop *loop, async__task 
     if (task->item.flags & ASYNC__CANCELLED)
         return;
     task->item.flags |= ASYNC__CANCELLED;
+    loop->told |= task == loop->task;
     ASYNC_TRACE(cancel, task);
     if (task->leaf && !async__is_covered(task->leaf))
         async__interrupt(loop, task, -ECANCELED);
@@ -2981,7 +2994,7 @@ static inline ssize_t async__write_now(async_loop *loop, int fd, const struct io
 }
 
 /* Write the rest of what the task describes. task->result is how far it is. */
-ASYNC__RARE static inline async_result async__write_rest(async_loop *loop, async__task *task, const struct iovec *pieces, size_t count)
+static inline async_result async__write_rest(async_loop *loop, async__task *task, const struct iovec *pieces, size_t count)
 {
     size_t skip = (size_t)task->result;
     while (count) {
@@ -3034,7 +3047,7 @@ static inline int async__accept_raw(int listener)
 
 /* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno. Without a descriptor left
  * the connection stays in the backlog, and the listener has another try a little later, or when one is closed. */
-ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
+static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
     int kind = descriptor->kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, fd;
@@ -3528,7 +3541,7 @@ static inline async__callback *async__callback_new(async_loop *loop, unsigned op
     }
     loop->kinds[ASYNC__CALLBACK] = async__callback_kind();
     callback->item.kind = ASYNC__CALLBACK;
-    callback->item.op = op & 63;
+    callback->item.op = op & 0xff;
     callback->fd = -1;
     callback->data = data;
     return callback;
@@ -4277,7 +4290,8 @@ static inline int async__op_has_descriptor(unsigned op)
 static inline void async__dump_wait(const async_loop *loop, const async__task *task, FILE *out)
 {
     uint32_t timer = loop->slots[task->item.slot].timer;
-    int64_t since = task->leaf ? (int64_t)(uint32_t)((uint32_t)(loop->now_ns >> 20) - task->leaf->since) << 20 : 0;
+    uint32_t now = (uint32_t)(loop->now_ns >> 26);
+    int64_t since = task->leaf ? (int64_t)((now - task->leaf->since) & 0xffffff) << 26 : 0;
     fprintf(out, "%s", async__op_name(task->item.op));
     if (async__op_has_descriptor(task->item.op))
         fprintf(out, " on descriptor %d", task->fd);
