@@ -1,0 +1,115 @@
+/* ping, the client of pong: sends a message and shows what comes back, COUNT
+ * times. With CLIENTS it connects that many at once, and only when all of
+ * them are connected does each send its message.
+ *
+ *     cc -I. examples/ping.c -o ping
+ *     ./ping 127.0.0.1 7000 hello 3
+ *     ./ping 127.0.0.1 7000 hello 1 1000
+ */
+#include "async.h"
+#include <sys/resource.h>
+
+static int connected, same;
+static async_task gate;
+
+/* One exchange: connect, send, read until the server hangs up. */
+async(exchange, const char *host; int port, fd; const char *message;
+      int clients; size_t got; char reply[512];)
+{
+    ssize_t n;
+    async_begin;
+    await(self->fd, async_connect(self->host, self->port), 10000);
+    if (++connected == self->clients)
+        async_cancel(gate);
+    if (self->fd < 0)
+        async_return(self->fd);
+    if (self->clients)
+        await(async_join(gate));
+    await(n, async_write(self->fd, self->message, strlen(self->message)));
+    while (n > 0 && self->got < sizeof self->reply) {
+        await(n, async_read(self->fd, self->reply + self->got,
+                            sizeof self->reply - self->got), 10000);
+        if (n > 0)
+            self->got += (size_t)n;
+    }
+    if (n < 0)
+        async_return(n);
+    if (!self->clients)
+        printf("-> %s\n<- %.*s\n", self->message, (int)self->got, self->reply);
+    if (self->got == strlen(self->message))
+        same += memcmp(self->reply, self->message, self->got) == 0;
+    async_finally;
+    async_close(self->fd);
+    async_end;
+}
+
+/* What all clients wait for, 20 s at most: the last to connect cancels it. */
+async(closed_gate)
+{
+    async_begin;
+    await(async_sleep(20000));
+    async_end;
+}
+
+/* All at once. A task's children are cancelled when it ends: wait for them. */
+async(crowd, const char *host; int port; const char *message;
+      int clients, i; async_task *tasks;)
+{
+    int n;
+    async_begin;
+    self->tasks = malloc((size_t)self->clients * sizeof *self->tasks);
+    if (!self->tasks)
+        async_return(-ENOMEM);
+    gate = async_spawn(closed_gate);
+    for (self->i = 0; self->i < self->clients; self->i++)
+        self->tasks[self->i] = async_keep(
+            async_spawn(exchange, .host = self->host, .port = self->port,
+                        .message = self->message, .clients = self->clients));
+    await(n, async_join_all(self->tasks, (size_t)self->clients));
+    printf("%d clients at once: %d got the same bytes back\n", self->clients,
+           same);
+    async_return(n);
+    async_finally;
+    free(self->tasks);
+    async_end;
+}
+
+async(ping, char **argv; int count, clients;)
+{
+    int n;
+    async_begin;
+    if (self->clients) {
+        await(n, async_call(crowd, .host = self->argv[1],
+                            .port = atoi(self->argv[2]),
+                            .message = self->argv[3],
+                            .clients = self->clients));
+        async_return(n);
+    }
+    for (; self->count > 0; self->count--) {
+        await(n, async_call(exchange, .host = self->argv[1],
+                            .port = atoi(self->argv[2]),
+                            .message = self->argv[3]));
+        if (n < 0)
+            async_return(n);
+    }
+    async_end;
+}
+
+int main(int argc, char **argv)
+{
+    struct rlimit limit;
+    intptr_t error;
+    int count = argc > 4 ? atoi(argv[4]) : 1;
+    int clients = argc > 5 ? atoi(argv[5]) : 0;
+    if (argc < 4) {
+        fprintf(stderr, "usage: ping HOST PORT MESSAGE [COUNT [CLIENTS]]\n");
+        return 2;
+    }
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    error = async_run(ping, .argv = argv, .count = count, .clients = clients);
+    if (error < 0)
+        fprintf(stderr, "ping: %s\n", strerror((int)-error));
+    return error < 0 || same != (clients ? clients : count);
+}
