@@ -919,7 +919,7 @@ struct async_loop {
 
 /* The thread's loop: the only variable at file scope, one per program because it is weak. */
 ASYNC__C ASYNC__THREAD async_loop *async__current;
-__attribute__((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current;
+__attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current; /* glibc hides __attribute__ from tcc */
 
 /* Misuse by the programmer: say where, and stop. */
 ASYNC__RARE static inline void async__panic(const char *why)

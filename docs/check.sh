@@ -1,0 +1,66 @@
+#!/bin/sh
+# Compiles every C fence of the pages given, and runs those that say so. The word after ```c says what a fence is:
+#
+#     ```c            a whole program: must compile without a warning
+#     ```c run        the same, and what it prints is the ```output fence after it
+#     ```c fragment   statements: must compile inside a function
+#
+# Prints a line a fence and, last, "N passed, N failed".
+set -u
+out=build/docs
+cc=${CC:-cc}
+rm -rf "$out"
+mkdir -p "$out"
+
+# Cut a page into files NUMBER.KIND.c and NUMBER.output (that of the fence before it).
+cut_page()
+{
+    awk -v out="$out/$2" '
+        /^```/ && inside { inside = 0; close(file); next }
+        /^```c( |$)/ { kind = $2 == "" ? "program" : $2; file = out "." ++n "." kind ".c"; inside = 1; next }
+        /^```output$/ { file = out "." n ".output"; inside = 1; next }
+        /^```/ { file = "/dev/null"; inside = 1; next }
+        inside { print > file }' "$1"
+}
+
+compile()
+{
+    "$cc" -O1 -Wall -Wextra -Werror -I. "$1" -o "$2" > "$2.log" 2>&1
+}
+
+check()
+{
+    source=$1
+    program=${source%.c}
+    case $source in
+    *.fragment.c)
+        { echo '#include "async.h"'; echo 'static void fragment(void) {'; cat "$source"; echo '}'
+          echo 'int main(void) { fragment(); return 0; }'; } > "$program.whole.c"
+        compile "$program.whole.c" "$program" ;;
+    *.run.c)
+        compile "$source" "$program" &&
+            timeout 20 "$program" > "$program.got" 2>&1
+        cmp -s "$program.got" "${program%.run}.output" ;;
+    *.program.c)
+        compile "$source" "$program" ;;
+    *)
+        echo "unknown kind of fence" > "$program.log"; false ;;
+    esac
+}
+
+passed=0
+failed=0
+for page in "$@"; do
+    name=$(echo "$page" | tr / _)
+    cut_page "$page" "$name"
+done
+for source in "$out"/*.c; do
+    case $source in *.whole.c) continue ;; esac
+    if check "$source"; then
+        passed=$((passed + 1)); echo "ok $source"
+    else
+        failed=$((failed + 1)); echo "FAIL $source"; cat "${source%.c}.log" "${source%.c}.got" 2> /dev/null
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]
