@@ -25,6 +25,74 @@ examples: $(EXAMPLES:%=$(B)/%)
 demo: examples
 	@examples/demo.sh $(B)
 
+# --- tests ------------------------------------------------------------------
+# Everything is built three times over one list: with Criterion, as a plain driver, and with sanitizers. On Linux
+# the kqueue backend runs on the emulation in tests/kqueue.
+TESTS = $(wildcard tests/test_*.c)
+ifeq ($(shell uname -s),Linux)
+BACKENDS = poll epoll kqueue
+EMULATION = tests/kqueue/kqueue.c
+TEST_FLAGS = -DASYNC_HAS_KQUEUE=1 -Itests/kqueue -pthread
+else
+BACKENDS = poll kqueue
+TESTS := $(filter-out tests/test_kqueue_emulation.c,$(TESTS))
+TEST_FLAGS = -pthread
+endif
+TEST_FLAGS += -I. -Itests -std=gnu11 -g $(WARN) -Werror '-DTEST_BACKEND_LIST="$(BACKENDS)"'
+CRITERION = $(shell pkg-config --cflags --libs criterion)
+SANITIZE = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+PARTS = async.h $(wildcard tests/*.h tests/kqueue/sys/*.h)
+
+# objects(folder, flags): one rule for each kind of build
+define objects
+$(B)/$(1)/%.o: tests/%.c $(PARTS)
+	@mkdir -p $$(@D)
+	$$(CC) $(TEST_FLAGS) $(2) -c $$< -o $$@
+endef
+$(eval $(call objects,criterion,-O0))
+$(eval $(call objects,plain,-O0 -DTEST_PLAIN))
+$(eval $(call objects,plain-O2,-O2 -DTEST_PLAIN -DASYNC_DEBUG=0))
+$(eval $(call objects,sanitize,$(SANITIZE) -DTEST_PLAIN))
+
+NAMES = $(notdir $(TESTS:.c=.o)) test.o $(if $(EMULATION),kqueue/kqueue.o)
+$(B)/tests: $(NAMES:%=$(B)/criterion/%) $(B)/criterion/criterion_main.o
+	$(CC) $^ $(CRITERION) -pthread -o $@
+$(B)/tests-plain: $(NAMES:%=$(B)/plain/%) $(B)/plain/plain.o
+	$(CC) $^ -pthread -o $@
+$(B)/tests-O2: $(NAMES:%=$(B)/plain-O2/%) $(B)/plain-O2/plain.o
+	$(CC) $^ -pthread -o $@
+$(B)/tests-sanitize: $(NAMES:%=$(B)/sanitize/%) $(B)/sanitize/plain.o
+	$(CC) $(SANITIZE) $^ -pthread -o $@
+
+VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+    --trace-children=yes --error-exitcode=99
+
+test:
+	@tests/install.sh pkg-config criterion valgrind
+	@$(MAKE) --no-print-directory -j2 test-native test-valgrind
+
+test-native: $(B)/tests $(B)/tests-O2
+	timeout 280 $(B)/tests
+	timeout 280 $(B)/tests-O2
+
+test-valgrind: $(B)/tests-plain
+	timeout 280 $(VALGRIND) $(B)/tests-plain
+
+sanitize: $(B)/tests-sanitize
+	ASAN_OPTIONS=detect_stack_use_after_return=1 timeout 280 $(B)/tests-sanitize
+
+docs:
+	docs/embed.sh
+
+docs-check:
+	docs/embed.sh --check
+	docs/check.sh README.md
+
+include tests/bench/bench.mk
+bench:
+	@tests/install.sh pkg-config peers strace
+	@$(MAKE) --no-print-directory bench-run
+
 clean:
 	rm -rf $(B)
 
@@ -35,4 +103,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo clean install
+.PHONY: help examples demo test test-native test-valgrind sanitize docs docs-check bench clean install

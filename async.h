@@ -208,11 +208,13 @@ extern int pipe2(int ends[2], int flags);
 #if defined __GNUC__ || defined __clang__
 #define ASYNC__MUST_AWAIT __attribute__((warn_unused_result))
 #define ASYNC__UNUSED __attribute__((unused))
+#define ASYNC__NORETURN __attribute__((noreturn))
 #define ASYNC__RARE __attribute__((cold)) /* out of line and small: what does not happen per operation */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
 #define ASYNC__MUST_AWAIT
 #define ASYNC__UNUSED
+#define ASYNC__NORETURN
 #define ASYNC__RARE
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
@@ -922,7 +924,7 @@ ASYNC__C ASYNC__THREAD async_loop *async__current;
 __attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current; /* glibc hides __attribute__ from tcc */
 
 /* Misuse by the programmer: say where, and stop. */
-ASYNC__RARE static inline void async__panic(const char *why)
+ASYNC__RARE ASYNC__NORETURN static inline void async__panic(const char *why)
 {
     async_loop *loop = async__current;
     async_frame *frame = loop && loop->task ? loop->task->leaf : NULL;
@@ -1703,6 +1705,8 @@ ASYNC__RARE static inline int async__kqueue_add(async_loop *loop, int fd, unsign
     int error = 0;
     if (bits & ASYNC__R)
         error = async__kqueue_change(loop, fd, EVFILT_READ, EV_ADD | EV_CLEAR);
+    if (error == -EINVAL || error == -ENODEV) /* a device that has no events: /dev/null; on macOS /dev/tty */
+        error = -EPERM;
     if (!error && (bits & ASYNC__W)) {
         error = async__kqueue_change(loop, fd, EVFILT_WRITE, EV_ADD | EV_CLEAR);
         if (error == -EPIPE) { /* a pipe without a reader: ready, and the write says why */
@@ -2941,11 +2945,15 @@ static inline ssize_t async__transmit(const async__descriptor *descriptor, int f
 }
 
 /* A try failed with this errno: clears the bit after EAGAIN. Returns -EAGAIN or what is to be reported. */
-static inline int async__try_failed(async__descriptor *descriptor, unsigned bit, int error)
+static inline int async__try_failed(async_loop *loop, async__descriptor *descriptor, unsigned bit, int error)
 {
     int reported = descriptor->error;
     if (error != EAGAIN && error != EWOULDBLOCK)
         return -error;
+    if (descriptor->kind == ASYNC__FILE) { /* a device the poller does not know, and not ready at all */
+        async__retry_later(loop, descriptor);
+        return -EAGAIN;
+    }
     descriptor->bits &= (uint16_t)~bit;
     descriptor->error = 0; /* kqueue may have taken an error off the socket before we could */
     return reported ? -reported : -EAGAIN;
@@ -2966,7 +2974,7 @@ static inline ssize_t async__read_now(async_loop *loop, int fd, const struct iov
         n = async__receive(descriptor, fd, pieces, count);
     while (async__again(n));
     if (n < 0)
-        return async__try_failed(descriptor, ASYNC__R, errno);
+        return async__try_failed(loop, descriptor, ASYNC__R, errno);
     if (n > 0 && (size_t)n < bytes && async__short_is_drained(descriptor))
         descriptor->bits &= (uint16_t)~ASYNC__R;
     return n;
@@ -2987,7 +2995,7 @@ static inline ssize_t async__write_now(async_loop *loop, int fd, const struct io
         n = async__transmit(descriptor, fd, pieces, count);
     while (async__again(n));
     if (n < 0)
-        return async__try_failed(descriptor, ASYNC__W, errno);
+        return async__try_failed(loop, descriptor, ASYNC__W, errno);
     if ((size_t)n < bytes && async__short_is_drained(descriptor))
         descriptor->bits &= (uint16_t)~ASYNC__W;
     return n;
@@ -3059,7 +3067,7 @@ static inline int async__accept_now(async_loop *loop, int listener)
     if (fd >= 0)
         return async__adopt_own(loop, fd, descriptor->kind == ASYNC__SOCKET ? ASYNC__SOCKET : kind, ASYNC__R | ASYNC__W);
     if (!async__no_descriptor_left(errno))
-        return async__try_failed(descriptor, ASYNC__R, errno);
+        return async__try_failed(loop, descriptor, ASYNC__R, errno);
     fd = -errno;
     if (!loop->backoff_ns)
         async__warn("no descriptor is left: connections wait in the backlog until one is closed", NULL);
