@@ -748,7 +748,7 @@ static inline async_result async__run(const async_type *type, const void *argume
 enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item */
 
 enum { /* what an item waits for; async__op_name has their names */
-    ASYNC__RUNNING, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE, ASYNC__READ, ASYNC__WRITE,
+    ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE, ASYNC__READ, ASYNC__WRITE,
     ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__JOIN_ANY,
     ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
@@ -863,6 +863,8 @@ enum {
 #define ASYNC__BLOCKING 64u /* was blocking before: to be given back so                    */
 #define ASYNC__RETRY 128u   /* out of descriptors or of backlog: try again at retry_ns     */
 #define ASYNC__STREAMED 256u /* a stream's: async_close refuses it                          */
+#define ASYNC__INHERITED 512u /* a child was to have it: to be given back so                */
+#define ASYNC__WARNED 1024u  /* that no descriptor is left was said, since accept last saw the backlog empty */
 
 typedef struct async__descriptor {
     uint32_t generation; /* of the registration: an event with another one is stale  */
@@ -878,20 +880,18 @@ struct async_loop {
     int poller;         /* epoll's or kqueue's descriptor, or -1 */
     int32_t process;    /* who opened it: a child must not use it */
 
-    async__task *task;  /* the one that runs, or NULL           */
-    async_result result;  /* of the operation it awaited        */
+    async__task *task;  /* the one that runs, or &root          */
     async_result pending; /* ASYNC__PENDING, where no compiler can see it: "always suspends" would hide lost locals */
     int budget;
     int told;           /* may the running task have been told to end? async__interruption knows more */
-    uint8_t begun;      /* an operation that was not awaited yet */
     uint8_t running, stopped, closing;
     char *stack_base;   /* the C stack between here and the running function is the coroutines' */
     int64_t own_limit_ns; /* of the await that is being evaluated */
 
     const async__kind *kinds[ASYNC__KINDS]; /* those in use     */
     async__item *first, **last; /* what can run                 */
-    size_t ready, batch;        /* how many; how many of them were there when the batch began */
-    uint32_t resumes;           /* since the poller was asked   */
+    size_t batch;               /* how many of them may still go before newcomers: for ASYNC_PICK only */
+    uint32_t resumes, clock_due; /* since the poller was asked; how many there may be until the clock is read */
 
     async__slot *slots;
     const char **names; /* by slot; NULL until async_name is used */
@@ -927,7 +927,7 @@ __attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__curr
 ASYNC__RARE ASYNC__NORETURN static inline void async__panic(const char *why)
 {
     async_loop *loop = async__current;
-    async_frame *frame = loop && loop->task ? loop->task->leaf : NULL;
+    async_frame *frame = loop ? loop->task->leaf : NULL;
     char text[512];
     if (frame)
         snprintf(text, sizeof text, "async: panic: %s\n  in %s, %s:%u\n", why, frame->type->name, frame->type->file,
@@ -1141,15 +1141,16 @@ static inline void async__push(async_loop *loop, async__item *item)
     item->at.next = NULL;
     *loop->last = item;
     loop->last = &item->at.next;
-    loop->ready++;
 }
 
 /* How many may go next, in whatever order a test lets them: a batch is what was there when the one before was used up, so
  * whoever comes later waits for the next. Production takes the first, and this is not called. */
 ASYNC__UNUSED static inline size_t async__batch(async_loop *loop)
 {
+    const async__item *item;
     if (!loop->batch)
-        loop->batch = loop->ready;
+        for (item = loop->first; item; item = item->at.next)
+            loop->batch++;
     return loop->batch--;
 }
 
@@ -1163,7 +1164,6 @@ static inline async__item *async__pop(async_loop *loop)
     *place = item->at.next;
     if (!*place)
         loop->last = place;
-    loop->ready--;
     return item;
 }
 
@@ -1357,17 +1357,42 @@ ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
     return S_ISSOCK(status->st_mode) ? async__socket_kind(fd) : ASYNC__OTHER;
 }
 
-/* Returns 0 or a negative errno. */
+/* Non-blocking, and closed by exec (but for 0, 1 and 2). Returns bits that say what was changed, or a negative errno. */
 ASYNC__RARE static inline int async__set_flags(int fd)
 {
-    int status = ASYNC_SYS(fcntl)(fd, F_GETFL), flags = ASYNC_SYS(fcntl)(fd, F_GETFD);
+    int status = ASYNC_SYS(fcntl)(fd, F_GETFL), flags = ASYNC_SYS(fcntl)(fd, F_GETFD), changed = 0;
     if (status < 0 || flags < 0)
         return -errno;
-    if (!(status & O_NONBLOCK) && ASYNC_SYS(fcntl)(fd, F_SETFL, status | O_NONBLOCK) < 0)
-        return -errno;
-    if (!(flags & FD_CLOEXEC) && fd > 2 && ASYNC_SYS(fcntl)(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
-        return -errno;
-    return status & O_NONBLOCK ? 0 : (int)ASYNC__BLOCKING;
+    if (!(status & O_NONBLOCK)) {
+        changed |= (int)ASYNC__BLOCKING;
+        if (ASYNC_SYS(fcntl)(fd, F_SETFL, status | O_NONBLOCK) < 0)
+            return -errno;
+    }
+    if (!(flags & FD_CLOEXEC) && fd > 2) {
+        changed |= (int)ASYNC__INHERITED;
+        if (ASYNC_SYS(fcntl)(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+            return -errno;
+    }
+    return changed;
+}
+
+/* What async__set_flags had changed is changed back. O_NONBLOCK belongs to the file, not to the number: while 1 is adopted
+ * and is the same terminal as 0, giving back 0 leaves that to 1. */
+ASYNC__RARE static inline void async__restore_flags(async_loop *loop, int fd, unsigned changed)
+{
+    uint32_t identity = loop->descriptors[fd].identity, other;
+    if (changed & ASYNC__INHERITED)
+        ASYNC_SYS(fcntl)(fd, F_SETFD, ASYNC_SYS(fcntl)(fd, F_GETFD) & ~FD_CLOEXEC);
+    if (!(changed & ASYNC__BLOCKING))
+        return;
+    for (other = 0; other < loop->descriptor_count; other++) {
+        async__descriptor *descriptor = &loop->descriptors[other];
+        if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->identity == identity) {
+            descriptor->bits |= ASYNC__BLOCKING;
+            return;
+        }
+    }
+    ASYNC_SYS(fcntl)(fd, F_SETFL, ASYNC_SYS(fcntl)(fd, F_GETFL) & ~O_NONBLOCK);
 }
 
 ASYNC__RARE static inline int async_adopt(int fd)
@@ -1386,17 +1411,17 @@ ASYNC__RARE static inline int async_adopt(int fd)
     known = async__descriptor_of(loop, fd);
     if (known && (!known->identity || known->identity == async__identity(&status)))
         return -EEXIST;
+    error = async__descriptors_grow(loop, fd);
+    if (error)
+        return error;
     flags = async__set_flags(fd);
     if (flags < 0)
         return flags;
     error = async__register(loop, fd, async__kind_of(fd, &status), (unsigned)flags | ASYNC__R | ASYNC__W);
-    if (error) {
-        if (flags)
-            ASYNC_SYS(fcntl)(fd, F_SETFL, ASYNC_SYS(fcntl)(fd, F_GETFL) & ~O_NONBLOCK);
-        return error;
-    }
     loop->descriptors[fd].identity = async__identity(&status);
-    return fd;
+    if (error)
+        async__restore_flags(loop, fd, (unsigned)flags);
+    return error ? error : fd;
 }
 
 /* Register a descriptor that async.h has just made, or close it. Returns it or a negative errno. */
@@ -1416,8 +1441,8 @@ ASYNC__RARE static inline void async__give_back(async_loop *loop, int fd, int cl
 {
     unsigned bits = loop->descriptors[fd].bits;
     async__release(loop, fd, -EBADF);
-    if (bits & ASYNC__BLOCKING && (fd <= 2 || !closes))
-        ASYNC_SYS(fcntl)(fd, F_SETFL, ASYNC_SYS(fcntl)(fd, F_GETFL) & ~O_NONBLOCK);
+    if (fd <= 2 || !closes)
+        async__restore_flags(loop, fd, bits);
     if (closes && fd > 2)
         ASYNC_SYS(close)(fd); /* never again after EINTR: it is closed, and the number may be another's */
 }
@@ -1842,6 +1867,8 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     loop->process = (int32_t)ASYNC_SYS(getpid)();
     loop->pending = ASYNC__PENDING;
     loop->last = &loop->first;
+    loop->task = &loop->root;
+    loop->root.item.op = ASYNC__IDLE;
     loop->retry_ns = ASYNC__NEVER;
     loop->now_ns = async_now();
     error = async__enroll(loop, &loop->root.item); /* takes slot 0 */
@@ -1924,25 +1951,30 @@ static inline int64_t async__next_ns(const async_loop *loop)
 /* Can anything ever happen by itself? */
 static inline int async__can_wake(const async_loop *loop)
 {
-    return loop->ready || loop->heap_count || loop->waiting;
+    return loop->first || loop->heap_count || loop->waiting;
 }
 
 /* Ask the poller, waiting until the next deadline at most and not longer than `limit_ns` (negative: no limit). */
 static inline int async__ask(async_loop *loop, int64_t limit_ns)
 {
-    int64_t timeout_ns = loop->ready ? 0 : async__next_ns(loop);
+    int64_t timeout_ns = loop->first ? 0 : async__next_ns(loop);
     int error;
     if (limit_ns >= 0 && (timeout_ns < 0 || timeout_ns > limit_ns))
         timeout_ns = limit_ns;
     loop->resumes = 0;
+    loop->clock_due = 16;
     error = loop->backend->wait(loop, timeout_ns);
     async__expire_due(loop);
     return error;
 }
 
-/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us. */
-static inline int async__ask_due(const async_loop *loop)
+/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us, for which the clock is read
+ * once in 16. */
+static inline int async__ask_due(async_loop *loop)
 {
+    if (loop->resumes < loop->clock_due)
+        return 0;
+    loop->clock_due = loop->resumes + 16;
     return loop->resumes >= 256 || async_now() - loop->now_ns > 100000;
 }
 
@@ -1953,6 +1985,21 @@ static inline void async__run_next(async_loop *loop)
         async__run_task(loop, (async__task *)(void *)item);
     else
         loop->kinds[item->kind]->run(loop, item);
+}
+
+/* Run once what can run now, and nothing that only becomes ready meanwhile; 1024 of them at most, for the poller's sake.
+ * Returns how many ran. */
+static inline int async__run_ready(async_loop *loop)
+{
+    async__item **const newest = loop->last, **ran = &loop->first;
+    int count = 0;
+    while (ran != newest && !loop->stopped && count < 1024) {
+        ran = &loop->first->at.next;
+        async__run_next(loop);
+        count++;
+    }
+    loop->resumes += (uint32_t)count;
+    return count;
 }
 
 /* The poller is broken: nothing can be waited for. All tasks are cancelled, and every operation, shielded ones too,
@@ -1969,18 +2016,14 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
         if (item->op > ASYNC__READY && item->op < ASYNC__CHILDREN)
             async__interrupt(loop, (async__task *)(void *)item, error);
     }
-    for (; loop->ready && patience; patience--) {
-        size_t left = loop->ready;
-        while (left--)
-            async__run_next(loop);
-    }
+    for (; loop->first && patience; patience--)
+        async__run_ready(loop);
 }
 
 /* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or nothing more can happen. */
 static inline int async__run_loop(async_loop *loop)
 {
     int error = 0;
-    uint32_t i;
     loop->stack_base = (char *)__builtin_frame_address(0);
     loop->running = 1;
     while (!loop->stopped) {
@@ -1988,15 +2031,13 @@ static inline int async__run_loop(async_loop *loop)
             error = loop->live ? -EDEADLK : 0;
             break;
         }
-        if (!loop->ready || async__ask_due(loop))
+        if (!loop->first || async__ask_due(loop))
             error = async__ask(loop, -1);
         if (error) {
             async__fail(loop, error);
             break;
         }
-        for (i = 0; i < 16 && loop->ready && !loop->stopped; i++)
-            async__run_next(loop);
-        loop->resumes += i;
+        async__run_ready(loop);
     }
     loop->running = loop->stopped = 0;
     return error;
@@ -2004,9 +2045,8 @@ static inline int async__run_loop(async_loop *loop)
 
 static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
 {
-    size_t count, i;
     int64_t limit_ns = timeout_ms > ASYNC__DAY_NS / 1000000 ? ASYNC__DAY_NS : timeout_ms * 1000000;
-    int error = 0;
+    int error, count = 0;
     loop->stack_base = (char *)__builtin_frame_address(0);
     if (!async__can_wake(loop))
         return loop->live ? -EDEADLK : 0;
@@ -2014,11 +2054,10 @@ static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
     error = async__ask(loop, timeout_ms < 0 ? -1 : limit_ns);
     if (error)
         async__fail(loop, error);
-    count = error ? 0 : loop->ready;
-    for (i = 0; i < count; i++)
-        async__run_next(loop);
+    else
+        count = async__run_ready(loop);
     loop->running = loop->stopped = 0;
-    return error ? error : (int)(count < INT_MAX ? count : INT_MAX);
+    return error ? error : count;
 }
 
 ASYNC__RARE static inline async_loop *async__loop_to_run(void)
@@ -2062,7 +2101,7 @@ static inline int async_loop_descriptor(void)
 static inline int64_t async_loop_timeout(void)
 {
     async_loop *loop = async__loop();
-    int64_t next_ns = loop->ready ? 0 : async__next_ns(loop);
+    int64_t next_ns = loop->first ? 0 : async__next_ns(loop);
     return next_ns < 0 ? -1 : (next_ns + 999999) / 1000000;
 }
 
@@ -2104,7 +2143,7 @@ static inline void async__limit(async_frame *frame, int64_t timeout_ms)
 static inline void async__shield(void)
 {
     async_loop *loop = async__loop();
-    async_frame *frame = loop->task ? loop->task->leaf : NULL;
+    async_frame *frame = loop->task->leaf;
     if (!frame || (frame->flags & ASYNC__FINALLY))
         return;
     if (!(frame->flags & ASYNC__TIMED))
@@ -2142,7 +2181,7 @@ static inline int async__interruption(const async_loop *loop, const async__task 
 static inline int async_cancelled(void)
 {
     async_loop *loop = async__loop();
-    return loop->told && loop->task ? async__interruption(loop, loop->task) : 0;
+    return loop->task != &loop->root ? async__interruption(loop, loop->task) : 0;
 }
 
 static inline void async__return(async_frame *frame, async_result result)
@@ -2223,29 +2262,29 @@ static inline async_op async__pending(const async_loop *loop)
 /* The await macro: has the operation been done? Then its result is the loop's. */
 static inline int async__await(async_frame *frame, async_op operation)
 {
-    async_loop *loop = async__current;
-    loop->begun = 0;
+    async__task *task = async__current->task;
     if (operation.value == ASYNC__PENDING)
         return 1;
     async__settle(frame);
-    loop->result = operation.value;
+    task->item.op = ASYNC__RUNNING;
+    task->result = operation.value;
     return 0;
 }
 
 static inline async_result async__result(void)
 {
-    return async__current->result;
+    return async__current->task->result;
 }
 
 /* Every operation starts here. Returns the running task. */
 static inline async__task *async__begin(async_loop *loop)
 {
-    if (ASYNC__EXPECT(!loop->task, 0))
-        async__panic("an operation was begun outside a coroutine");
-    if (ASYNC__EXPECT(loop->begun, 0))
-        async__panic("two operations at once: the one before was not awaited");
-    loop->begun = 1;
-    return loop->task;
+    async__task *task = loop->task;
+    if (ASYNC__EXPECT(task->item.op != ASYNC__RUNNING, 0))
+        async__panic(task == &loop->root ? "an operation was begun outside a coroutine"
+                                         : "two operations at once: the one before was not awaited");
+    task->item.op = ASYNC__BEGUN;
+    return task;
 }
 
 /* A task that was told to end does not begin anything: it gets the reason, after one turn. */
@@ -2378,7 +2417,7 @@ static inline void async__free_task(async_loop *loop, async__task *task)
 static inline async_task async__spawn(const async_type *type, const void *arguments)
 {
     async_loop *loop = async__loop();
-    async__task *parent = loop->task ? loop->task : &loop->root;
+    async__task *parent = loop->task;
     async__task *task = (async__task *)ASYNC_MEM(malloc)(ASYNC__TASK_SIZE + type->size);
     if (!task)
         return -ENOMEM;
@@ -2388,9 +2427,9 @@ static inline async_task async__spawn(const async_type *type, const void *argume
         return -ENOMEM;
     }
     task->leaf = async__frame_init((char *)task + ASYNC__TASK_SIZE, type, arguments);
-    if (loop->task)
+    if (parent != &loop->root)
         task->leaf->deadline_ns = parent->leaf->deadline_ns;
-    else if (loop->closing)
+    if ((parent == &loop->root && loop->closing) || loop->failed)
         task->item.flags |= ASYNC__CANCELLED;
     async__link(loop, task, parent);
     loop->live++;
@@ -2416,6 +2455,7 @@ static inline async_op async__call(const async_type *type, const void *arguments
     frame->flags = async__is_covered(caller) ? ASYNC__COVERED & 0xff : 0;
     async__date(loop, caller);
     task->leaf = frame;
+    task->item.op = ASYNC__RUNNING;
     if (--loop->budget <= 0)
         async__queue(loop, task, 0);
     return async__pending(loop);
@@ -2433,6 +2473,8 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
 {
     async__task *joiner = async__task_at(loop, task->joiner), *next;
     task->joiner = 0;
+    if (joiner->item.op == ASYNC__JOIN)
+        task->item.flags &= 0xff & ~ASYNC__KEPT; /* here is whoever it was kept for */
     for (; joiner; joiner = next) {
         next = async__next_joiner(joiner);
         if (joiner->item.op == ASYNC__JOIN)
@@ -2505,7 +2547,7 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
     async_result value = frame->end.value;
-    if (loop->begun)
+    if (task->item.op != ASYNC__RUNNING)
         async__panic("an operation was begun and not awaited");
     if (!frame->caller) {
         async__end_task(loop, task, value);
@@ -2522,8 +2564,7 @@ static inline int async__step(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
     async__settle(frame);
-    loop->result = task->result;
-    loop->told = (task->item.flags & ASYNC__CANCELLED) || frame->deadline_ns <= loop->now_ns || loop->failed;
+    loop->told = (task->item.flags & ASYNC__CANCELLED) || frame->deadline_ns <= loop->now_ns;
     if (ASYNC_DEBUG)
         async__scribble();
     ASYNC_TRACE(run, task);
@@ -2544,7 +2585,7 @@ static inline void async__run_task(async_loop *loop, async__task *task)
     task->item.op = ASYNC__RUNNING;
     while (async__step(loop, task)) {
     }
-    loop->task = NULL;
+    loop->task = &loop->root;
 }
 
 /* ---- joining: any number in async_join, and one in join_all or join_any, wait for a task ----
@@ -2824,13 +2865,13 @@ static inline int async_detach(async_task handle)
 static inline async_task async_current_task(void)
 {
     async_loop *loop = async__loop();
-    return loop->task ? async__handle(loop, &loop->task->item) : 0;
+    return loop->task != &loop->root ? async__handle(loop, &loop->task->item) : 0;
 }
 
 static inline int async_name(const char *name)
 {
     async_loop *loop = async__loop();
-    if (!loop->task)
+    if (loop->task == &loop->root)
         return 0;
     if (loop->name_capacity < loop->slot_capacity) {
         const char **names = (const char **)ASYNC_MEM(realloc)((void *)loop->names, loop->slot_capacity * sizeof *names);
@@ -2882,12 +2923,14 @@ static inline int async__short_is_drained(const async__descriptor *descriptor)
 static inline size_t async__one_call(const struct iovec **pieces, size_t *count, struct iovec *first)
 {
     size_t bytes = 0, i;
+    for (; *count && !(*pieces)->iov_len; --*count)
+        ++*pieces;
     for (i = 0; i < *count && i < ASYNC__PIECES_MAX; i++) {
         if ((*pieces)[i].iov_len > ASYNC__BYTES_MAX - bytes)
             break;
         bytes += (*pieces)[i].iov_len;
     }
-    if (bytes || !*count || !(*pieces)[0].iov_len) {
+    if (bytes || !*count) {
         *count = i;
         return bytes;
     }
@@ -2954,7 +2997,7 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
         async__retry_later(loop, descriptor);
         return -EAGAIN;
     }
-    descriptor->bits &= (uint16_t)~bit;
+    descriptor->bits &= (uint16_t)~(bit | ASYNC__WARNED);
     descriptor->error = 0; /* kqueue may have taken an error off the socket before we could */
     return reported ? -reported : -EAGAIN;
 }
@@ -3069,8 +3112,9 @@ static inline int async__accept_now(async_loop *loop, int listener)
     if (!async__no_descriptor_left(errno))
         return async__try_failed(loop, descriptor, ASYNC__R, errno);
     fd = -errno;
-    if (!loop->backoff_ns)
+    if (!(descriptor->bits & ASYNC__WARNED))
         async__warn("no descriptor is left: connections wait in the backlog until one is closed", NULL);
+    descriptor->bits |= ASYNC__WARNED;
     async__retry_later(loop, descriptor);
     return fd;
 }
@@ -3540,9 +3584,10 @@ static inline const async__kind *async__callback_kind(void);
 
 static inline async__callback *async__callback_new(async_loop *loop, unsigned op, void *data)
 {
-    async__callback *callback = (async__callback *)ASYNC_MEM(calloc)(1, sizeof *callback);
+    async__callback *callback = (async__callback *)ASYNC_MEM(malloc)(sizeof *callback);
     if (!callback)
         return NULL;
+    memset(callback, 0, sizeof *callback);
     if (async__enroll(loop, &callback->item) < 0) {
         ASYNC_MEM(free)(callback);
         return NULL;
@@ -4212,7 +4257,7 @@ ASYNC__RARE static inline void async__free_items(async_loop *loop)
 
 ASYNC__RARE static inline void async__free_queue(async_loop *loop)
 {
-    while (loop->ready) {
+    while (loop->first) {
         async__item *item = async__pop(loop);
         if (item->kind == ASYNC__CALLBACK)
             loop->kinds[ASYNC__CALLBACK]->free(item);
@@ -4278,7 +4323,7 @@ ASYNC__RARE static inline async_result async__run(const async_type *type, const 
 static inline const char *async__op_name(unsigned op)
 {
     static const char *const names[] = {
-        "running", "ready", "sleep", "readable", "writable", "read", "write", "readv", "writev", "accept", "connect",
+        "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv", "writev", "accept", "connect",
         "join", "join_all", "join_any", "flush", "its children", "ended, its result is kept", "soon", "after", "every", "idle"
     };
     return op < sizeof names / sizeof *names ? names[op] : "?";
@@ -4357,8 +4402,8 @@ static inline void async_dump(FILE *out)
     async_loop *loop = async__loop();
     const async__task *task = &loop->root;
     int depth = -1;
-    fprintf(out, "async: %u tasks, %u timers, %lu ready, on %s\n", (unsigned)loop->live, (unsigned)loop->heap_count,
-            (unsigned long)loop->ready, loop->backend->name);
+    fprintf(out, "async: %u tasks, %u timers, on %s\n", (unsigned)loop->live, (unsigned)loop->heap_count,
+            loop->backend->name);
     for (;;) { /* down to the children, then to the younger siblings, then up */
         uint32_t next = async__oldest_child(loop, task);
         if (next) {

@@ -1,0 +1,151 @@
+/* Small costs of async.h, each in a process of its own: `micro yield | spawn | parked | timers`.
+ * Every one prints a line of names and values. */
+#include "../../async.h"
+#include "micro.h"
+
+/* ------------------------------------------------ yield */
+
+static int64_t counter;
+
+static void count(void)
+{
+    counter++;
+}
+
+/* The measure beside it: what one indirect call in a loop costs on this machine at this moment. */
+static double call_ns(int64_t times)
+{
+    void (*volatile call)(void) = count;
+    int64_t start = micro_cpu_ns();
+    for (int64_t i = 0; i < times; i++)
+        call();
+    return (double)(micro_cpu_ns() - start) / (double)times;
+}
+
+async(yielder, int64_t left;)
+{
+    async_begin;
+    while (self->left-- > 0)
+        await(async_yield());
+    async_end;
+}
+
+static int micro_yield(void)
+{
+    int64_t times = 20000000, start;
+    double call, yield;
+
+    call = call_ns(times);
+    start = micro_cpu_ns();
+    if (async_run(yielder, .left = times) < 0)
+        return 1;
+    yield = (double)(micro_cpu_ns() - start) / (double)times;
+    printf("yield_ns %.3f call_ns %.3f\n", yield, call);
+    return 0;
+}
+
+/* ------------------------------------------------ spawn */
+
+async(tiny, int64_t a; int64_t b;)
+{
+    async_begin;
+    counter += self->a + self->b;
+    async_end;
+}
+
+/* A server spawns a few at a time, and they have ended before the next ones come. */
+async(spawner, int64_t left;)
+{
+    async_begin;
+    while (self->left > 0) {
+        for (int i = 0; i < 16; i++)
+            if (async_spawn(tiny, .a = 1, .b = i) < 0)
+                async_return(-1);
+        self->left -= 16;
+        await(async_yield());
+    }
+    async_end;
+}
+
+static int micro_spawn(void)
+{
+    int64_t times = 8000000, start = micro_cpu_ns();
+    if (async_run(spawner, .left = times) < 0)
+        return 1;
+    printf("spawn_ns %.3f\n", (double)(micro_cpu_ns() - start) / (double)times);
+    return 0;
+}
+
+/* ------------------------------------------------ parked */
+
+enum { SLEEPERS = 1000000, TIMERS = 1000000 };
+
+async(sleeper, int64_t duration_ms; int64_t unused;)
+{
+    async_begin;
+    await(async_sleep(self->duration_ms));
+    async_end;
+}
+
+/* All have to be asleep, not just spawned, when the memory is looked at: one turn of the loop. */
+async(dormitory, int64_t left; int64_t before;)
+{
+    async_begin;
+    self->before = micro_rss_bytes();
+    for (self->left = SLEEPERS; self->left > 0; self->left--) {
+        if (async_spawn(sleeper, .duration_ms = 3600000 + (int64_t)(micro_random() % 3600000)) < 0)
+            async_return(-1);
+        if (self->left % 1000 == 0)
+            await(async_yield());
+    }
+    await(async_sleep(10));
+    printf("parked_bytes %.1f\n", (double)(micro_rss_bytes() - self->before) / SLEEPERS);
+    async_end;
+}
+
+/* ------------------------------------------------ timers */
+
+static void on_timer(void *data)
+{
+    (void)data;
+    counter++;
+}
+
+static async_handle timers[TIMERS];
+
+static int micro_timers(void)
+{
+    int64_t times = 2000000, start;
+
+    if (async_open(NULL) < 0)
+        return 1;
+    for (int i = 0; i < TIMERS; i++)
+        timers[i] = async_after(micro_delay_ms(), NULL, on_timer);
+    start = micro_cpu_ns();
+    for (int64_t i = 0; i < times; i++) {
+        int k = (int)(micro_random() % TIMERS);
+        if (async_cancel(timers[k]) < 0)
+            return 1;
+        timers[k] = async_after(micro_delay_ms(), NULL, on_timer);
+    }
+    printf("timer_ns %.3f\n", (double)(micro_cpu_ns() - start) / (double)times);
+    fflush(stdout);
+    for (int i = 0; i < TIMERS; i++)
+        async_cancel(timers[i]);
+    return async_loop_close() < 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (!strcmp(what, "yield"))
+        return micro_yield();
+    if (!strcmp(what, "spawn"))
+        return micro_spawn();
+    if (!strcmp(what, "parked"))
+        return async_run(dormitory) < 0;
+    if (!strcmp(what, "timers"))
+        return micro_timers();
+    fprintf(stderr, "usage: micro yield | spawn | parked | timers\n");
+    return 2;
+}

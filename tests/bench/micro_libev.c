@@ -1,0 +1,36 @@
+/* libev beside the timers of async.h: stop and start again a random one of a million. */
+#include "micro.h"
+#include <ev.h>
+
+enum { TIMERS = 1000000 };
+
+static ev_timer timers[TIMERS];
+static int64_t counter;
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)timer, (void)events;
+    counter++;
+}
+
+int main(void)
+{
+    struct ev_loop *loop = ev_default_loop(0);
+    int64_t times = 2000000, start;
+
+    if (!loop)
+        return 1;
+    for (int i = 0; i < TIMERS; i++) {
+        ev_timer_init(&timers[i], on_timer, (double)micro_delay_ms() / 1000, 0);
+        ev_timer_start(loop, &timers[i]);
+    }
+    start = micro_cpu_ns();
+    for (int64_t i = 0; i < times; i++) {
+        ev_timer *timer = &timers[micro_random() % TIMERS];
+        ev_timer_stop(loop, timer);
+        ev_timer_set(timer, (double)micro_delay_ms() / 1000, 0);
+        ev_timer_start(loop, timer);
+    }
+    printf("timer_ns %.3f\n", (double)(micro_cpu_ns() - start) / (double)times);
+    return 0;
+}
