@@ -739,6 +739,8 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__NEVER INT64_MAX
 #define ASYNC__PENDING INTPTR_MIN
 #define ASYNC__BUDGET 64              /* operations a task completes before the others have their turn */
+#define ASYNC__CALLBACKS 0x20000000u  /* slots from here on are callbacks                              */
+#define ASYNC__CHUNK 256u             /* callbacks allocated at once                                   */
 #define ASYNC__EVENTS 512             /* events taken from the poller at once                          */
 #define ASYNC__LINGER_MS 5000         /* a closing stream's patience with a peer that does not move    */
 #define ASYNC__SCRATCH 65536           /* bytes handed to on_data at once, at most                         */
@@ -795,13 +797,18 @@ typedef struct async__task {
     uint32_t joiner;                        /* the first of the tasks that wait for this one    */
 } async__task;
 
+/* A callback; 64 bytes where pointers have 8. They are not in the table but in chunks that never move: to stop one of a
+ * million timers touches one line of memory, not three. */
 typedef struct async__callback {
-    async__item item;
-    int fd;
-    int64_t due_ns, interval_ns; /* of async_every */
+    async__item item;           /* op is 0 when it is free; at.next: the next free one */
+    uint32_t generation, timer; /* as in async__slot */
+    int64_t due_ns, interval_ns; /* of async_every   */
     void *data;
-    void (*plain)(void *data);
-    void (*ready)(int fd, void *data);
+    union {
+        void (*plain)(void *data);
+        void (*ready)(int fd, void *data); /* if fd is not -1 */
+    } call;
+    int fd;
 } async__callback;
 
 struct async_stream {
@@ -824,19 +831,19 @@ typedef struct async__kind {
     void (*ready)(async_loop *loop, async__item *item, unsigned bit);  /* its descriptor is         */
     void (*due)(async_loop *loop, async__item *item);                  /* its timer has come        */
     void (*drop)(async_loop *loop, async__item *item);                 /* cancelled, or its descriptor is gone */
-    void (*free)(async__item *item);                                          /* the loop goes             */
+    void (*free)(async__item *item);                                          /* the loop goes; NULL: none */
 } async__kind;
 
 /* A place in the table of handles. */
 typedef struct async__slot {
     async__item *item;   /* NULL: free                                          */
     uint32_t generation; /* 1 to 2^31 - 1; another for each item that lives here */
-    uint32_t timer;      /* its place in the heap, 0: none; when free: the next free slot */
+    uint32_t timer;      /* the number of its armed timer, 0: none; when free: the next free slot */
 } async__slot;
 
 typedef struct async__timer {
     int64_t deadline_ns;
-    uint32_t order; /* equal deadlines: first in, first out */
+    uint32_t order; /* its number; equal deadlines: first in, first out */
     uint32_t slot;
 } async__timer;
 
@@ -883,7 +890,7 @@ struct async_loop {
     async__task *task;  /* the one that runs, or &root          */
     async_result pending; /* ASYNC__PENDING, where no compiler can see it: "always suspends" would hide lost locals */
     int budget;
-    int told;           /* may the running task have been told to end? async__interruption knows more */
+    int told;           /* the running task may have been told to end: 1; but the await that is over was shielded: 2 */
     uint8_t running, stopped, closing;
     char *stack_base;   /* the C stack between here and the running function is the coroutines' */
     int64_t own_limit_ns; /* of the await that is being evaluated */
@@ -894,12 +901,15 @@ struct async_loop {
     uint32_t resumes, clock_due; /* since the poller was asked; how many there may be until the clock is read */
 
     async__slot *slots;
+    async__callback **chunks;
+    async__item *free_callback;
+    uint32_t callback_count; /* of all chunks */
     const char **names; /* by slot; NULL until async_name is used */
     uint32_t slot_count, slot_capacity, free_slot;
     uint32_t name_capacity;
 
-    async__timer *heap; /* [1, heap_count], capacity as the table's: a timer per slot, so arming never allocates */
-    uint32_t heap_count, next_order;
+    async__timer *heap; /* [1, heap_count]; room for two a slot, so arming never allocates */
+    uint32_t heap_count, heap_dead, next_order;
 
     async__descriptor *descriptors; /* by number                */
     uint32_t descriptor_count;
@@ -981,14 +991,15 @@ ASYNC__RARE static inline int async__is_foreign(const async_loop *loop)
  * >>table        A handle is (generation << 32 | slot). The table and the heap of timers grow together and only here,
  *                when something is made: so nothing that exists can fail for lack of memory.
  * ------------------------------------------------------------------------- */
-static inline int64_t async__handle(const async_loop *loop, const async__item *item)
+static inline async__callback *async__callback_at(const async_loop *loop, uint32_t slot)
 {
-    return (int64_t)((uint64_t)loop->slots[item->slot].generation << 32 | item->slot);
+    uint32_t index = slot - ASYNC__CALLBACKS;
+    return &loop->chunks[index / ASYNC__CHUNK][index % ASYNC__CHUNK];
 }
 
 static inline async__item *async__item_at(const async_loop *loop, uint32_t slot)
 {
-    return loop->slots[slot].item;
+    return slot < ASYNC__CALLBACKS ? loop->slots[slot].item : &async__callback_at(loop, slot)->item;
 }
 
 static inline async__task *async__task_at(const async_loop *loop, uint32_t slot)
@@ -996,13 +1007,33 @@ static inline async__task *async__task_at(const async_loop *loop, uint32_t slot)
     return (async__task *)(void *)loop->slots[slot].item;
 }
 
+/* Where the number of a slot's armed timer is kept. */
+static inline uint32_t *async__timer_of(const async_loop *loop, uint32_t slot)
+{
+    return slot < ASYNC__CALLBACKS ? &loop->slots[slot].timer : &async__callback_at(loop, slot)->timer;
+}
+
+static inline int64_t async__handle(uint32_t slot, uint32_t generation)
+{
+    return (int64_t)((uint64_t)generation << 32 | slot);
+}
+
+static inline int64_t async__task_handle(const async_loop *loop, const async__task *task)
+{
+    return async__handle(task->item.slot, loop->slots[task->item.slot].generation);
+}
+
 /* The item of a handle, NULL if it is gone. */
 static inline async__item *async__find(const async_loop *loop, int64_t handle)
 {
-    uint32_t slot = (uint32_t)handle;
-    if (handle <= 0 || slot == 0 || slot >= loop->slot_count)
+    uint32_t slot = (uint32_t)handle, generation = (uint32_t)(handle >> 32);
+    if (handle <= 0 || slot == 0)
         return NULL;
-    return loop->slots[slot].generation == (uint32_t)(handle >> 32) ? loop->slots[slot].item : NULL;
+    if (slot < loop->slot_count)
+        return loop->slots[slot].generation == generation ? loop->slots[slot].item : NULL;
+    if (slot < ASYNC__CALLBACKS || slot - ASYNC__CALLBACKS >= loop->callback_count)
+        return NULL;
+    return async__callback_at(loop, slot)->generation == generation ? &async__callback_at(loop, slot)->item : NULL;
 }
 
 static inline async__task *async__find_task(const async_loop *loop, async_task handle)
@@ -1011,19 +1042,27 @@ static inline async__task *async__find_task(const async_loop *loop, async_task h
     return item && item->kind == ASYNC__TASK ? (async__task *)(void *)item : NULL;
 }
 
+/* Room for two timers a slot, should there be so many of them. Returns 0 or -ENOMEM. */
+ASYNC__RARE static inline int async__heap_grow(async_loop *loop, uint32_t slots)
+{
+    size_t capacity = (size_t)slots * 2 + 64;
+    async__timer *heap = (async__timer *)ASYNC_MEM(realloc)(loop->heap, capacity * sizeof *heap);
+    if (!heap)
+        return -ENOMEM;
+    loop->heap = heap;
+    return 0;
+}
+
 /* Make room for twice as many. Returns 0 or -ENOMEM, and then nothing has changed. */
 ASYNC__RARE static inline int async__table_grow(async_loop *loop)
 {
     uint32_t capacity = loop->slot_capacity ? loop->slot_capacity * 2 : 64;
     async__slot *slots = (async__slot *)ASYNC_MEM(realloc)(loop->slots, capacity * sizeof *slots);
-    async__timer *heap;
     if (!slots)
         return -ENOMEM;
     loop->slots = slots;
-    heap = (async__timer *)ASYNC_MEM(realloc)(loop->heap, ((size_t)capacity + 1) * sizeof *heap);
-    if (!heap)
+    if (capacity >= ASYNC__CALLBACKS || async__heap_grow(loop, capacity + loop->callback_count) < 0)
         return -ENOMEM;
-    loop->heap = heap;
     loop->slot_capacity = capacity;
     return 0;
 }
@@ -1059,8 +1098,9 @@ static inline void async__dismiss(async_loop *loop, uint32_t slot)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Timers
- * >>timers       A heap with four children to a node, the keys in the array: a comparison touches no item. Where a
- *                slot's timer sits in the heap is kept in the table, dense as well.
+ * >>timers       A heap with four children to a node and the keys in the array. Most timers are limits that are never
+ *                reached, so stopping one only forgets its number: the entry stays, dead, until it comes to the top or
+ *                until half of the heap is dead and the living are sorted anew. Neither starting nor stopping searches.
  * ------------------------------------------------------------------------- */
 static inline int async__timer_before(const async__timer *a, const async__timer *b)
 {
@@ -1068,23 +1108,17 @@ static inline int async__timer_before(const async__timer *a, const async__timer 
            (a->deadline_ns == b->deadline_ns && (int32_t)(a->order - b->order) < 0);
 }
 
-static inline void async__timer_put(async_loop *loop, uint32_t place, async__timer timer)
+static inline int async__timer_lives(const async_loop *loop, const async__timer *timer)
 {
-    loop->heap[place] = timer;
-    loop->slots[timer.slot].timer = place;
+    return *async__timer_of(loop, timer->slot) == timer->order;
 }
 
 /* The children of k are 4k-2 to 4k+1, its parent is (k+2)/4; the root is 1. */
 static inline void async__timer_up(async_loop *loop, uint32_t place, async__timer timer)
 {
-    while (place > 1) {
-        uint32_t parent = (place + 2) / 4;
-        if (!async__timer_before(&timer, &loop->heap[parent]))
-            break;
-        async__timer_put(loop, place, loop->heap[parent]);
-        place = parent;
-    }
-    async__timer_put(loop, place, timer);
+    for (; place > 1 && async__timer_before(&timer, &loop->heap[(place + 2) / 4]); place = (place + 2) / 4)
+        loop->heap[place] = loop->heap[(place + 2) / 4];
+    loop->heap[place] = timer;
 }
 
 static inline void async__timer_down(async_loop *loop, uint32_t place, async__timer timer)
@@ -1100,36 +1134,65 @@ static inline void async__timer_down(async_loop *loop, uint32_t place, async__ti
                 least = child;
         if (!async__timer_before(&loop->heap[least], &timer))
             break;
-        async__timer_put(loop, place, loop->heap[least]);
+        loop->heap[place] = loop->heap[least];
         place = least;
     }
-    async__timer_put(loop, place, timer);
+    loop->heap[place] = timer;
+}
+
+/* Drop the dead, and make a heap of the rest. */
+ASYNC__RARE static inline void async__timers_sort(async_loop *loop)
+{
+    uint32_t i, count = 0;
+    for (i = 1; i <= loop->heap_count; i++)
+        if (async__timer_lives(loop, &loop->heap[i]))
+            loop->heap[++count] = loop->heap[i];
+    loop->heap_count = count;
+    loop->heap_dead = 0;
+    for (i = (count + 2) / 4; i; i--)
+        async__timer_down(loop, i, loop->heap[i]);
 }
 
 static inline void async__timer_stop(async_loop *loop, uint32_t slot)
 {
-    uint32_t place = loop->slots[slot].timer;
-    async__timer last;
-    if (!place)
-        return;
-    loop->slots[slot].timer = 0;
-    last = loop->heap[loop->heap_count--];
-    if (place > loop->heap_count)
-        return;
-    if (place > 1 && async__timer_before(&last, &loop->heap[(place + 2) / 4]))
-        async__timer_up(loop, place, last);
-    else
-        async__timer_down(loop, place, last);
+    uint32_t *timer = async__timer_of(loop, slot);
+    loop->heap_dead += *timer != 0;
+    *timer = 0;
 }
 
-/* Arm a slot's timer, which must not be armed. */
+/* Arm a slot's timer, which must not be armed. The heap has room for two timers a slot: with as many dead as alive, it is
+ * sorted, which is one step for each timer started since. */
 static inline void async__timer_start(async_loop *loop, uint32_t slot, int64_t deadline_ns)
 {
     async__timer timer;
+    if (++loop->next_order == 0) { /* after 2^32 of them: no dead one may be taken for a living one */
+        async__timers_sort(loop);
+        loop->next_order = 1;
+    }
+    if (loop->heap_dead > 32 && loop->heap_dead > loop->heap_count / 2)
+        async__timers_sort(loop);
     timer.deadline_ns = deadline_ns;
-    timer.order = loop->next_order++;
+    timer.order = loop->next_order;
     timer.slot = slot;
+    *async__timer_of(loop, slot) = timer.order;
     async__timer_up(loop, ++loop->heap_count, timer);
+}
+
+static inline void async__timer_pop(async_loop *loop)
+{
+    async__timer last = loop->heap[loop->heap_count--];
+    if (loop->heap_count)
+        async__timer_down(loop, 1, last);
+}
+
+/* The nearest timer, NULL if none is armed. */
+static inline const async__timer *async__timer_next(async_loop *loop)
+{
+    while (loop->heap_count && !async__timer_lives(loop, &loop->heap[1])) {
+        async__timer_pop(loop);
+        loop->heap_dead--;
+    }
+    return loop->heap_count ? &loop->heap[1] : NULL;
 }
 
 /* ----------------------------------------------------------------------------
@@ -1376,8 +1439,19 @@ ASYNC__RARE static inline int async__set_flags(int fd)
     return changed;
 }
 
-/* What async__set_flags had changed is changed back. O_NONBLOCK belongs to the file, not to the number: while 1 is adopted
- * and is the same terminal as 0, giving back 0 leaves that to 1. */
+static inline int async__is_nonblocking(int fd)
+{
+    return (ASYNC_SYS(fcntl)(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
+ASYNC__RARE static inline void async__set_blocking(int fd, int blocking)
+{
+    int status = ASYNC_SYS(fcntl)(fd, F_GETFL);
+    ASYNC_SYS(fcntl)(fd, F_SETFL, blocking ? status & ~O_NONBLOCK : status | O_NONBLOCK);
+}
+
+/* What async__set_flags had changed is changed back. O_NONBLOCK belongs to the open file, not to the number: where another
+ * adopted number is the same terminal, the flag stays, and giving that one back clears it. */
 ASYNC__RARE static inline void async__restore_flags(async_loop *loop, int fd, unsigned changed)
 {
     uint32_t identity = loop->descriptors[fd].identity, other;
@@ -1385,14 +1459,15 @@ ASYNC__RARE static inline void async__restore_flags(async_loop *loop, int fd, un
         ASYNC_SYS(fcntl)(fd, F_SETFD, ASYNC_SYS(fcntl)(fd, F_GETFD) & ~FD_CLOEXEC);
     if (!(changed & ASYNC__BLOCKING))
         return;
+    async__set_blocking(fd, 1);
     for (other = 0; other < loop->descriptor_count; other++) {
         async__descriptor *descriptor = &loop->descriptors[other];
-        if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->identity == identity) {
+        if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->identity == identity && !async__is_nonblocking((int)other)) {
+            async__set_blocking((int)other, 0);
             descriptor->bits |= ASYNC__BLOCKING;
             return;
         }
     }
-    ASYNC_SYS(fcntl)(fd, F_SETFL, ASYNC_SYS(fcntl)(fd, F_GETFL) & ~O_NONBLOCK);
 }
 
 ASYNC__RARE static inline int async_adopt(int fd)
@@ -1839,7 +1914,11 @@ ASYNC__RARE static inline void async__ignore_sigpipe(void)
 
 ASYNC__RARE static inline void async__free_loop(async_loop *loop)
 {
+    uint32_t i;
     loop->backend->close(loop);
+    for (i = 0; i < loop->callback_count / ASYNC__CHUNK; i++)
+        ASYNC_MEM(free)(loop->chunks[i]);
+    ASYNC_MEM(free)(loop->chunks);
     ASYNC_MEM(free)(loop->slots);
     ASYNC_MEM(free)(loop->heap);
     ASYNC_MEM(free)((void *)loop->names);
@@ -1926,10 +2005,12 @@ static inline void async__expire(async_loop *loop, async__timer timer)
 
 static inline void async__expire_due(async_loop *loop)
 {
+    const async__timer *next;
     loop->now_ns = async_now();
-    while (loop->heap_count && loop->heap[1].deadline_ns <= loop->now_ns) {
-        async__timer timer = loop->heap[1];
-        async__timer_stop(loop, timer.slot);
+    while ((next = async__timer_next(loop)) != NULL && next->deadline_ns <= loop->now_ns) {
+        async__timer timer = *next;
+        async__timer_pop(loop);
+        *async__timer_of(loop, timer.slot) = 0;
         async__expire(loop, timer);
     }
     if (loop->retry_ns <= loop->now_ns)
@@ -1937,9 +2018,10 @@ static inline void async__expire_due(async_loop *loop)
 }
 
 /* Nanoseconds to the next deadline, negative if there is none. */
-static inline int64_t async__next_ns(const async_loop *loop)
+static inline int64_t async__next_ns(async_loop *loop)
 {
-    int64_t next = loop->heap_count ? loop->heap[1].deadline_ns : ASYNC__NEVER, now;
+    const async__timer *timer = async__timer_next(loop);
+    int64_t next = timer ? timer->deadline_ns : ASYNC__NEVER, now;
     if (loop->retry_ns < next)
         next = loop->retry_ns;
     if (next == ASYNC__NEVER)
@@ -1951,7 +2033,7 @@ static inline int64_t async__next_ns(const async_loop *loop)
 /* Can anything ever happen by itself? */
 static inline int async__can_wake(const async_loop *loop)
 {
-    return loop->first || loop->heap_count || loop->waiting;
+    return loop->first || loop->heap_count > loop->heap_dead || loop->waiting;
 }
 
 /* Ask the poller, waiting until the next deadline at most and not longer than `limit_ns` (negative: no limit). */
@@ -2026,7 +2108,7 @@ static inline int async__run_loop(async_loop *loop)
     int error = 0;
     loop->stack_base = (char *)__builtin_frame_address(0);
     loop->running = 1;
-    while (!loop->stopped) {
+    while (!loop->stopped && (loop->live || !loop->closing)) {
         if (!async__can_wake(loop)) {
             error = loop->live ? -EDEADLK : 0;
             break;
@@ -2193,8 +2275,13 @@ static inline void async__return(async_frame *frame, async_result result)
 /* After an await without an lvalue: nobody looks at the result, so an interruption leaves the coroutine. */
 static inline int async__interrupted(async_frame *frame)
 {
-    if (ASYNC__EXPECT(!async__current->told, 1) || !async_cancelled())
+    async_loop *loop = async__current;
+    if (ASYNC__EXPECT(!loop->told, 1))
         return 0;
+    if (loop->told == 2 || !async_cancelled()) {
+        loop->told = 1; /* it arrives at the next await */
+        return 0;
+    }
     async__return(frame, async_cancelled());
     return 1;
 }
@@ -2435,7 +2522,7 @@ static inline async_task async__spawn(const async_type *type, const void *argume
     loop->live++;
     ASYNC_TRACE(spawn, task);
     async__queue(loop, task, 0);
-    return async__handle(loop, &task->item);
+    return async__task_handle(loop, task);
 }
 
 static inline async_op async__call(const async_type *type, const void *arguments)
@@ -2563,8 +2650,9 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task)
 static inline int async__step(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
+    int shielded = (frame->flags & ASYNC__SHIELDED) != 0;
     async__settle(frame);
-    loop->told = (task->item.flags & ASYNC__CANCELLED) || frame->deadline_ns <= loop->now_ns;
+    loop->told = (task->item.flags & ASYNC__CANCELLED) || frame->deadline_ns <= loop->now_ns ? 1 + shielded : 0;
     if (ASYNC_DEBUG)
         async__scribble();
     ASYNC_TRACE(run, task);
@@ -2743,9 +2831,9 @@ static inline async_op async__join_many(unsigned op, const async_task *tasks, si
     async__task *task = async__begin(loop);
     async_result running;
     size_t ended;
+    async__check_buffer(loop, tasks);
     if (async__refused(loop, task))
         return async__pending(loop);
-    async__check_buffer(loop, tasks);
     ended = async__first_ended(loop, tasks, count);
     if (op == ASYNC__JOIN_ANY && (ended < count || !count))
         return async__done(loop, task, count ? (async_result)ended : -EINVAL);
@@ -2811,7 +2899,8 @@ ASYNC__RARE static inline void async__cancel_task(async_loop *loop, async__task 
     if (task->item.flags & ASYNC__CANCELLED)
         return;
     task->item.flags |= ASYNC__CANCELLED;
-    loop->told |= task == loop->task;
+    if (task == loop->task && !loop->told)
+        loop->told = 1;
     ASYNC_TRACE(cancel, task);
     if (task->leaf && !async__is_covered(task->leaf))
         async__interrupt(loop, task, -ECANCELED);
@@ -2865,7 +2954,7 @@ static inline int async_detach(async_task handle)
 static inline async_task async_current_task(void)
 {
     async_loop *loop = async__loop();
-    return loop->task != &loop->root ? async__handle(loop, &loop->task->item) : 0;
+    return loop->task != &loop->root ? async__task_handle(loop, loop->task) : 0;
 }
 
 static inline int async_name(const char *name)
@@ -3470,9 +3559,9 @@ static inline async_op async_connect_unix(const char *path)
     async__task *task = async__begin(loop);
     async__address address;
     int error;
+    async__check_buffer(loop, path);
     if (async__refused(loop, task))
         return async__pending(loop);
-    async__check_buffer(loop, path);
     error = async__unix_address(path, &address.local);
     return async__connect(loop, task, &address, error ? error : (int)sizeof address.local, path);
 }
@@ -3582,39 +3671,74 @@ static inline int async_socketpair(int ends[2])
  * ------------------------------------------------------------------------- */
 static inline const async__kind *async__callback_kind(void);
 
+/* A chunk more of free ones. Returns 0 or -ENOMEM, and then nothing has changed. */
+ASYNC__RARE static inline int async__callbacks_grow(async_loop *loop)
+{
+    uint32_t count = loop->callback_count, i;
+    size_t chunks = count / ASYNC__CHUNK + 1;
+    async__callback **all = (async__callback **)ASYNC_MEM(realloc)(loop->chunks, chunks * sizeof *all), *chunk;
+    if (!all)
+        return -ENOMEM;
+    loop->chunks = all;
+    if (async__heap_grow(loop, loop->slot_capacity + count + ASYNC__CHUNK) < 0)
+        return -ENOMEM;
+    chunk = (async__callback *)ASYNC_MEM(calloc)(ASYNC__CHUNK, sizeof *chunk);
+    if (!chunk)
+        return -ENOMEM;
+    all[chunks - 1] = chunk;
+    loop->callback_count += ASYNC__CHUNK;
+    for (i = ASYNC__CHUNK; i--;) {
+        chunk[i].item.slot = (ASYNC__CALLBACKS + count + i) & 0x3fffffff;
+        chunk[i].item.kind = ASYNC__CALLBACK;
+        chunk[i].generation = 1;
+        chunk[i].item.at.next = loop->free_callback;
+        loop->free_callback = &chunk[i].item;
+    }
+    return 0;
+}
+
 static inline async__callback *async__callback_new(async_loop *loop, unsigned op, void *data)
 {
-    async__callback *callback = (async__callback *)ASYNC_MEM(malloc)(sizeof *callback);
-    if (!callback)
+    async__callback *callback;
+    if (!loop->free_callback && async__callbacks_grow(loop) < 0)
         return NULL;
-    memset(callback, 0, sizeof *callback);
-    if (async__enroll(loop, &callback->item) < 0) {
-        ASYNC_MEM(free)(callback);
-        return NULL;
-    }
     loop->kinds[ASYNC__CALLBACK] = async__callback_kind();
-    callback->item.kind = ASYNC__CALLBACK;
+    callback = (async__callback *)(void *)loop->free_callback;
+    loop->free_callback = callback->item.at.next;
     callback->item.op = op & 0xff;
+    callback->item.flags = 0;
     callback->fd = -1;
     callback->data = data;
     return callback;
+}
+
+static inline async_handle async__callback_handle(const async__callback *callback)
+{
+    return async__handle(callback->item.slot, callback->generation);
+}
+
+static inline void async__callback_release(async_loop *loop, async__callback *callback)
+{
+    callback->item.op = 0;
+    callback->item.at.next = loop->free_callback;
+    loop->free_callback = &callback->item;
 }
 
 /* The handle is gone at once; the memory too, unless the callback is in the queue or runs right now. */
 static inline void async__callback_drop(async_loop *loop, async__item *item)
 {
     async__callback *callback = (async__callback *)(void *)item;
-    async__timer_stop(loop, callback->item.slot);
+    async__timer_stop(loop, item->slot);
     if (callback->fd >= 0) {
-        uint32_t *waiter = async__waiter_of(loop, callback->fd, callback->item.op);
-        if (*waiter == callback->item.slot)
+        uint32_t *waiter = async__waiter_of(loop, callback->fd, item->op);
+        if (*waiter == item->slot)
             async__desert(loop, waiter);
     }
-    async__dismiss(loop, callback->item.slot);
-    if (callback->item.flags & ASYNC__QUEUED)
-        callback->item.flags |= ASYNC__CANCELLED;
+    callback->generation = callback->generation == INT32_MAX ? 1 : callback->generation + 1;
+    if (item->flags & ASYNC__QUEUED)
+        item->flags |= ASYNC__CANCELLED;
     else
-        async__free_block(callback, sizeof *callback);
+        async__callback_release(loop, callback);
 }
 
 static inline unsigned async__callback_bit(const async__callback *callback)
@@ -3629,15 +3753,15 @@ static inline void async__callback_run(async_loop *loop, async__item *item)
     if (!(callback->item.flags & ASYNC__CANCELLED)) { /* it counts as queued while it runs, so nobody frees it */
         if (op == ASYNC__SOON || op == ASYNC__AFTER)
             async__callback_drop(loop, item);
-        if (callback->plain)
-            callback->plain(callback->data);
+        if (callback->fd < 0)
+            callback->call.plain(callback->data);
         else
-            callback->ready(callback->fd, callback->data);
+            callback->call.ready(callback->fd, callback->data);
     }
     callback->item.flags &= 0xff & ~ASYNC__QUEUED;
     if (callback->item.flags & ASYNC__CANCELLED)
-        async__free_block(callback, sizeof *callback);
-    else if (!callback->plain && async__ready_now(loop, callback->fd, async__callback_bit(callback)))
+        async__callback_release(loop, callback);
+    else if (callback->fd >= 0 && async__ready_now(loop, callback->fd, async__callback_bit(callback)))
         async__call_soon(loop, &callback->item);
 }
 
@@ -3659,15 +3783,10 @@ static inline void async__callback_ready(async_loop *loop, async__item *item, un
     async__call_soon(loop, item);
 }
 
-static inline void async__callback_free(async__item *item)
-{
-    ASYNC_MEM(free)(item);
-}
-
 static inline const async__kind *async__callback_kind(void)
 {
     static const async__kind kind = { async__callback_run, async__callback_ready, async__callback_due,
-                                      async__callback_drop, async__callback_free };
+                                      async__callback_drop, NULL };
     return &kind;
 }
 
@@ -3685,11 +3804,11 @@ static inline async_handle async__on_ready(unsigned op, int fd, void *data, void
     if (!callback)
         return -ENOMEM;
     callback->fd = fd;
-    callback->ready = function;
+    callback->call.ready = function;
     async__attend(loop, async__waiter_of(loop, fd, op), callback->item.slot);
     if (async__ready_now(loop, fd, async__callback_bit(callback)))
         async__call_soon(loop, &callback->item);
-    return async__handle(loop, &callback->item);
+    return async__callback_handle(callback);
 }
 
 static inline async_handle async_on_readable(int fd, void *data, void (*callback)(int fd, void *data))
@@ -3713,12 +3832,12 @@ static inline async_handle async_after(int64_t delay_ms, void *data, void (*call
     async__callback *made = async__callback_new(loop, delay_ms > 0 ? ASYNC__AFTER : ASYNC__SOON, data);
     if (!made)
         return -ENOMEM;
-    made->plain = callback;
+    made->call.plain = callback;
     if (delay_ms > 0)
         async__timer_start(loop, made->item.slot, async__from_now(delay_ms));
     else
         async__call_soon(loop, &made->item);
-    return async__handle(loop, &made->item);
+    return async__callback_handle(made);
 }
 
 static inline async_handle async_every(int64_t interval_ms, void *data, void (*callback)(void *data))
@@ -3730,11 +3849,11 @@ static inline async_handle async_every(int64_t interval_ms, void *data, void (*c
     made = async__callback_new(loop, ASYNC__EVERY, data);
     if (!made)
         return -ENOMEM;
-    made->plain = callback;
+    made->call.plain = callback;
     made->due_ns = async__from_now(interval_ms);
     made->interval_ns = interval_ms > ASYNC__NEVER / 4000000 ? ASYNC__NEVER / 4 : interval_ms * 1000000;
     async__timer_start(loop, made->item.slot, made->due_ns);
-    return async__handle(loop, &made->item);
+    return async__callback_handle(made);
 }
 
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
@@ -4213,11 +4332,11 @@ static inline const async__kind *async__stream_kind(void)
 /* Callbacks first: they would keep the loop alive. */
 ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
 {
-    uint32_t slot;
-    for (slot = 1; slot < loop->slot_count; slot++) {
-        async__item *item = async__item_at(loop, slot);
-        if (item && item->kind == ASYNC__CALLBACK)
-            loop->kinds[ASYNC__CALLBACK]->drop(loop, item);
+    uint32_t i;
+    for (i = 0; i < loop->callback_count; i++) {
+        async__callback *callback = async__callback_at(loop, ASYNC__CALLBACKS + i);
+        if (callback->item.op && !(callback->item.flags & ASYNC__CANCELLED))
+            loop->kinds[ASYNC__CALLBACK]->drop(loop, &callback->item);
     }
 }
 
@@ -4255,21 +4374,12 @@ ASYNC__RARE static inline void async__free_items(async_loop *loop)
     }
 }
 
-ASYNC__RARE static inline void async__free_queue(async_loop *loop)
-{
-    while (loop->first) {
-        async__item *item = async__pop(loop);
-        if (item->kind == ASYNC__CALLBACK)
-            loop->kinds[ASYNC__CALLBACK]->free(item);
-    }
-}
-
 ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
 {
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count; fd++)
         if (loop->descriptors[fd].bits & ASYNC__ADOPTED)
-            async__give_back(loop, (int)fd, (loop->descriptors[fd].bits & ASYNC__OWNED) != 0);
+            async__give_back(loop, (int)fd, (loop->descriptors[fd].bits & (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
 }
 
 ASYNC__RARE static inline int async_loop_close(void)
@@ -4285,7 +4395,6 @@ ASYNC__RARE static inline int async_loop_close(void)
         async__drop_callbacks(loop);
         async__give_back_all(loop);
     }
-    async__free_queue(loop);
     async__free_items(loop);
     async__free_loop(loop);
     async__current = NULL;
@@ -4342,7 +4451,6 @@ static inline int async__op_has_descriptor(unsigned op)
 /* What the task waits for, how long already, how long at most. */
 static inline void async__dump_wait(const async_loop *loop, const async__task *task, FILE *out)
 {
-    uint32_t timer = loop->slots[task->item.slot].timer;
     uint32_t now = (uint32_t)(loop->now_ns >> 26);
     int64_t since = task->leaf ? (int64_t)((now - task->leaf->since) & 0xffffff) << 26 : 0;
     fprintf(out, "%s", async__op_name(task->item.op));
@@ -4354,27 +4462,33 @@ static inline void async__dump_wait(const async_loop *loop, const async__task *t
     }
     if (task->item.op > ASYNC__READY && task->item.op < ASYNC__CHILDREN)
         fprintf(out, ", for %.3f s", async__seconds(since));
-    if (timer)
-        fprintf(out, ", %s in %.3f s", task->item.op == ASYNC__SLEEP ? "until" : "limit",
-                async__seconds(loop->heap[timer].deadline_ns - loop->now_ns));
+    if (task->leaf && task->leaf->deadline_ns != ASYNC__NEVER)
+        fprintf(out, ", limit in %.3f s", async__seconds(task->leaf->deadline_ns - loop->now_ns));
     if (task->item.flags & ASYNC__CANCELLED)
         fprintf(out, ", cancelled");
 }
 
-/* The chain of awaits, the outermost first; frames know their callers only, so it is counted down. */
+static inline void async__dump_frame(const async_frame *frame, const char *end, FILE *out)
+{
+    fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, (unsigned)frame->line, end);
+}
+
+/* The chain of awaits, the outermost first. Of a long one its ends are enough: 4 frames each. */
 static inline void async__dump_chain(const async__task *task, FILE *out)
 {
-    const async_frame *frame;
-    unsigned depth = 0, skip;
-    for (frame = task->leaf; frame; frame = frame->caller)
-        depth++;
-    for (; depth; depth--) {
-        if (depth > 8 && task->leaf->caller && depth % 1000) /* a deep recursion: its ends are enough */
-            continue;
-        for (frame = task->leaf, skip = 1; skip < depth; skip++)
-            frame = frame->caller;
-        fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, (unsigned)frame->line, depth > 1 ? " > " : ": ");
+    const async_frame *inner[4], *outer[4], *frame;
+    size_t depth = 0, i;
+    for (frame = task->leaf; frame; frame = frame->caller, depth++) {
+        if (depth < 4)
+            inner[depth] = frame;
+        outer[depth % 4] = frame;
     }
+    for (i = depth; i > 4 && depth - i < 4; i--)
+        async__dump_frame(outer[(i - 1) % 4], " > ", out);
+    if (i > 4)
+        fprintf(out, "(%lu more) > ", (unsigned long)(i - 4));
+    for (i = i < 4 ? i : 4; i; i--)
+        async__dump_frame(inner[i - 1], i > 1 ? " > " : ": ", out);
 }
 
 static inline void async__dump_task(const async_loop *loop, const async__task *task, int depth, FILE *out)
@@ -4402,7 +4516,7 @@ static inline void async_dump(FILE *out)
     async_loop *loop = async__loop();
     const async__task *task = &loop->root;
     int depth = -1;
-    fprintf(out, "async: %u tasks, %u timers, on %s\n", (unsigned)loop->live, (unsigned)loop->heap_count,
+    fprintf(out, "async: %u tasks, %u timers, on %s\n", (unsigned)loop->live, (unsigned)(loop->heap_count - loop->heap_dead),
             loop->backend->name);
     for (;;) { /* down to the children, then to the younger siblings, then up */
         uint32_t next = async__oldest_child(loop, task);
