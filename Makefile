@@ -81,6 +81,35 @@ test-valgrind: $(B)/tests-plain
 sanitize: $(B)/tests-sanitize
 	ASAN_OPTIONS=detect_stack_use_after_return=1 timeout 280 $(B)/tests-sanitize
 
+matrix:
+	tests/compile/matrix.sh
+refuse:
+	tests/compile/refuse.sh
+cross:
+	tests/cross.sh
+qemu:
+	tests/qemu.sh
+tsan:
+	tests/tsan.sh
+red:
+	tests/red.sh
+lint:
+	tests/lint.sh
+coverage:
+	@tests/install.sh lcov
+	tests/coverage.sh
+
+# The slow arms, one after the other; all of them run, and any that failed is named at the end.
+ARMS = lint matrix refuse red docs-check sanitize tsan coverage cross qemu
+check: | $(B)
+	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu s390x lcov
+	@for arm in $(ARMS); do \
+	    echo "== make $$arm"; \
+	    $(MAKE) --no-print-directory $$arm > $(B)/$$arm.txt 2>&1 || failed="$$failed $$arm"; \
+	    grep -v '^ok ' $(B)/$$arm.txt | tail -n 40; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
 docs:
 	docs/embed.sh
 
@@ -103,4 +132,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo test test-native test-valgrind sanitize docs docs-check bench clean install
+.PHONY: help examples demo test test-native test-valgrind check $(ARMS) docs bench clean install

@@ -1165,9 +1165,9 @@ static inline void async__timer_stop(async_loop *loop, uint32_t slot)
 static inline void async__timer_start(async_loop *loop, uint32_t slot, int64_t deadline_ns)
 {
     async__timer timer;
-    if (++loop->next_order == 0) { /* after 2^32 of them: no dead one may be taken for a living one */
+    if (++loop->next_order < ASYNC__CALLBACKS) { /* at first, and after so many that a dead one could be taken for alive */
         async__timers_sort(loop);
-        loop->next_order = 1;
+        loop->next_order = ASYNC__CALLBACKS; /* no slot has such a number: where it is free, `timer` is a slot */
     }
     if (loop->heap_dead > 32 && loop->heap_dead > loop->heap_count / 2)
         async__timers_sort(loop);
@@ -1974,11 +1974,9 @@ ASYNC__RARE static inline void async__retry(async_loop *loop)
         loop->descriptors[fd].bits &= (uint16_t)~ASYNC__RETRY;
         async__rouse_both(loop, (int)fd, ASYNC__R | ASYNC__W);
     }
-    if (loop->retry_ns == ASYNC__NEVER)
-        loop->backoff_ns = 0;
 }
 
-/* Ask for another try after 10 ms, then 20, 40, up to 100. */
+/* Ask for another try after 10 ms, then 20, 40, up to 100; a success begins anew. */
 ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor)
 {
     descriptor->bits |= ASYNC__RETRY;
@@ -2617,10 +2615,9 @@ static inline void async__end_task(async_loop *loop, async__task *task, async_re
 /* Overwrite the stack that the next step will use: a plain local that was kept across an await shows at once. */
 static inline void async__scribble_below(void)
 {
-    volatile char dead[4096];
-    size_t i;
-    for (i = 0; i < sizeof dead; i++)
-        dead[i] = (char)0xdb;
+    void *(*volatile fill)(void *, int, size_t) = memset; /* volatile: no compiler may find it useless */
+    char dead[4096];
+    fill(dead, 0xdb, sizeof dead);
 }
 
 static inline void async__scribble(void)
@@ -3196,8 +3193,10 @@ static inline int async__accept_now(async_loop *loop, int listener)
     do
         fd = async__accept_raw(listener);
     while (fd < 0 && async__accept_goes_on(errno));
-    if (fd >= 0)
+    if (fd >= 0) {
+        loop->backoff_ns = 0;
         return async__adopt_own(loop, fd, descriptor->kind == ASYNC__SOCKET ? ASYNC__SOCKET : kind, ASYNC__R | ASYNC__W);
+    }
     if (!async__no_descriptor_left(errno))
         return async__try_failed(loop, descriptor, ASYNC__R, errno);
     fd = -errno;
@@ -3268,6 +3267,7 @@ ASYNC__RARE static inline async_result async__connect_now(async_loop *loop, cons
     int error = path ? async__connect_again(loop, task->fd, path) : async__connect_outcome(loop, task->fd);
     if (error)
         return error;
+    loop->backoff_ns = 0;
     loop->descriptors[task->fd].bits |= ASYNC__R | ASYNC__W;
     return task->fd;
 }

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Line and branch coverage of async.h by the plain driver on every backend, at -O0 with ASYNC_DEBUG as shipped. Prints
+# the two figures and the lines that were not reached; build/coverage/async.h.info has it all.
+set -eu
+out=build/coverage
+rm -rf "$out"
+mkdir -p "$out"
+flags="-std=gnu11 -g -O0 --coverage -DTEST_PLAIN -I. -Itests -pthread"
+for source in tests/test.c tests/plain.c tests/test_*.c tests/kqueue/kqueue.c; do
+    # shellcheck disable=SC2086 # the flags are words
+    ${CC:-cc} $flags -DASYNC_HAS_KQUEUE=1 -Itests/kqueue -DTEST_SAVE_COVERAGE=__gcov_dump \
+        '-DTEST_BACKEND_LIST="poll epoll kqueue"' -c "$source" -o "$out/$(basename "$source" .c).o"
+done
+${CC:-cc} --coverage "$out"/*.o -pthread -o "$out/tests"
+"$out/tests" > "$out/run.log" 2>&1 || { grep -v '^ok' "$out/run.log"; exit 1; }
+tail -n 1 "$out/run.log"
+lcov -q --capture --directory "$out" --rc lcov_branch_coverage=1 --include "*/async.h" --output-file "$out/async.h.info"
+awk -F'[:,]' '
+    /^DA:/ { lines++; if ($3 > 0) hit++; else missed = missed " " $2 }
+    /^BRDA:/ { branches++; if ($5 != "-" && $5 > 0) taken++ }
+    END {
+        printf "async.h: %d of %d lines (%.1f %%), %d of %d branches (%.1f %%)\n", hit, lines, 100 * hit / lines,
+               taken, branches, 100 * taken / branches
+        print "lines not reached:" missed
+    }' "$out/async.h.info"
