@@ -205,6 +205,18 @@ extern int pipe2(int ends[2], int flags);
 #define ASYNC__ASAN 0
 #endif
 
+/* Where AddressSanitizer has moved a local, what it calls the real address may be a little below the frame that has it: the
+ * loop's own frame goes further down, so that its caller's locals are not taken for a coroutine's. */
+#if ASYNC__ASAN
+#define ASYNC__STEP_ASIDE() \
+    do { \
+        volatile size_t aside_ = 4096; \
+        *(volatile char *)__builtin_alloca(aside_) = 0; \
+    } while (0)
+#else
+#define ASYNC__STEP_ASIDE() ((void)0)
+#endif
+
 #if defined __GNUC__ || defined __clang__
 #define ASYNC__MUST_AWAIT __attribute__((warn_unused_result))
 #define ASYNC__UNUSED __attribute__((unused))
@@ -483,7 +495,7 @@ static inline async_stream *async_stream_open(int fd);
 ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream, void *data, size_t size);
 
 /* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at once. Returns 0, or -ENOMEM
- * (none of it was taken), -EBADF (closed), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never
+ * (none of it was taken), -EBADF (closed), -EBUSY (a task waits to write to the descriptor), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never
  * suspends. */
 static inline int async_stream_write(async_stream *stream, const void *data, size_t size);
 
@@ -505,11 +517,11 @@ static inline int async_stream_on_data(async_stream *stream,
                                        void (*callback)(async_stream *stream, const char *data, ssize_t size));
 
 /* Call back each time all that was written is with the system, and when that failed: `status` is 0 or a negative
- * errno. Returns 0, or -EBADF. Never suspends. */
+ * errno. Not any more after async_stream_close. Returns 0, or -EBADF. Never suspends. */
 static inline int async_stream_on_written(async_stream *stream, void (*callback)(async_stream *stream, int status));
 
 /* Call back once when the stream has closed; it is freed after that call. `status` is 0, or the error that kept bytes
- * from being sent. Returns 0, or -EBADF. Never suspends. */
+ * from being sent. Streams that end with their loop are not called. Returns 0, or -EBADF. Never suspends. */
 static inline int async_stream_on_close(async_stream *stream, void (*callback)(async_stream *stream, int status));
 
 /* ---- seeing ---- */
@@ -1500,7 +1512,7 @@ ASYNC__RARE static inline int async_adopt(int fd)
 }
 
 /* Register a descriptor that async.h has just made, or close it. Returns it or a negative errno. */
-static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
+ASYNC__RARE static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
 {
     int error = async__register(loop, fd, kind, bits | ASYNC__OWNED);
     if (error) {
@@ -1609,7 +1621,7 @@ static inline unsigned async__poll_bits(short events)
     return bits;
 }
 
-static inline int async__poll_wait(async_loop *loop, int64_t timeout_ns)
+ASYNC__RARE static inline int async__poll_wait(async_loop *loop, int64_t timeout_ns)
 {
     struct pollfd *entries = (struct pollfd *)loop->events;
     nfds_t count = 0, i;
@@ -2154,7 +2166,9 @@ static inline int async_loop_run(void)
 {
     int (*volatile run)(async_loop *) = async__run_loop;
     async_loop *loop = async__loop_to_run();
-    int error = async__is_foreign(loop) ? -EPERM : run(loop);
+    int error;
+    ASYNC__STEP_ASIDE();
+    error = async__is_foreign(loop) ? -EPERM : run(loop);
     if (error == -EDEADLK && ASYNC_DEBUG)
         async_dump(stderr);
     return error;
@@ -2164,6 +2178,7 @@ static inline int async_loop_run_once(int64_t timeout_ms)
 {
     int (*volatile run)(async_loop *, int64_t) = async__run_batch;
     async_loop *loop = async__loop_to_run();
+    ASYNC__STEP_ASIDE();
     return async__is_foreign(loop) ? -EPERM : run(loop, timeout_ms);
 }
 
@@ -3184,7 +3199,7 @@ static inline int async__accept_raw(int listener)
 
 /* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno. Without a descriptor left
  * the connection stays in the backlog, and the listener has another try a little later, or when one is closed. */
-static inline int async__accept_now(async_loop *loop, int listener)
+ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
     int kind = descriptor->kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, fd;
@@ -3923,7 +3938,7 @@ static inline async_stream *async__stream_of(async__item *item)
 
 static inline int async__stream_is_usable(const async_stream *stream)
 {
-    return stream && !(stream->item.flags & ASYNC__CLOSING);
+    return stream && stream->fd >= 0 && !(stream->item.flags & ASYNC__CLOSING);
 }
 
 static inline void async__stream_set(async_stream *stream, unsigned flags)
@@ -4101,6 +4116,8 @@ static inline int async_stream_write(async_stream *stream, const void *data, siz
         stream->queued += size;
         return 0;
     }
+    if (*async__waiter_of(loop, stream->fd, ASYNC__WRITABLE))
+        return -EBUSY;
     if (async__reserve_spare(loop, size) < 0)
         return -ENOMEM;
     sent = async__stream_push(loop, stream, (const char *)data, size);

@@ -1,0 +1,863 @@
+/*
+ * Failures and costs: no memory, a peer that does not move, and how often the system is asked.
+ *
+ * Goal: what the world refuses is a result, nothing is lost by it, and an idle loop sleeps. Method:
+ * the seam beneath the loop lets allocations fail, counts waits and registrations, and has a clock
+ * of its own, so that five seconds pass without being waited for.
+ */
+#include "seam.h"
+
+static int registrations; /* what epoll was told of a descriptor of ours */
+
+#ifdef __linux__
+static int counted_epoll_ctl(int poller, int verb, int fd, struct epoll_event *event)
+{
+    registrations++;
+    return epoll_ctl(poller, verb, fd, event);
+}
+#define SEAM_SYS_epoll_ctl x, counted_epoll_ctl
+#endif
+
+#include <sys/socket.h>
+
+static int full_writes; /* how many writes to a socket said EAGAIN */
+static int reads;
+static int signals;     /* how many calls from now on are interrupted by one */
+
+static int is_interrupted(void)
+{
+    errno = EINTR;
+    return signals && signals--;
+}
+
+static ssize_t counted_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    if (is_interrupted())
+        return -1;
+    reads++;
+    return recvmsg(fd, message, flags);
+}
+
+static ssize_t counted_send(int fd, const void *data, size_t size, int flags)
+{
+    ssize_t n = is_interrupted() ? -1 : send(fd, data, size, flags);
+    full_writes += n < 0 && errno == EAGAIN;
+    return n;
+}
+#define SEAM_SYS_recvmsg x, counted_recvmsg
+#define SEAM_SYS_send x, counted_send
+
+#include "async.h"
+#include "test.h"
+
+#include "io.h"
+
+static void open_loop(void)
+{
+    seam_reset();
+    seam_blocks = 0;
+    check_equal(async_open(NULL), 0);
+}
+
+static void close_loop(void)
+{
+    seam_fail_from = 0;
+    check_equal(async_loop_close(), 0);
+    check_equal(seam_blocks, 0);
+    seam_reset();
+}
+
+static void memory_ends(void)
+{
+    seam_fail_from = 1;
+    seam_fail_once = 0;
+}
+
+static void memory_is_back(void)
+{
+    check(seam_failed > 0);
+    seam_fail_from = seam_failed = 0;
+}
+
+static void do_nothing(void *data)
+{
+    (void)data;
+}
+
+static void do_nothing_ready(int fd, void *data)
+{
+    (void)fd;
+    (void)data;
+}
+
+static void ignore_data(async_stream *stream, const char *data, ssize_t size)
+{
+    (void)stream;
+    (void)data;
+    (void)size;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - No memory
+ * ------------------------------------------------------------------------- */
+
+/* The first descriptors make the table, and those above the table make it grow. */
+TEST(no_memory, is_a_result_where_a_descriptor_is_made)
+{
+    int ends[2], made[2];
+
+    open_loop();
+    raw_pair(ends);
+    memory_ends();
+    check_error(async_adopt, ENOMEM, async_adopt(ends[0]));
+    check(!is_nonblocking(ends[0]));
+    check(!is_close_on_exec(ends[0]));
+    check_error(async_listen, ENOMEM, async_listen("127.0.0.1", 0));
+    check_equal(async_listen(NULL, 0), -ENOMEM);
+    check_error(async_pipe, ENOMEM, async_pipe(made));
+    check_error(async_socketpair, ENOMEM, async_socketpair(made));
+    memory_is_back();
+    check_equal(async_adopt(ends[0]), ends[0]);
+    check_equal(async_close(ends[0]), 0);
+    close(ends[1]);
+    close_loop();
+}
+
+TEST(no_memory, is_a_result_where_a_Unix_socket_listens)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/tmp/async-test-%ld-memory", (long)getpid());
+    unlink(path);
+    open_loop();
+    memory_ends();
+    check_error(async_listen_unix, ENOMEM, async_listen_unix(path));
+    memory_is_back();
+    unlink(path);
+    close_loop();
+}
+
+/* The number that comes next is above the table: a pair of which only one half fits as well. */
+static int spread(int *count)
+{
+    int fds[80], lowest = 0, i;
+
+    for (i = 0; i < 80; i++) {
+        fds[i] = dup(2);
+        if (fds[i] >= 63)
+            break;
+    }
+    check(i < 80);
+    lowest = fds[i];
+    close(fds[i]);
+    *count = i;
+    return lowest;
+}
+
+static void close_spread(int lowest, const char *before)
+{
+    for (int fd = 3; fd < lowest; fd++) {
+        if (!before[fd])
+            close(fd);
+    }
+}
+
+TEST(no_memory, for_the_second_half_of_a_pair_takes_back_the_first)
+{
+    char before[128];
+    int made[2], count, lowest, fd;
+
+    for (fd = 0; fd < 128; fd++)
+        before[fd] = (char)is_open(fd);
+    open_loop();
+    check_equal(async_pipe(made), 0);
+    lowest = spread(&count);
+    if (lowest == 63) {
+        memory_ends();
+        check_equal(async_pipe(made), -ENOMEM);
+        check_equal(async_socketpair(made), -ENOMEM);
+        memory_is_back();
+        check(!is_open(63));
+        check(!is_open(64));
+    }
+    close_spread(lowest, before);
+    check_equal(async_loop_close(), 0);
+    for (fd = 0; fd < 128; fd++) {
+        if (!before[fd])
+            close(fd);
+    }
+}
+
+async(connects_without_memory, int port; const char *path;)
+{
+    int fd;
+    async_begin;
+    memory_ends();
+    if (self->path)
+        await(fd, async_connect_unix(self->path));
+    else
+        await(fd, async_connect("127.0.0.1", self->port));
+    if (self->path)
+        check_error(async_connect_unix, ENOMEM, fd);
+    else
+        check_error(async_connect, ENOMEM, fd);
+    memory_is_back();
+    async_end;
+}
+
+TEST(no_memory, is_a_result_where_one_connects)
+{
+    struct sockaddr_un address;
+    int tcp = raw_listener(4), local = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    snprintf(address.sun_path, sizeof address.sun_path, "/tmp/async-test-%ld-m2", (long)getpid());
+    unlink(address.sun_path);
+    check_equal(bind(local, (struct sockaddr *)&address, sizeof address), 0);
+    check_equal(listen(local, 4), 0);
+    open_loop();
+    check(async_spawn(connects_without_memory, .port = async_port(tcp)) > 0);
+    check_equal(async_loop_run(), 0);
+    check(async_spawn(connects_without_memory, .path = address.sun_path) > 0);
+    check_equal(async_loop_run(), 0);
+    unlink(address.sun_path);
+    close(tcp);
+    close(local);
+    close_loop();
+}
+
+async(accepts_without_memory, int listener;)
+{
+    int fd;
+    async_begin;
+    memory_ends();
+    await(fd, async_accept(self->listener), 0);
+    check_error(async_accept, ENOMEM, fd);
+    memory_is_back();
+    async_end;
+}
+
+/* The listener sits in the table, and the connection's number is above it. */
+TEST(no_memory, is_a_result_where_one_accepts)
+{
+    char before[128];
+    int listener, count, lowest, fd, client;
+
+    for (fd = 0; fd < 128; fd++)
+        before[fd] = (char)is_open(fd);
+    open_loop();
+    listener = async_listen("127.0.0.1", 0);
+    client = raw_client(async_port(listener));
+    lowest = spread(&count);
+    if (lowest == 63)
+        check_equal(dup(2), 63);
+    check(async_spawn(accepts_without_memory, .listener = listener) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_close(listener), 0);
+    close(client);
+    for (fd = 0; fd < 128; fd++) {
+        if (!before[fd])
+            close(fd);
+    }
+    check_equal(async_loop_close(), 0);
+}
+
+TEST(no_memory, is_a_result_where_a_callback_is_made)
+{
+    int ends[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    memory_ends();
+    check_error(async_soon, ENOMEM, async_soon(NULL, do_nothing));
+    check_error(async_after, ENOMEM, async_after(1, NULL, do_nothing));
+    check_error(async_every, ENOMEM, async_every(1, NULL, do_nothing));
+    check_error(async_on_readable, ENOMEM, async_on_readable(ends[0], NULL, do_nothing_ready));
+    check_error(async_on_writable, ENOMEM, async_on_writable(ends[0], NULL, do_nothing_ready));
+    memory_is_back();
+    check(async_on_readable(ends[0], NULL, do_nothing_ready) > 0);
+    check(async_on_writable(ends[0], NULL, do_nothing_ready) > 0);
+    close_loop();
+}
+
+static int called;
+
+static void count_call(void *data)
+{
+    (void)data;
+    called++;
+}
+
+/* The first, second or third allocation fails, whatever it is for: those that were made are called,
+ * the others are not. */
+TEST(no_memory, at_any_moment_costs_one_callback)
+{
+    int made = 0, refused = 0;
+
+    open_loop();
+    called = 0;
+    for (int i = 0; i < 900; i++) {
+        async_handle handle;
+        seam_fail_from = i % 3 + 1;
+        seam_fail_once = 1;
+        handle = async_soon(NULL, count_call);
+        made += handle > 0;
+        refused += handle == -ENOMEM;
+    }
+    check_equal(made + refused, 900);
+    check(refused > 0);
+    memory_is_back();
+    check_equal(async_loop_run(), 0);
+    check_equal(called, made);
+    close_loop();
+}
+
+async(ends_at_once, int unused;)
+{
+    async_begin;
+    async_end;
+}
+
+/* The table of handles is full, and grows for the stream: a part of that may fail. */
+TEST(no_memory, for_the_table_of_handles_makes_no_stream)
+{
+    int ends[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    for (int i = 0; i < 63; i++)
+        check(async_spawn(ends_at_once) > 0);
+    for (int nth = 1; nth <= 3; nth++) {
+        seam_fail_from = nth;
+        seam_fail_once = 1;
+        check(async_stream_open(ends[0]) == NULL);
+    }
+    memory_is_back();
+    check(async_stream_open(ends[0]) != NULL);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+/* All or nothing: what was not taken is not sent either. */
+TEST(no_memory, for_a_stream_takes_nothing)
+{
+    static char data[1 << 20], got[1 << 16];
+    int ends[2];
+    async_stream *stream;
+    ssize_t n, sum = 0;
+
+    open_loop();
+    raw_pair(ends);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    memory_ends();
+    check(async_stream_open(ends[0]) == NULL);
+    memory_is_back();
+    stream = async_stream_open(ends[0]);
+    check(stream != NULL);
+    memory_ends();
+    check_error(async_stream_on_data, ENOMEM, async_stream_on_data(stream, ignore_data));
+    check_error(async_stream_write, ENOMEM, async_stream_write(stream, data, sizeof data));
+    check_equal(recv(ends[1], got, 1, MSG_DONTWAIT), -1);
+    memory_is_back();
+    check_equal(async_stream_write(stream, data, sizeof data), 0);
+    memory_ends();
+    check_equal(async_stream_write(stream, data, sizeof data), -ENOMEM);
+    check_equal(async_stream_write(stream, data, SIZE_MAX), -ENOMEM);
+    memory_is_back();
+    while (sum < (ssize_t)sizeof data) {
+        n = recv(ends[1], got, sizeof got, MSG_DONTWAIT);
+        check(n > 0 || errno == EAGAIN);
+        sum += n > 0 ? n : 0;
+        check(async_loop_run_once(0) >= 0);
+    }
+    check_equal(sum, sizeof data);
+    check_equal(recv(ends[1], got, 1, MSG_DONTWAIT), -1);
+    close(ends[1]);
+    check_equal(async_stream_close(stream), 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Interrupted
+ * ------------------------------------------------------------------------- */
+
+/* Where a signal handler was installed without SA_RESTART, any call may say EINTR. */
+TEST(interrupted, calls_are_made_again)
+{
+    int ends[2];
+    char data[8];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    signals = 2;
+    check_equal(async_write_nowait(ends[1], "ping", 4), 4);
+    check_equal(signals, 0);
+    signals = 2;
+    check_equal(async_read_nowait(ends[0], data, 8), 4);
+    check_equal(signals, 0);
+    seam_break = EINTR;
+    check(async_soon(NULL, do_nothing) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    seam_break = 0;
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - A peer that does not move
+ * ------------------------------------------------------------------------- */
+
+static int closed_with; /* 1: not yet */
+
+static void note_close(async_stream *stream, int status)
+{
+    (void)stream;
+    closed_with = status;
+}
+
+static async_stream *closing_stream(int fd, size_t size)
+{
+    static char data[4 << 20];
+    async_stream *stream;
+
+    check_equal(async_adopt(fd), fd);
+    stream = async_stream_open(fd);
+    check(stream != NULL);
+    closed_with = 1;
+    check_equal(async_stream_on_close(stream, note_close), 0);
+    check_equal(async_stream_write(stream, data, size), 0);
+    check_equal(async_stream_close(stream), 0);
+    return stream;
+}
+
+/* It is cut off after five seconds, and what it did not take is an error. */
+TEST(patience, with_a_peer_that_never_reads_ends)
+{
+    int ends[2];
+
+    open_loop();
+    raw_pair(ends);
+    seam_clock = 1000;
+    closing_stream(ends[0], 4 << 20);
+    check_equal(async_loop_run(), 0);
+    check_equal(closed_with, -ETIMEDOUT);
+    check(seam_clock >= INT64_C(5000000000));
+    check(seam_clock < INT64_C(6000000000));
+    check(!is_open(ends[0]));
+    close(ends[1]);
+    close_loop();
+}
+
+/* All was sent, but the peer never ends its side: no byte is lost, so it is no error. */
+TEST(patience, with_a_peer_that_never_ends_ends)
+{
+    int ends[2];
+
+    open_loop();
+    raw_pair(ends);
+    seam_clock = 1000;
+    closing_stream(ends[0], 100);
+    check_equal(async_loop_run(), 0);
+    check_equal(closed_with, 0);
+    check(seam_clock >= INT64_C(5000000000));
+    check(seam_clock < INT64_C(6000000000));
+    close(ends[1]);
+    close_loop();
+}
+
+static int slow_end;
+static size_t taken;
+
+static void takes_some(void *data)
+{
+    static char some[300000];
+    ssize_t n = recv(slow_end, some, sizeof some, MSG_DONTWAIT);
+
+    (void)data;
+    if (n > 0)
+        taken += (size_t)n;
+    if (n == 0) {
+        close(slow_end);
+        check_equal(async_cancel(*(async_handle *)data), 0);
+    }
+}
+
+/* A peer that takes some every four seconds moves, and may take as long as it likes. */
+TEST(patience, begins_anew_when_the_peer_moves)
+{
+    int ends[2];
+    async_handle handle;
+
+    open_loop();
+    raw_pair(ends);
+    slow_end = ends[1];
+    taken = 0;
+    seam_clock = 1000;
+    closing_stream(ends[0], 2 << 20);
+    handle = async_every(4000, &handle, takes_some);
+    check(handle > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(closed_with, 0);
+    check_equal(taken, 2 << 20);
+    check(seam_clock > INT64_C(12000000000));
+    close_loop();
+}
+
+async(waits_closed, async_stream *stream; async_result *result;)
+{
+    async_result n;
+    async_begin;
+    await(n, async_stream_wait_closed(self->stream));
+    *self->result = n;
+    async_end;
+}
+
+TEST(patience, tells_who_waits_that_it_has_ended)
+{
+    static char data[4 << 20];
+    int ends[2];
+    async_result result = 1;
+    async_stream *stream;
+
+    open_loop();
+    raw_pair(ends);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    seam_clock = 1000;
+    stream = async_stream_open(ends[0]);
+    check_equal(async_stream_write(stream, data, sizeof data), 0);
+    check(async_spawn(waits_closed, .stream = stream, .result = &result) > 0);
+    check_equal(async_loop_run(), 0);
+    check_error(async_stream_wait_closed, ETIMEDOUT, result);
+    close(ends[1]);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - By a clock that stands still
+ * ------------------------------------------------------------------------- */
+
+static char order[8];
+
+static void note_letter(void *data)
+{
+    strcat(order, (const char *)data);
+}
+
+/* By deadline; equal ones in the order in which they were made. */
+TEST(after, runs_by_deadline)
+{
+    open_loop();
+    order[0] = '\0';
+    seam_clock = 1000000000;
+    check(async_after(3, (void *)"d", note_letter) > 0);
+    check(async_after(1, (void *)"a", note_letter) > 0);
+    check(async_after(2, (void *)"b", note_letter) > 0);
+    check(async_after(2, (void *)"c", note_letter) > 0);
+    check_equal(async_loop_run(), 0);
+    check_text(order, "abcd");
+    check_equal(seam_clock, 1003000000);
+    close_loop();
+}
+
+static int64_t steps[4];
+static int rounds;
+static async_handle stepper;
+
+/* The first turn is held up until the clock shows 52 ms. */
+static void steps_on(void *data)
+{
+    steps[rounds] = seam_clock - *(int64_t *)data;
+    if (++rounds == 1)
+        seam_clock += 47000000;
+    if (rounds == 4)
+        check_equal(async_cancel(stepper), 0);
+}
+
+/* Ten turns were missed and give one; the next are where they would have been. */
+TEST(every, keeps_step_after_a_turn_was_held_up)
+{
+    int64_t start = 1000000000;
+
+    open_loop();
+    seam_clock = start;
+    rounds = 0;
+    stepper = async_every(5, &start, steps_on);
+    check_equal(async_loop_run(), 0);
+    check_equal(steps[0], 5000000);
+    check_equal(steps[1], 52000000);
+    check_equal(steps[2], 55000000);
+    check_equal(steps[3], 60000000);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - How often the system is asked
+ * ------------------------------------------------------------------------- */
+
+static void stop(void *data)
+{
+    (void)data;
+    async_loop_stop();
+}
+
+/* Sleep for a second of our clock, and see how often the loop woke. */
+static long waits_of_a_second(void)
+{
+    if (!seam_clock)
+        seam_clock = async_now();
+    check(async_after(1000, NULL, stop) > 0);
+    seam_waits = 0;
+    check_equal(async_loop_run(), 0);
+    return seam_waits;
+}
+
+static void make_pipe(int ends[2])
+{
+    check_equal(pipe(ends), 0);
+}
+
+static void (*const makers[])(int ends[2]) = { make_pipe, raw_pair, raw_tcp_pair };
+
+/* HUP and ERR cannot be masked: nobody reads, the peer is gone, and the loop must sleep. */
+TEST(idle, means_asleep_when_a_peer_has_hung_up)
+{
+    int ends[2];
+
+    open_loop();
+    for (int i = 0; i < 3; i++) {
+        makers[i](ends);
+        check_equal(async_adopt(ends[0]), ends[0]);
+        close(ends[1]);
+        check(waits_of_a_second() <= 2);
+        check(waits_of_a_second() <= 1);
+        check_equal(async_close(ends[0]), 0);
+    }
+    close_loop();
+}
+
+async(reads_on, int fd; char data[4];)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_read(self->fd, self->data, 4));
+    check_equal(n, -ECANCELED);
+    async_end;
+}
+
+/* Who waits for nothing costs nothing. */
+TEST(idle, means_asleep_with_a_reader)
+{
+    int ends[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    check(async_spawn(reads_on, .fd = ends[0]) > 0);
+    check(waits_of_a_second() <= 2);
+    check(waits_of_a_second() <= 1);
+    close_loop();
+}
+
+/* A half-closed peer and a writer that waits: RDHUP is there for good, and only space matters. */
+async(writes_on, int fd; char data[4];)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_write(self->fd, self->data, 4));
+    check_equal(n, -ECANCELED);
+    async_end;
+}
+
+TEST(idle, means_asleep_with_a_writer_whose_peer_has_ended_its_side)
+{
+    int ends[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    fill(ends[0]);
+    check_equal(shutdown(ends[1], SHUT_WR), 0);
+    check(async_spawn(writes_on, .fd = ends[0]) > 0);
+    check(waits_of_a_second() <= 3);
+    check(waits_of_a_second() <= 1);
+    close_loop();
+}
+
+/* close(2) behind our back while a duplicate lives: its entry in the set cannot be deleted, and
+ * each message is an event for a number that means nothing, or something else. */
+TEST(idle, means_asleep_with_a_ghost)
+{
+    int ends[2], other[2], ghost;
+
+    open_loop();
+    raw_pair(ends);
+    raw_pair(other);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    ghost = dup(ends[0]);
+    close(ends[0]);
+    check_equal(dup2(other[0], ends[0]), ends[0]);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    check_equal(write(ends[1], "ghost", 5), 5);
+    check(waits_of_a_second() <= 3);
+    for (int i = 0; i < 5; i++) {
+        check_equal(write(ends[1], "ghost", 5), 5);
+        check(waits_of_a_second() <= 1);
+    }
+    check_equal(async_close(ends[0]), 0);
+    close(other[0]);
+    close(other[1]);
+    close(ghost);
+    close(ends[1]);
+    close_loop();
+}
+
+/* A closed descriptor of which a duplicate lives is deregistered first. */
+TEST(idle, means_asleep_after_the_close_of_a_duplicate)
+{
+    int ends[2], twin;
+
+    open_loop();
+    raw_pair(ends);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    twin = dup(ends[0]);
+    check_equal(async_close(ends[0]), 0);
+    check_equal(write(ends[1], "x", 1), 1);
+    check(waits_of_a_second() <= 1);
+    close(twin);
+    close(ends[1]);
+    close_loop();
+}
+
+static int pauses;
+
+/* Another client's event may call it during the pause. */
+static void cannot_accept(int listener, void *data)
+{
+    int fd = async_accept_nowait(listener);
+
+    (void)data;
+    if (fd == -EAGAIN)
+        return;
+    pauses++;
+    check_error(async_accept_nowait, EMFILE, fd);
+    check_error(async_accept_nowait, EAGAIN, async_accept_nowait(listener));
+}
+
+static void accepts_one(int listener, void *data)
+{
+    int fd = async_accept_nowait(listener);
+
+    (void)data;
+    check(fd >= 0);
+    async_loop_stop();
+}
+
+/* Its backlog is not empty and no number is left: the callback tries after 10, 20, 40, 80 and then
+ * each 100 ms, and one line tells of it. */
+TEST(idle, means_asleep_without_a_descriptor_left)
+{
+    int listener, client;
+    rlim_t limit;
+    async_handle handle;
+
+    if (test_on_valgrind())
+        test_skip("Valgrind closes what it has no number for");
+    open_loop();
+    listener = async_listen("127.0.0.1", 0);
+    client = raw_client(async_port(listener));
+    limit = leave_descriptors(0);
+    pauses = 0;
+    handle = async_on_readable(listener, NULL, cannot_accept);
+    waits_of_a_second();
+    check(pauses >= 2);
+    check(pauses <= 20);
+    check(seam_waits <= 60);
+    check_equal(seam_warnings, 1);
+    restore_descriptors(limit);
+    check_equal(async_cancel(handle), 0);
+    handle = async_on_readable(listener, NULL, accepts_one);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_cancel(handle), 0);
+    close(client);
+    close_loop();
+}
+
+async(accepts, int listener; async_result *result;)
+{
+    async_result fd;
+    async_begin;
+    await(fd, async_accept(self->listener));
+    *self->result = fd;
+    async_end;
+}
+
+TEST(idle, means_asleep_while_an_accept_waits_for_a_descriptor)
+{
+    int listener, client;
+    async_result fd = 0;
+    rlim_t limit;
+
+    if (test_on_valgrind())
+        test_skip("Valgrind closes what it has no number for");
+    open_loop();
+    listener = async_listen("127.0.0.1", 0);
+    client = raw_client(async_port(listener));
+    limit = leave_descriptors(0);
+    check(async_spawn(accepts, .listener = listener, .result = &fd) > 0);
+    check(waits_of_a_second() <= 25);
+    check_equal(seam_warnings, 1);
+    check_equal(fd, 0);
+    restore_descriptors(limit);
+    check_equal(async_loop_run(), 0);
+    check(fd > 0);
+    close(client);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - What a message costs
+ * ------------------------------------------------------------------------- */
+
+enum { MESSAGES = 50 };
+
+async(answers, int fd; char data[64];)
+{
+    ssize_t n;
+    async_begin;
+    for (;;) {
+        await(n, async_read(self->fd, self->data, 64));
+        if (n <= 0)
+            break;
+        await(n, async_write(self->fd, self->data, (size_t)n));
+    }
+    async_end;
+}
+
+/* One read, one write, one wait; and what epoll knows does not change. */
+TEST(cost, of_a_round_trip_is_one_read_and_a_wait)
+{
+    char data[64];
+    int ends[2];
+
+    open_loop();
+    registrations = full_writes = 0;
+    raw_pair(ends);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    check(async_spawn(answers, .fd = ends[0]) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    reads = 0;
+    seam_waits = 0;
+    for (int i = 0; i < MESSAGES; i++) {
+        check_equal(write(ends[1], "message", 7), 7);
+        check_equal(async_loop_run_once(-1), 1);
+        check_equal(recv(ends[1], data, 64, MSG_DONTWAIT), 7);
+    }
+    check_equal(reads, MESSAGES);
+    check_equal(seam_waits, MESSAGES);
+    check_equal(full_writes, 0);
+    check(registrations <= 1);
+    close(ends[1]);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_close(ends[0]), 0);
+    check(registrations <= 2);
+    close_loop();
+}

@@ -1,0 +1,71 @@
+/*
+ * The ways taken on systems without accept4(2) and pipe2(2).
+ *
+ * Goal: what async.h makes is non-blocking and inherited by no child there too. Method: the two
+ * macros that turn the better way off, and a look at the flags.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#define ASYNC_HAS_ACCEPT4 0
+#define ASYNC_HAS_PIPE2 0
+#include "async.h"
+#include "test.h"
+
+#include "io.h"
+
+static void check_flags(int fd)
+{
+    check(is_nonblocking(fd));
+    check(is_close_on_exec(fd));
+}
+
+TASK_TEST(fallbacks, of_accept_set_the_flags, int listener, client, fd; char data[4];)
+{
+    ssize_t n;
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    check_flags(self->listener);
+    await(self->fd, async_accept(self->listener), 0);
+    check_equal(self->fd, -ETIMEDOUT);
+    self->client = raw_client(async_port(self->listener));
+    await(self->fd, async_accept(self->listener), 5000);
+    check(self->fd >= 0);
+    check_flags(self->fd);
+    await(n, async_read(self->fd, self->data, 4), 0);
+    check_equal(n, -ETIMEDOUT);
+    check_equal(write(self->client, "ping", 4), 4);
+    await(n, async_read(self->fd, self->data, 4), 0);
+    check_equal(n, 4);
+    close(self->client);
+    async_end;
+}
+
+TASK_TEST(fallbacks, of_pipe_set_the_flags, int ends[2]; char data[4]; rlim_t limit;)
+{
+    ssize_t n;
+    async_begin;
+    check_equal(async_pipe(self->ends), 0);
+    check_flags(self->ends[0]);
+    check_flags(self->ends[1]);
+    await(n, async_read(self->ends[0], self->data, 4), 0);
+    check_equal(n, -ETIMEDOUT);
+    await(n, async_write(self->ends[1], "ping", 4), 0);
+    check_equal(n, 4);
+    await(n, async_read(self->ends[0], self->data, 4), 0);
+    check_equal(n, 4);
+    self->limit = leave_descriptors(1);
+    check_error(async_pipe, EMFILE, async_pipe(self->ends));
+    restore_descriptors(self->limit);
+    async_end;
+}
+
+/* The pair has no such call anywhere but the flags. */
+TASK_TEST(fallbacks, are_what_a_pair_of_sockets_has, int ends[2];)
+{
+    async_begin;
+    check_equal(async_socketpair(self->ends), 0);
+    check_flags(self->ends[0]);
+    check_flags(self->ends[1]);
+    async_end;
+}
