@@ -50,7 +50,7 @@
  *     >>table       handles                                    >>streams      buffered streams
  *     >>timers      the heap of deadlines                      >>dump         seeing
  *     >>ready       the queue of what can run                  >>licence
- *     >>descriptors the table of descriptors
+ *     >>descriptors the table of descriptors                   >>end          closing the loop; async_run
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
@@ -181,7 +181,13 @@
 #endif
 
 #if ASYNC_HAS_EPOLL
+#if defined __TINYC__ && defined __x86_64__ /* glibc hides __attribute__((packed)) from it: 12 bytes, not 16 */
+#pragma pack(push, 4)
+#endif
 #include <sys/epoll.h>
+#if defined __TINYC__ && defined __x86_64__
+#pragma pack(pop)
+#endif
 #endif
 #if ASYNC_HAS_KQUEUE
 #include <sys/event.h>
@@ -205,8 +211,9 @@ extern int pipe2(int ends[2], int flags);
 #define ASYNC__ASAN 0
 #endif
 
-/* Where AddressSanitizer has moved a local, what it calls the real address may be a little below the frame that has it: the
- * loop's own frame goes further down, so that its caller's locals are not taken for a coroutine's. */
+/* Where AddressSanitizer has moved a local, what it calls the real address may be a little below
+ * the frame that has it: the loop's own frame goes further down, so that its caller's locals are
+ * not taken for a coroutine's. */
 #if ASYNC__ASAN
 #define ASYNC__STEP_ASIDE() \
     do { \
@@ -251,8 +258,9 @@ extern int pipe2(int ends[2], int flags);
 /* Zero or more, or a negative errno. */
 typedef intptr_t async_result;
 
-/* A task, or something that a callback was registered with. An integer with a generation in it: once what it
- * names is gone, every function answers -ESRCH. Never zero; negative where a function could not make one. */
+/* A task, or something that a callback was registered with. An integer with a generation in it:
+ * once what it names is gone, every function answers -ESRCH. Never zero; negative where a
+ * function could not make one. */
 typedef int64_t async_task;
 typedef int64_t async_handle;
 
@@ -269,7 +277,8 @@ typedef struct async_type {
     size_t size;              /* of its frame, in bytes                     */
 } async_type;
 
-/* The coroutine's own record: the first field of every frame. Read it in a debugger, never write it. */
+/* The coroutine's own record: the first field of every frame. Read it in a debugger, never write
+ * it. */
 typedef struct async_frame {
     struct async_frame *caller;
     const async_type *type;
@@ -300,33 +309,38 @@ typedef struct async_stream async_stream;
 
 /* ---- loop: one per thread, current from async_open to async_loop_close ---- */
 
-/* Open a loop in this thread. `options` may be NULL. Returns 0, or -EBUSY (one is open), -EINVAL (no backend of
- * that name), -ENOMEM, or what the system says (-EMFILE, -ENFILE...). Never suspends. */
+/* Open a loop in this thread. `options` may be NULL. Returns 0, or -EBUSY (one is open), -EINVAL
+ * (no backend of that name), -ENOMEM, or what the system says (-EMFILE, -ENFILE...). Never
+ * suspends. */
 static inline int async_open(const async_options *options);
 
-/* Run until no task is left and nothing can call a callback any more, or until async_loop_stop. Returns 0, or
- * -EDEADLK (tasks wait for what can never happen), -EPERM (the loop belongs to another process), or the error
- * of a failed wait, after all tasks were cancelled. A panic inside the loop itself. */
+/* Run until no task is left and nothing can call a callback any more, or until async_loop_stop.
+ * Returns 0, or -EDEADLK (tasks wait for what can never happen), -EPERM (the loop belongs to
+ * another process), or the error of a failed wait, after all tasks were cancelled. A panic
+ * inside the loop itself. */
 static inline int async_loop_run(void);
 
-/* Wait for at most `timeout_ms` (0: not at all, negative: for ever) until something can run, and run that once.
- * Returns how many tasks and callbacks ran, or -EDEADLK, -EPERM as above. A panic inside the loop itself. */
+/* Wait for at most `timeout_ms` (0: not at all, negative: for ever) until something can run, and
+ * run that once. Returns how many tasks and callbacks ran, or -EDEADLK, -EPERM as above. A panic
+ * inside the loop itself. */
 static inline int async_loop_run_once(int64_t timeout_ms);
 
-/* Make async_loop_run return when the running task or callback has given up its turn; before a run, make it
- * return at once. Never suspends. */
+/* Make async_loop_run return when the running task or callback has given up its turn; before a
+ * run, make it return at once. Never suspends. */
 static inline void async_loop_stop(void);
 
-/* Cancel all tasks, run until they have ended, and free the loop. Descriptors made by async.h are closed, adopted
- * ones given back as they were. Returns 0, also where no loop is open, or -EBUSY inside the loop itself. */
+/* Cancel all tasks, run until they have ended and closing streams have sent what they had, and
+ * free the loop. Descriptors made by async.h are closed, adopted ones given back as they were.
+ * Returns 0, also where no loop is open, or -EBUSY inside the loop itself. */
 static inline int async_loop_close(void);
 
-/* A descriptor that polls readable when async_loop_run_once(0) has something to do, for a loop inside another.
- * Returns it, or -ENOTSUP (poll has none). Watch async_loop_timeout as well. Never suspends. */
+/* A descriptor that polls readable when async_loop_run_once(0) has something to do, for a loop
+ * inside another. Returns it, or -ENOTSUP (poll has none). Watch async_loop_timeout as well.
+ * Never suspends. */
 static inline int async_loop_descriptor(void);
 
-/* How long the loop may be left alone: milliseconds, rounded up; 0: it has work now; -1: until its descriptor is
- * readable. Never suspends. */
+/* How long the loop may be left alone: milliseconds, rounded up; 0: it has work now; -1: until
+ * its descriptor is readable. Never suspends. */
 static inline int64_t async_loop_timeout(void);
 
 /* The name of the backend in use. Never suspends. */
@@ -347,44 +361,48 @@ static inline const char *async_loop_backend(void);
 /* Let the other tasks run that can. Returns 0. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_yield(void);
 
-/* Wait until a task has ended. Returns its result, or -ESRCH (it is gone, and its result was not kept: see
- * async_keep), -EDEADLK (a task cannot wait for itself). Suspends. Cancel point. */
+/* Wait until a task has ended. Returns its result, or -ESRCH (it is gone, and its result was not
+ * kept: see async_keep), -EDEADLK (a task cannot wait for itself). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 
-/* Wait until all of `count` tasks have ended; those that are gone have. Returns 0, or the first negative result
- * in the array's order; each can still be joined for its own. -EBUSY: another task waits for all or any of one
- * of them, -EDEADLK: for itself. Suspends. Cancel point. `tasks` must outlive the await: keep it in the frame. */
+/* Wait until all of `count` tasks have ended; those that are gone have. Returns 0, or the first
+ * negative result in the array's order; each can still be joined for its own. -EBUSY: another
+ * task waits for all or any of one of them, -EDEADLK: for itself. Suspends. Cancel point.
+ * `tasks` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
 
-/* Wait until one of `count` tasks has ended. Returns its index, the lowest if there are several, then join it for
- * its result; -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends. Cancel point. `tasks` as above. */
+/* Wait until one of `count` tasks has ended. Returns its index, the lowest if there are several,
+ * then join it for its result; -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends.
+ * Cancel point. `tasks` as above. */
 ASYNC__MUST_AWAIT static inline async_op async_join_any(const async_task *tasks, size_t count);
 
-/* Keep the result of a task until it is joined or its parent ends; without this only those who already wait get
- * it. Takes the handle from async_spawn as it comes: returns it, or the negative errno it is, or -ESRCH. Never
- * suspends. */
+/* Keep the result of a task until it is joined or its parent ends; without this only those who
+ * already wait get it. Takes the handle from async_spawn as it comes: returns it, or the
+ * negative errno it is, or -ESRCH. Never suspends. */
 static inline async_task async_keep(async_task task);
 
-/* Ask a task to end: its next await, or the one it is in, gives -ECANCELED (rule 6). A callback is not called any
- * more, and its handle is gone. Returns 0, or -ESRCH. Never suspends. */
+/* Ask a task to end: its next await, or the one it is in, gives -ECANCELED (rule 6). A callback
+ * is not called any more, and its handle is gone. Returns 0, or -ESRCH. Never suspends. */
 static inline int async_cancel(async_handle handle);
 
-/* Was the running task told to end? Returns 0, -ECANCELED, or -ETIMEDOUT (a caller's limit has passed). Zero where
- * it is shielded. Never suspends. */
+/* Was the running task told to end? Returns 0, -ECANCELED, or -ETIMEDOUT (a caller's limit has
+ * passed). Zero where it is shielded. Never suspends. */
 static inline int async_cancelled(void);
 
 /* async_op async_shield(op)
  *     The same operation, which neither a cancel nor the limits of callers interrupt: they arrive at the next await.
  *     A limit of the await's own still holds. */
 
-/* Give a task to the loop: it may outlive its parent, and its result is not kept. Before its first step this also
- * lifts the limits under which it was spawned. Returns 0, or -ESRCH. Never suspends. */
+/* Give a task to the loop: it may outlive its parent, and its result is not kept. Before its
+ * first step this also lifts the limits under which it was spawned. Returns 0, or -ESRCH. Never
+ * suspends. */
 static inline int async_detach(async_task task);
 
 /* The running task's handle, 0 in a callback or outside the loop. Never suspends. */
 static inline async_task async_current_task(void);
 
-/* Name the running task for async_dump. `name` must outlive the task. Returns 0, or -ENOMEM. Never suspends. */
+/* Name the running task for async_dump. `name` must outlive the task. Returns 0, or -ENOMEM.
+ * Never suspends. */
 static inline int async_name(const char *name);
 
 /* ---- time ---- */
@@ -392,7 +410,8 @@ static inline int async_name(const char *name);
 /* CLOCK_MONOTONIC, in nanoseconds. Works without a loop. Never suspends. */
 static inline int64_t async_now(void);
 
-/* Wait for `duration_ms` milliseconds, at least; zero or less: as async_yield. Returns 0. Suspends. Cancel point. */
+/* Wait for `duration_ms` milliseconds, at least; zero or less: as async_yield. Returns 0.
+ * Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_sleep(int64_t duration_ms);
 
 /* Wait until async_now() is at least `deadline_ns`. Returns 0. Suspends. Cancel point. */
@@ -402,82 +421,88 @@ ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
  *
  * A negative descriptor gives itself back as the result, so an unchecked async_listen still shows its error. */
 
-/* Make a descriptor the loop's: non-blocking, close-on-exec, registered. It is given back as it was when the loop
- * closes. Returns `fd`, or -EBADF, -EEXIST (adopted already), -ENOMEM, -EPERM (another process's loop), or what the
- * backend says. Never suspends. */
+/* Make a descriptor the loop's: non-blocking, close-on-exec, registered. It is given back as it
+ * was when the loop closes. Returns `fd`, or -EBADF, -EEXIST (adopted already), -ENOMEM, -EPERM
+ * (another process's loop), or what the backend says. Never suspends. */
 static inline int async_adopt(int fd);
 
-/* Close an adopted descriptor; tasks that wait on it get -EBADF, its callbacks are not called any more. Never closes
- * 0, 1 and 2: they are given back. Returns 0, or -EBADF, -EBUSY (a stream's: async_stream_close), -EPERM (another
- * process's loop). Never suspends. */
+/* Close an adopted descriptor; tasks that wait on it get -EBADF, its callbacks are not called
+ * any more. Never closes 0, 1 and 2: they are given back. Returns 0, or -EBADF, -EBUSY (a
+ * stream's: async_stream_close), -EPERM (another process's loop). Never suspends. */
 static inline int async_close(int fd);
 
-/* Wait until a read (a write) would not block. Returns 0, or -EBADF, -EBUSY (another task waits). Suspends. Cancel
- * point. */
+/* Wait until a read (a write) would not block. Returns 0, or -EBADF, -EBUSY (another task
+ * waits). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_readable(int fd);
 ASYNC__MUST_AWAIT static inline async_op async_writable(int fd);
 
-/* Read up to `size` bytes into `data`: as many as there are, at least one. Returns the count, 0 at the end, or -EBADF,
- * -EBUSY (another task reads), or read(2)'s errno (-ECONNRESET...). Suspends. Cancel point. `data` must outlive the
- * await: keep it in the frame. */
+/* Read up to `size` bytes into `data`: as many as there are, at least one. Returns the count, 0
+ * at the end, or -EBADF, -EBUSY (another task reads), or read(2)'s errno (-ECONNRESET...).
+ * Suspends. Cancel point. `data` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_read(int fd, void *data, size_t size);
 
-/* Write all of `size` bytes. Returns `size`; fewer if it was cancelled or ran out of time when some were out; or -EBADF,
- * -EBUSY (another task writes), or write(2)'s errno (-EPIPE, -ECONNRESET...; SIGPIPE never comes). Suspends. Cancel
- * point. `data` must outlive the await: keep it in the frame. */
+/* Write all of `size` bytes. Returns `size`; fewer if it was cancelled or ran out of time when
+ * some were out; or -EBADF, -EBUSY (another task writes), or write(2)'s errno (-EPIPE,
+ * -ECONNRESET...; SIGPIPE never comes). Suspends. Cancel point. `data` must outlive the await:
+ * keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_write(int fd, const void *data, size_t size);
 
-/* The same into, and out of, `count` pieces. `pieces` and what they point to must outlive the await. -EBADF, -EBUSY.
- * Suspends. Cancel point. */
+/* The same into, and out of, `count` pieces. `pieces` and what they point to must outlive the
+ * await. -EBADF, -EBUSY. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_readv(int fd, const struct iovec *pieces, size_t count);
 ASYNC__MUST_AWAIT static inline async_op async_writev(int fd, const struct iovec *pieces, size_t count);
 
-/* Take the next connection. Returns its descriptor, adopted, or -EBADF, -EBUSY, -EINVAL (not listening), -ENOMEM.
- * Where the system has no descriptor left it waits, and says so once. Suspends. Cancel point. */
+/* Take the next connection. Returns its descriptor, adopted, or -EBADF, -EBUSY, -EINVAL (not
+ * listening), -ENOMEM. Where the system has no descriptor left it waits, and says so once.
+ * Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_accept(int listener);
 
-/* Connect to a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") over TCP. Returns the descriptor, adopted, or
- * -EINVAL (not an address or a port), -ENOMEM, -EMFILE, or connect(2)'s errno (-ECONNREFUSED...). Suspends. Cancel
- * point. */
+/* Connect to a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") over TCP. Returns the
+ * descriptor, adopted, or -EINVAL (not an address or a port), -ENOMEM, -EMFILE, or connect(2)'s
+ * errno (-ECONNREFUSED...). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_connect(const char *host, int port);
 
-/* Connect to a Unix socket; waits while the other side's backlog is full. Returns the descriptor, adopted, or
- * -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -ENOMEM... Suspends. Cancel point. `path` must outlive the await. */
+/* Connect to a Unix socket; waits while the other side's backlog is full. Returns the
+ * descriptor, adopted, or -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -ENOMEM... Suspends. Cancel
+ * point. `path` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_connect_unix(const char *path);
 
-/* Listen on a numeric address, NULL for all of them (IPv4 and IPv6); port 0: a free one, see async_port. Returns the
- * descriptor, adopted, or -EINVAL (not an address or a port), -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never
- * suspends. */
+/* Listen on a numeric address, NULL for all of them (IPv4 and IPv6); port 0: a free one, see
+ * async_port. Returns the descriptor, adopted, or -EINVAL (not an address or a port),
+ * -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never suspends. */
 static inline int async_listen(const char *host, int port);
 
-/* Listen on a Unix socket; removing `path`, before and after, is the caller's. Returns the descriptor, adopted, or
- * -ENAMETOOLONG, -EADDRINUSE, -ENOENT, -ENOMEM... Never suspends. */
+/* Listen on a Unix socket; removing `path`, before and after, is the caller's. Returns the
+ * descriptor, adopted, or -ENAMETOOLONG, -EADDRINUSE, -ENOENT, -ENOMEM... Never suspends. */
 static inline int async_listen_unix(const char *path);
 
-/* The port a TCP socket is bound to. Returns it, or -EBADF, -ENOTSOCK, -EINVAL (no port). Never suspends. */
+/* The port a TCP socket is bound to. Returns it, or -EBADF, -ENOTSOCK, -EINVAL (no port). Never
+ * suspends. */
 static inline int async_port(int fd);
 
-/* Make a pipe (ends[0] reads, ends[1] writes) or a pair of connected Unix sockets, adopted. Returns 0, or -EMFILE,
- * -ENOMEM. Never suspends. */
+/* Make a pipe (ends[0] reads, ends[1] writes) or a pair of connected Unix sockets, adopted.
+ * Returns 0, or -EMFILE, -ENOMEM. Never suspends. */
 static inline int async_pipe(int ends[2]);
 static inline int async_socketpair(int ends[2]);
 
 /* ---- callbacks: called by the loop, never from inside the call that registers them ---- */
 
-/* Call back whenever a read (a write) would not block, until cancelled or until the descriptor is closed. Returns a
- * handle for async_cancel, or -EBADF, -EBUSY (somebody waits already), -ENOMEM. Never suspends. */
+/* Call back whenever a read (a write) would not block, until cancelled or until the descriptor
+ * is closed. Returns a handle for async_cancel, or -EBADF, -EBUSY (somebody waits already),
+ * -ENOMEM. Never suspends. */
 static inline async_handle async_on_readable(int fd, void *data, void (*callback)(int fd, void *data));
 static inline async_handle async_on_writable(int fd, void *data, void (*callback)(int fd, void *data));
 
-/* Call back once, at the loop's next turn; after `delay_ms`; or every `interval_ms`, at least 1 (a turn that was missed
- * is left out). Returns a handle for async_cancel, or -ENOMEM; async_every: -EINVAL. Never suspends. */
+/* Call back once, at the loop's next turn; after `delay_ms`; or every `interval_ms`, at least 1
+ * (a turn that was missed is left out). Returns a handle for async_cancel, or -ENOMEM;
+ * async_every: -EINVAL. Never suspends. */
 static inline async_handle async_soon(void *data, void (*callback)(void *data));
 static inline async_handle async_after(int64_t delay_ms, void *data, void (*callback)(void *data));
 static inline async_handle async_every(int64_t interval_ms, void *data, void (*callback)(void *data));
 
-/* What those callbacks do instead of awaiting: as async_read, async_write and async_accept, but at once. Return
- * the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now), -EBADF; accept also -EMFILE, and then
- * the callback pauses for a moment. Never suspend. */
+/* What those callbacks do instead of awaiting: as async_read, async_write and async_accept, but
+ * at once. Return the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now),
+ * -EBADF; accept also -EMFILE, and then the callback pauses for a moment. Never suspend. */
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size);
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size);
 static inline int async_accept_nowait(int listener);
@@ -486,47 +511,53 @@ static inline int async_accept_nowait(int listener);
  *
  * A stream owns its descriptor. While it is idle it holds no buffer. All functions take NULL: -EBADF. */
 
-/* Make a stream of an adopted descriptor. Returns it; or NULL, if there is no memory or `fd` is not adopted or is a
- * stream already, and `fd` is as before. Never suspends. */
+/* Make a stream of an adopted descriptor. Returns it; or NULL, if there is no memory or `fd` is
+ * not adopted or is a stream already, and `fd` is as before. Never suspends. */
 static inline async_stream *async_stream_open(int fd);
 
-/* Read up to `size` bytes: as async_read. -EBADF, -EBUSY (another task reads, or async_stream_on_data is set). Suspends.
- * Cancel point. */
+/* Read up to `size` bytes: as async_read. -EBADF, -EBUSY (another task reads, or
+ * async_stream_on_data is set). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream, void *data, size_t size);
 
-/* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at once. Returns 0, or -ENOMEM
- * (none of it was taken), -EBADF (closed), -EBUSY (a task waits to write to the descriptor), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never
+/* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at
+ * once. Returns 0, or -ENOMEM (none of it was taken), -EBADF (closed), -EBUSY (a task waits to
+ * write to the descriptor), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never
  * suspends. */
 static inline int async_stream_write(async_stream *stream, const void *data, size_t size);
 
-/* Wait until what was written is with the system. Returns 0, or -EBADF, -EBUSY (another task flushes), or the error that
- * ended the stream. Suspends. Cancel point. */
+/* Wait until what was written is with the system. Returns 0, or -EBADF, -EBUSY (another task
+ * flushes), or the error that ended the stream. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream);
 
-/* Send what is still queued, then close; a peer that takes nothing for 5 s is cut off. Whoever waits on the stream gets
- * -EBADF. The stream is the loop's from here on: do not use it again. Returns 0, or -EBADF. Never suspends. */
+/* Send what is still queued, then close; a peer that takes nothing for 5 s is cut off. Whoever
+ * waits on the stream gets -EBADF. The stream is the loop's from here on: do not use it again.
+ * Returns 0, or -EBADF. Never suspends. */
 static inline int async_stream_close(async_stream *stream);
 
-/* async_stream_close, and wait until it is done. Returns 0, or -EBADF, or the error that kept bytes from being sent.
- * Cancelled, the close goes on without you. Suspends. Cancel point. */
+/* async_stream_close, and wait until it is done. Returns 0, or -EBADF, or the error that kept
+ * bytes from being sent. Cancelled, the close goes on without you. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_wait_closed(async_stream *stream);
 
-/* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once with size 0 at the end
- * or a negative errno. NULL stops. Returns 0, or -EBADF, -EBUSY (somebody reads), -ENOMEM. Never suspends. */
+/* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once
+ * with size 0 at the end or a negative errno. NULL stops. Returns 0, or -EBADF, -EBUSY (somebody
+ * reads), -ENOMEM. Never suspends. */
 static inline int async_stream_on_data(async_stream *stream,
                                        void (*callback)(async_stream *stream, const char *data, ssize_t size));
 
-/* Call back each time all that was written is with the system, and when that failed: `status` is 0 or a negative
- * errno. Not any more after async_stream_close. Returns 0, or -EBADF. Never suspends. */
+/* Call back each time all that was written is with the system, and when that failed: `status` is
+ * 0 or a negative errno. Not any more after async_stream_close. Returns 0, or -EBADF. Never
+ * suspends. */
 static inline int async_stream_on_written(async_stream *stream, void (*callback)(async_stream *stream, int status));
 
-/* Call back once when the stream has closed; it is freed after that call. `status` is 0, or the error that kept bytes
- * from being sent. Streams that end with their loop are not called. Returns 0, or -EBADF. Never suspends. */
+/* Call back once when the stream has closed; it is freed after that call. `status` is 0, or the
+ * error that kept bytes from being sent. Streams that end with their loop are not called.
+ * Returns 0, or -EBADF. Never suspends. */
 static inline int async_stream_on_close(async_stream *stream, void (*callback)(async_stream *stream, int status));
 
 /* ---- seeing ---- */
 
-/* Print the tree of tasks: each with its chain of awaits, what it waits for and for how long. Never suspends. */
+/* Print the tree of tasks: each with its chain of awaits, what it waits for and for how long.
+ * Never suspends. */
 static inline void async_dump(FILE *out);
 
 /* ----------------------------------------------------------------------------
@@ -536,7 +567,7 @@ static inline void async_dump(FILE *out);
  *     struct pong { async_frame async_; int client; };
  *     static int pong(struct pong *self)
  *     {
- *         dispatch: switch (self->async_.line) {
+ *         switch (self->async_.line) {
  *         default: ...; break;                              a line that is none of these is a panic
  *         case 0: ...
  *         }
@@ -550,6 +581,9 @@ static inline void async_dump(FILE *out);
  *             case 42: case 42 + ASYNC__HIGH:;              and the switch brings it here
  *         }
  *         n = async__result();
+ *
+ * async_return stores the result and a line that means "leave", and calls the step once more: the switch leads to the
+ * finally section, or out. (A jump back to the switch would keep clang from warning about locals that are lost.)
  *
  * So plain locals are gone afterwards, and a line has one await. The second label exceeds what any integer type of
  * a user's holds: inside a `switch` of theirs it wraps onto the first, and "duplicate case value" says so instead
@@ -567,7 +601,6 @@ enum { ASYNC__RETURNED, ASYNC__SUSPENDED };                     /* what a step s
 enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the finally, the end */
 
 #define async_begin \
-    async_dispatch_: \
     switch ((async__state)self->async_.line) { \
     default: \
         async__check_line(&self->async_); \
@@ -584,15 +617,13 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 
 #define async_end \
     } \
-    if ((0)) \
-        goto async_dispatch_; \
     async__leave_frame(&self->async_); \
     return ASYNC__RETURNED
 
 #define async_return(result) \
     do { \
         async__return(&self->async_, (result)); \
-        goto async_dispatch_; \
+        return self->async_.type->step(self); \
     } while (0)
 
 #define async_await(...) ASYNC__PICK_3(__VA_ARGS__, ASYNC__AWAIT_LIMIT, ASYNC__AWAIT_RESULT, ASYNC__AWAIT, 0)(__VA_ARGS__)
@@ -604,7 +635,7 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH: \
             if (async__interrupted(&self->async_)) \
-                goto async_dispatch_; \
+                return self->async_.type->step(self); \
         } \
     } while (0)
 
@@ -648,7 +679,8 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
     struct name { \
         async_frame async_; \
         __VA_ARGS__ \
-    };
+    }; \
+    ASYNC__FRAME_NAME(name)
 
 #define ASYNC__BODY(declaration, definition, name) \
     typedef struct name name##_frame_; \
@@ -671,10 +703,12 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 #define async_call(...) ASYNC__START(async__call, __VA_ARGS__, )
 #define async_run(...) ASYNC__START(async__run, __VA_ARGS__, )
 #ifdef __cplusplus
+#define ASYNC__FRAME_NAME(name) typedef struct name name##_frame_; /* `name` alone is the function */
 #define ASYNC__GLOBAL
 #define ASYNC__START(verb, name, ...) verb(name##_type(), async__temporary(name##_frame_{ .async_ = {}, __VA_ARGS__ }))
 template <class frame> static inline const frame *async__temporary(const frame &temporary) { return &temporary; }
 #else
+#define ASYNC__FRAME_NAME(name)
 #define ASYNC__GLOBAL
 #define ASYNC__START(verb, name, ...) verb(name##_type(), &(struct name){ .async_ = { 0 }, __VA_ARGS__ })
 #endif
@@ -798,7 +832,8 @@ typedef struct async__item {
     uint16_t stubborn; /* awaits since it was cancelled */
 } async__item;
 
-/* A task; the frame of its first coroutine follows in the same block. 64 bytes where pointers have 8. */
+/* A task; the frame of its first coroutine follows in the same block. 64 bytes where pointers
+ * have 8. */
 typedef struct async__task {
     async__item item;
     async_frame *leaf;   /* the coroutine that runs or waits                             */
@@ -809,8 +844,8 @@ typedef struct async__task {
     uint32_t joiner;                        /* the first of the tasks that wait for this one    */
 } async__task;
 
-/* A callback; 64 bytes where pointers have 8. They are not in the table but in chunks that never move: to stop one of a
- * million timers touches one line of memory, not three. */
+/* A callback; 64 bytes where pointers have 8. They are not in the table but in chunks that never
+ * move: to stop one of a million timers touches one line of memory, not three. */
 typedef struct async__callback {
     async__item item;           /* op is 0 when it is free; at.next: the next free one */
     uint32_t generation, timer; /* as in async__slot */
@@ -836,8 +871,8 @@ struct async_stream {
     void (*on_close)(async_stream *stream, int status);
 };
 
-/* What the loop does with the items that are not tasks. A kind is known to the loop from its first use on: a program
- * that has no streams does not contain them. */
+/* What the loop does with the items that are not tasks. A kind is known to the loop from its
+ * first use on: a program that has no streams does not contain them. */
 typedef struct async__kind {
     void (*run)(async_loop *loop, async__item *item);                  /* its turn in the queue     */
     void (*ready)(async_loop *loop, async__item *item, unsigned bit);  /* its descriptor is         */
@@ -859,7 +894,8 @@ typedef struct async__timer {
     uint32_t slot;
 } async__timer;
 
-/* Kinds of descriptor: how it is read and written, and whether a short read means that it is drained. */
+/* Kinds of descriptor: how it is read and written, and whether a short read means that it is
+ * drained. */
 enum {
     ASYNC__FILE,         /* always ready, unknown to the poller: regular files... */
     ASYNC__OTHER,        /* read to EAGAIN: terminals, devices...                 */
@@ -871,8 +907,9 @@ enum {
     ASYNC__LISTENER_UNIX /* accepts ASYNC__STREAM_UNIX                            */
 };
 
-/* Bits of a descriptor. R and W are sticky: set by events, generously; cleared by EAGAIN, or by a short count where
- * that proves the same. A bit set wrongly costs one EAGAIN, one cleared wrongly hangs a task. */
+/* Bits of a descriptor. R and W are sticky: set by events, generously; cleared by EAGAIN, or by
+ * a short count where that proves the same. A bit set wrongly costs one EAGAIN, one cleared
+ * wrongly hangs a task. */
 #define ASYNC__R 1u
 #define ASYNC__W 2u
 #define ASYNC__HUP 4u       /* hung up, or half so: a short read proves nothing any more   */
@@ -931,6 +968,7 @@ struct async_loop {
     int64_t now_ns;     /* the clock as of this batch           */
 
     uint32_t live;      /* tasks that have not ended            */
+    uint32_t draining;  /* closing streams with a queue: the loop's end waits for them as well */
     uint32_t main_slot; /* of async_run's task, 0: none         */
     async_result main_result;
     int failed;         /* what a wait said: from here on every operation fails with it */
@@ -983,7 +1021,8 @@ static inline int64_t async_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The moment `delay_ms` from now, read from a fresh clock: a stale one would be early. Saturates. */
+/* The moment `delay_ms` from now, read from a fresh clock: a stale one would be early.
+ * Saturates. */
 static inline int64_t async__from_now(int64_t delay_ms)
 {
     int64_t now = async_now();
@@ -1172,8 +1211,8 @@ static inline void async__timer_stop(async_loop *loop, uint32_t slot)
     *timer = 0;
 }
 
-/* Arm a slot's timer, which must not be armed. The heap has room for two timers a slot: with as many dead as alive, it is
- * sorted, which is one step for each timer started since. */
+/* Arm a slot's timer, which must not be armed. The heap has room for two timers a slot: with as
+ * many dead as alive, it is sorted, which is one step for each timer started since. */
 static inline void async__timer_start(async_loop *loop, uint32_t slot, int64_t deadline_ns)
 {
     async__timer timer;
@@ -1218,8 +1257,9 @@ static inline void async__push(async_loop *loop, async__item *item)
     loop->last = &item->at.next;
 }
 
-/* How many may go next, in whatever order a test lets them: a batch is what was there when the one before was used up, so
- * whoever comes later waits for the next. Production takes the first, and this is not called. */
+/* How many may go next, in whatever order a test lets them: a batch is what was there when the
+ * one before was used up, so whoever comes later waits for the next. Production takes the first,
+ * and this is not called. */
 ASYNC__UNUSED static inline size_t async__batch(async_loop *loop)
 {
     const async__item *item;
@@ -1267,8 +1307,8 @@ static inline void async__call_soon(async_loop *loop, async__item *item)
  *                Writes are watched from the first EAGAIN on: a Unix socket would report each message its peer reads.
  * ------------------------------------------------------------------------- */
 
-/* A backend is six verbs. A descriptor is added once and removed before it is closed; `wait` hands each event to
- * async__event(), which sets the bits. */
+/* A backend is six verbs. A descriptor is added once and removed before it is closed; `wait`
+ * hands each event to async__event(), which sets the bits. */
 typedef struct async__backend {
     const char *name;
     int (*open)(async_loop *loop);                            /* 0 or -errno                            */
@@ -1303,7 +1343,8 @@ static inline void async__desert(async_loop *loop, uint32_t *waiter)
     loop->waiting--;
 }
 
-/* Retry what waits for reading, for writing. An accept may move the table, so nothing holds a pointer into it. */
+/* Retry what waits for reading, for writing. An accept may move the table, so nothing holds a
+ * pointer into it. */
 static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
 {
     if ((bits & ASYNC__R) && loop->descriptors[fd].reader)
@@ -1312,8 +1353,8 @@ static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
         async__rouse(loop, fd, loop->descriptors[fd].writer, ASYNC__W);
 }
 
-/* Called by the backends for each event. Sets bits and retries what waits for them; runs no user's code, so no
- * descriptor goes away under the walk over a batch. */
+/* Called by the backends for each event. Sets bits and retries what waits for them; runs no
+ * user's code, so no descriptor goes away under the walk over a batch. */
 static inline void async__event(async_loop *loop, int fd, uint32_t generation, unsigned bits, int error)
 {
     async__descriptor *descriptor = async__descriptor_of(loop, fd);
@@ -1432,7 +1473,8 @@ ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
     return S_ISSOCK(status->st_mode) ? async__socket_kind(fd) : ASYNC__OTHER;
 }
 
-/* Non-blocking, and closed by exec (but for 0, 1 and 2). Returns bits that say what was changed, or a negative errno. */
+/* Non-blocking, and closed by exec (but for 0, 1 and 2). Returns bits that say what was changed,
+ * or a negative errno. */
 ASYNC__RARE static inline int async__set_flags(int fd)
 {
     int status = ASYNC_SYS(fcntl)(fd, F_GETFL), flags = ASYNC_SYS(fcntl)(fd, F_GETFD), changed = 0;
@@ -1462,8 +1504,9 @@ ASYNC__RARE static inline void async__set_blocking(int fd, int blocking)
     ASYNC_SYS(fcntl)(fd, F_SETFL, blocking ? status & ~O_NONBLOCK : status | O_NONBLOCK);
 }
 
-/* What async__set_flags had changed is changed back. O_NONBLOCK belongs to the open file, not to the number: where another
- * adopted number is the same terminal, the flag stays, and giving that one back clears it. */
+/* What async__set_flags had changed is changed back. O_NONBLOCK belongs to the open file, not to
+ * the number: where another adopted number is the same terminal, the flag stays, and giving that
+ * one back clears it. */
 ASYNC__RARE static inline void async__restore_flags(async_loop *loop, int fd, unsigned changed)
 {
     uint32_t identity = loop->descriptors[fd].identity, other;
@@ -1553,8 +1596,8 @@ static inline int async_close(int fd)
  *                are compiled in; which one runs is a matter of async_open.
  * ------------------------------------------------------------------------- */
 
-/* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one is not spun through, a
- * day at most (an int of milliseconds ends after 24 of them). */
+/* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one
+ * is not spun through, a day at most (an int of milliseconds ends after 24 of them). */
 static inline int async__milliseconds(int64_t timeout_ns)
 {
     if (timeout_ns < 0)
@@ -1795,7 +1838,8 @@ static inline void async__kqueue_describe(struct kevent *change, int fd, int fil
     change->udata = (__typeof__(change->udata))(uintptr_t)generation;
 }
 
-/* One change, and what its receipt says: 0 or a negative errno. EV_ERROR is set in every receipt. */
+/* One change, and what its receipt says: 0 or a negative errno. EV_ERROR is set in every
+ * receipt. */
 ASYNC__RARE static inline int async__kqueue_change(async_loop *loop, int fd, int filter, unsigned flags)
 {
     struct kevent change, receipt;
@@ -1875,7 +1919,8 @@ static inline const async__backend *async__kqueue(void)
 }
 #endif
 
-/* Start watching for writes as well: at the first EAGAIN of a write. Returns 0 or a negative errno. */
+/* Start watching for writes as well: at the first EAGAIN of a write. Returns 0 or a negative
+ * errno. */
 ASYNC__RARE static inline int async__watch_writes(async_loop *loop, int fd, async__descriptor *descriptor)
 {
     int error;
@@ -2046,7 +2091,8 @@ static inline int async__can_wake(const async_loop *loop)
     return loop->first || loop->heap_count > loop->heap_dead || loop->waiting;
 }
 
-/* Ask the poller, waiting until the next deadline at most and not longer than `limit_ns` (negative: no limit). */
+/* Ask the poller, waiting until the next deadline at most and not longer than `limit_ns`
+ * (negative: no limit). */
 static inline int async__ask(async_loop *loop, int64_t limit_ns)
 {
     int64_t timeout_ns = loop->first ? 0 : async__next_ns(loop);
@@ -2060,8 +2106,8 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
     return error;
 }
 
-/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us, for which the clock is read
- * once in 16. */
+/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us, for
+ * which the clock is read once in 16. */
 static inline int async__ask_due(async_loop *loop)
 {
     if (loop->resumes < loop->clock_due)
@@ -2079,8 +2125,8 @@ static inline void async__run_next(async_loop *loop)
         loop->kinds[item->kind]->run(loop, item);
 }
 
-/* Run once what can run now, and nothing that only becomes ready meanwhile; 1024 of them at most, for the poller's sake.
- * Returns how many ran. */
+/* Run once what can run now, and nothing that only becomes ready meanwhile; 1024 of them at
+ * most, for the poller's sake. Returns how many ran. */
 static inline int async__run_ready(async_loop *loop)
 {
     async__item **const newest = loop->last, **ran = &loop->first;
@@ -2094,8 +2140,8 @@ static inline int async__run_ready(async_loop *loop)
     return count;
 }
 
-/* The poller is broken: nothing can be waited for. All tasks are cancelled, and every operation, shielded ones too,
- * fails from here on, so that they end; those that will not are left. */
+/* The poller is broken: nothing can be waited for. All tasks are cancelled, and every operation,
+ * shielded ones too, fails from here on, so that they end; those that will not are left. */
 ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
 {
     uint32_t slot, patience = ASYNC__STUBBORN;
@@ -2112,13 +2158,14 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
         async__run_ready(loop);
 }
 
-/* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or nothing more can happen. */
+/* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or
+ * nothing more can happen. */
 static inline int async__run_loop(async_loop *loop)
 {
     int error = 0;
     loop->stack_base = (char *)__builtin_frame_address(0);
     loop->running = 1;
-    while (!loop->stopped && (loop->live || !loop->closing)) {
+    while (!loop->stopped && (loop->live || loop->draining || !loop->closing)) {
         if (!async__can_wake(loop)) {
             error = loop->live ? -EDEADLK : 0;
             break;
@@ -2160,8 +2207,8 @@ ASYNC__RARE static inline async_loop *async__loop_to_run(void)
     return loop;
 }
 
-/* The two below call through a volatile pointer: the base of the coroutines' stack must be a frame of its own, not that
- * of the caller, whose buffers are fine. */
+/* The two below call through a volatile pointer: the base of the coroutines' stack must be a
+ * frame of its own, not that of the caller, whose buffers are fine. */
 static inline int async_loop_run(void)
 {
     int (*volatile run)(async_loop *) = async__run_loop;
@@ -2261,7 +2308,8 @@ static inline int async__is_covered(const async_frame *frame)
     return (frame->flags & (ASYNC__SHIELDED | ASYNC__FINALLY | ASYNC__COVERED)) != 0;
 }
 
-/* Must the coroutine at the leaf be told to end? 0, -ECANCELED, or -ETIMEDOUT if a caller's limit has passed. */
+/* Must the coroutine at the leaf be told to end? 0, -ECANCELED, or -ETIMEDOUT if a caller's
+ * limit has passed. */
 static inline int async__interruption(const async_loop *loop, const async__task *task)
 {
     const async_frame *frame = task->leaf;
@@ -2285,7 +2333,8 @@ static inline void async__return(async_frame *frame, async_result result)
     frame->line = frame->flags & ASYNC__FINALLY ? ASYNC__END : ASYNC__LEAVE;
 }
 
-/* After an await without an lvalue: nobody looks at the result, so an interruption leaves the coroutine. */
+/* After an await without an lvalue: nobody looks at the result, so an interruption leaves the
+ * coroutine. */
 static inline int async__interrupted(async_frame *frame)
 {
     async_loop *loop = async__current;
@@ -2338,8 +2387,9 @@ static inline const void *async__real_address(const void *address)
 }
 #endif
 
-/* What an operation uses must outlive the step: it must not be on the C stack, between the loop's frame and this one.
- * 64 KiB below this frame count as well, for it may have been inlined into the coroutine's own. */
+/* What an operation uses must outlive the step: it must not be on the C stack, between the
+ * loop's frame and this one. 64 KiB below this frame count as well, for it may have been inlined
+ * into the coroutine's own. */
 static inline void async__check_buffer(const async_loop *loop, const void *data)
 {
     uintptr_t low = (uintptr_t)__builtin_frame_address(0) - 65536, base = (uintptr_t)loop->stack_base;
@@ -2404,7 +2454,8 @@ static inline int async__refused(async_loop *loop, async__task *task)
     return ASYNC__EXPECT(loop->told, 0) && async__refuse(loop, task);
 }
 
-/* Done at once; unless the task has had its share of the turn, then the result comes with the next. */
+/* Done at once; unless the task has had its share of the turn, then the result comes with the
+ * next. */
 static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
 {
     if (ASYNC__EXPECT(--loop->budget > 0, 1))
@@ -2584,7 +2635,8 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
     }
 }
 
-/* A task without frames and children has ended. It may have been the last child its parent waited for, and so on. */
+/* A task without frames and children has ended. It may have been the last child its parent
+ * waited for, and so on. */
 static inline void async__complete(async_loop *loop, async__task *task)
 {
     while (task) {
@@ -2627,7 +2679,8 @@ static inline void async__end_task(async_loop *loop, async__task *task, async_re
 
 /* ---- running ---- */
 
-/* Overwrite the stack that the next step will use: a plain local that was kept across an await shows at once. */
+/* Overwrite the stack that the next step will use: a plain local that was kept across an await
+ * shows at once. */
 static inline void async__scribble_below(void)
 {
     void *(*volatile fill)(void *, int, size_t) = memset; /* volatile: no compiler may find it useless */
@@ -2641,7 +2694,8 @@ static inline void async__scribble(void)
     below();
 }
 
-/* The leaf has returned: its caller is next, or the task ends. Says whether there is more to run. */
+/* The leaf has returned: its caller is next, or the task ends. Says whether there is more to
+ * run. */
 static inline int async__leaf_returned(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
@@ -2658,7 +2712,8 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task)
     return 1;
 }
 
-/* One step of the leaf. Says whether there is more to run: a coroutine was called, or the leaf's caller goes on. */
+/* One step of the leaf. Says whether there is more to run: a coroutine was called, or the leaf's
+ * caller goes on. */
 static inline int async__step(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
@@ -2784,6 +2839,8 @@ ASYNC__RARE static inline async_result async__first_failure(const async_loop *lo
     size_t i;
     for (i = 0; i < count; i++) {
         const async__task *task = async__find_task(loop, tasks[i]);
+        if (tasks[i] < 0) /* a spawn that failed */
+            return (async_result)tasks[i];
         if (task && task->item.op == ASYNC__ENDED && task->result < 0)
             return task->result;
     }
@@ -2801,8 +2858,8 @@ static inline size_t async__first_ended(const async_loop *loop, const async_task
     return i;
 }
 
-/* A task that somebody watches has ended: its result stays for them. While join_all waits, its `result` counts those
- * that still run. */
+/* A task that somebody watches has ended: its result stays for them. While join_all waits, its
+ * `result` counts those that still run. */
 ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task)
 {
     const async_task *tasks = (const async_task *)watcher->item.at.buffer;
@@ -2815,7 +2872,8 @@ ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__tas
     }
 }
 
-/* Be the watcher of all that still run. Returns how many, or -EBUSY or -EDEADLK, and then of none. */
+/* Be the watcher of all that still run. Returns how many, or -EBUSY or -EDEADLK, and then of
+ * none. */
 ASYNC__RARE static inline async_result async__watch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
 {
     async_result running = 0;
@@ -3012,15 +3070,16 @@ static inline int async__is_socket(int kind)
     return kind >= ASYNC__SOCKET;
 }
 
-/* Is a short count proof that there is no more for now? Not after a hang-up: data and end may have been one event. */
+/* Is a short count proof that there is no more for now? Not after a hang-up: data and end may
+ * have been one event. */
 static inline int async__short_is_drained(const async__descriptor *descriptor)
 {
     return (descriptor->kind == ASYNC__PIPE || descriptor->kind == ASYNC__STREAM_TCP ||
             descriptor->kind == ASYNC__STREAM_UNIX) && !(descriptor->bits & ASYNC__HUP);
 }
 
-/* Cut the pieces down to what one call takes; a first piece that alone is too long is cut into `first`. Returns how many
- * bytes they are. */
+/* Cut the pieces down to what one call takes; a first piece that alone is too long is cut into
+ * `first`. Returns how many bytes they are. */
 static inline size_t async__one_call(const struct iovec **pieces, size_t *count, struct iovec *first)
 {
     size_t bytes = 0, i;
@@ -3048,8 +3107,8 @@ static inline int async__again(ssize_t result)
     return result < 0 && errno == EINTR;
 }
 
-/* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken): the data ends there,
- * with more behind it. */
+/* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken):
+ * the data ends there, with more behind it. */
 ASYNC__RARE static inline ssize_t async__receive_message(async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
 {
     struct msghdr message;
@@ -3088,7 +3147,8 @@ static inline ssize_t async__transmit(const async__descriptor *descriptor, int f
     return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
 }
 
-/* A try failed with this errno: clears the bit after EAGAIN. Returns -EAGAIN or what is to be reported. */
+/* A try failed with this errno: clears the bit after EAGAIN. Returns -EAGAIN or what is to be
+ * reported. */
 static inline int async__try_failed(async_loop *loop, async__descriptor *descriptor, unsigned bit, int error)
 {
     int reported = descriptor->error;
@@ -3169,7 +3229,8 @@ static inline async_result async__write_rest(async_loop *loop, async__task *task
     return task->result;
 }
 
-/* May this errno of accept(2) be another connection's bad luck? Linux also passes on pending network errors. */
+/* May this errno of accept(2) be another connection's bad luck? Linux also passes on pending
+ * network errors. */
 static inline int async__accept_goes_on(int error)
 {
     return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == ENOPROTOOPT ||
@@ -3181,7 +3242,8 @@ static inline int async__no_descriptor_left(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* accept(2), and the flags where the system does not take them along. Returns a descriptor, or -1 and errno. */
+/* accept(2), and the flags where the system does not take them along. Returns a descriptor, or
+ * -1 and errno. */
 #if ASYNC_HAS_ACCEPT4
 static inline int async__accept_raw(int listener)
 {
@@ -3197,8 +3259,9 @@ static inline int async__accept_raw(int listener)
 }
 #endif
 
-/* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno. Without a descriptor left
- * the connection stays in the backlog, and the listener has another try a little later, or when one is closed. */
+/* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno.
+ * Without a descriptor left the connection stays in the backlog, and the listener has another
+ * try a little later, or when one is closed. */
 ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
@@ -3256,8 +3319,8 @@ ASYNC__RARE static inline int async__connect_again(async_loop *loop, int fd, con
     return error;
 }
 
-/* Has the attempt in progress ended? "Writable" alone proves nothing; SO_ERROR is cleared by being read, so it is read
- * once (connect(2)). Returns 0, -EAGAIN or the attempt's error. */
+/* Has the attempt in progress ended? "Writable" alone proves nothing; SO_ERROR is cleared by
+ * being read, so it is read once (connect(2)). Returns 0, -EAGAIN or the attempt's error. */
 ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
@@ -3287,8 +3350,8 @@ ASYNC__RARE static inline async_result async__connect_now(async_loop *loop, cons
     return task->fd;
 }
 
-/* Would a read (a write) succeed now? The bit says "no" for sure, but "yes" only as far as we know: the caller's own
- * read(2) is invisible here. */
+/* Would a read (a write) succeed now? The bit says "no" for sure, but "yes" only as far as we
+ * know: the caller's own read(2) is invisible here. */
 static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
@@ -3341,7 +3404,8 @@ static inline uint32_t *async__waiter_of(async_loop *loop, int fd, unsigned op)
     return async__op_writes(op) ? &loop->descriptors[fd].writer : &loop->descriptors[fd].reader;
 }
 
-/* Wait for the descriptor. What cannot be watched for lack of memory in the kernel is tried again by timer. */
+/* Wait for the descriptor. What cannot be watched for lack of memory in the kernel is tried
+ * again by timer. */
 static inline async_op async__park_descriptor(async_loop *loop, async__task *task, unsigned op)
 {
     async__attend(loop, async__waiter_of(loop, task->fd, op), task->item.slot);
@@ -3520,7 +3584,8 @@ static inline void async__set_option(int fd, int level, int option, int value)
     ASYNC_SYS(setsockopt)(fd, level, option, &value, sizeof value);
 }
 
-/* A non-blocking stream socket that no child inherits and no write kills with. Returns it or a negative errno. */
+/* A non-blocking stream socket that no child inherits and no write kills with. Returns it or a
+ * negative errno. */
 ASYNC__RARE static inline int async__socket(int family)
 {
     int fd = ASYNC_SYS(socket)(family, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0);
@@ -3533,7 +3598,8 @@ ASYNC__RARE static inline int async__socket(int family)
     return fd;
 }
 
-/* Connect, and wait for the outcome. `path`: for another try when a Unix socket's backlog is full. */
+/* Connect, and wait for the outcome. `path`: for another try when a Unix socket's backlog is
+ * full. */
 ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task *task, const async__address *address, int size,
                                       const char *path)
 {
@@ -3563,9 +3629,11 @@ static inline async_op async_connect(const char *host, int port)
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     async__address address;
+    int size;
     if (async__refused(loop, task))
         return async__pending(loop);
-    return async__connect(loop, task, &address, async__parse(host, port, &address), NULL);
+    size = async__parse(host, port, &address);
+    return async__connect(loop, task, &address, size, NULL);
 }
 
 static inline async_op async_connect_unix(const char *path)
@@ -3739,7 +3807,8 @@ static inline void async__callback_release(async_loop *loop, async__callback *ca
     loop->free_callback = &callback->item;
 }
 
-/* The handle is gone at once; the memory too, unless the callback is in the queue or runs right now. */
+/* The handle is gone at once; the memory too, unless the callback is in the queue or runs right
+ * now. */
 static inline void async__callback_drop(async_loop *loop, async__item *item)
 {
     async__callback *callback = (async__callback *)(void *)item;
@@ -3966,7 +4035,8 @@ static inline void async__stream_wake_flusher(async_loop *loop, async_stream *st
         async__wake(loop, async__task_at(loop, flusher), result);
 }
 
-/* The descriptor goes; on_close and the memory follow from the queue, where no caller is on the stack. */
+/* The descriptor goes; on_close and the memory follow from the queue, where no caller is on the
+ * stack. */
 static inline void async__stream_shut(async_loop *loop, async_stream *stream)
 {
     int fd = stream->fd;
@@ -3979,8 +4049,9 @@ static inline void async__stream_shut(async_loop *loop, async_stream *stream)
     async__call_soon(loop, &stream->item);
 }
 
-static inline void async__stream_free_queue(async_stream *stream)
+static inline void async__stream_free_queue(async_loop *loop, async_stream *stream)
 {
+    loop->draining -= stream->queue && (stream->item.flags & ASYNC__CLOSING);
     ASYNC_MEM(free)(stream->queue);
     stream->queue = NULL;
     stream->sent = stream->queued = stream->capacity = 0;
@@ -4004,7 +4075,7 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
 /* Nothing is queued any more: all is sent, or an error ended the stream. */
 static inline void async__stream_drained(async_loop *loop, async_stream *stream)
 {
-    async__stream_free_queue(stream);
+    async__stream_free_queue(loop, stream);
     async__stream_desert(loop, stream, ASYNC__WRITABLE);
     if (stream->item.flags & ASYNC__CLOSING) {
         async__stream_end(loop, stream);
@@ -4017,7 +4088,8 @@ static inline void async__stream_drained(async_loop *loop, async_stream *stream)
     }
 }
 
-/* Write from `data` until the system takes no more. Returns how much it took; an error ends the stream. */
+/* Write from `data` until the system takes no more. Returns how much it took; an error ends the
+ * stream. */
 static inline size_t async__stream_push(async_loop *loop, async_stream *stream, const char *data, size_t size)
 {
     size_t done = 0;
@@ -4072,8 +4144,8 @@ static inline int async__stream_reserve(async_stream *stream, size_t size)
     return 0;
 }
 
-/* The loop's spare is at least as large as the write that is about to be tried: falling short cannot fail for lack of
- * memory, when some bytes are out already. */
+/* The loop's spare is at least as large as the write that is about to be tried: falling short
+ * cannot fail for lack of memory, when some bytes are out already. */
 static inline int async__reserve_spare(async_loop *loop, size_t size)
 {
     char *spare;
@@ -4166,7 +4238,9 @@ static inline int async_stream_close(async_stream *stream)
         async__abandon(loop, slot, -EBADF);
     async__stream_wake_flusher(loop, stream, -EBADF);
     async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
-    if (!stream->queue)
+    if (stream->queue)
+        loop->draining++;
+    else
         async__stream_end(loop, stream);
     return 0;
 }
@@ -4191,7 +4265,7 @@ static inline void async__stream_due(async_loop *loop, async__item *item)
     async_stream *stream = async__stream_of(item);
     if (stream->queue && !stream->error)
         stream->error = -ETIMEDOUT;
-    async__stream_free_queue(stream);
+    async__stream_free_queue(loop, stream);
     async__stream_shut(loop, stream);
 }
 
@@ -4235,7 +4309,8 @@ static inline int async_stream_on_close(async_stream *stream, void (*callback)(a
     return 0;
 }
 
-/* Read what is there and hand it over, as long as somebody wants it; after a while the others have their turn. */
+/* Read what is there and hand it over, as long as somebody wants it; after a while the others
+ * have their turn. */
 static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
 {
     int patience;
@@ -4323,14 +4398,14 @@ static inline void async__stream_ready(async_loop *loop, async__item *item, unsi
 static inline void async__stream_drop(async_loop *loop, async__item *item)
 {
     async_stream *stream = async__stream_of(item);
-    (void)loop;
+    async__stream_free_queue(loop, stream);
     stream->fd = -EBADF;
     stream->error = -EBADF;
 }
 
 static inline void async__stream_free(async__item *item)
 {
-    async__stream_free_queue(async__stream_of(item));
+    ASYNC_MEM(free)(async__stream_of(item)->queue);
     ASYNC_MEM(free)(async__stream_of(item));
 }
 
@@ -4368,11 +4443,12 @@ ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
     for (slot = loop->root.child; slot; slot = async__task_at(loop, slot)->older)
         if (async__task_at(loop, slot)->item.op != ASYNC__ENDED)
             async__cancel_task(loop, async__task_at(loop, slot));
-    while (loop->live && !error)
+    while ((loop->live || loop->draining) && !error)
         error = run(loop);
 }
 
-/* What is still in the table when the loop goes: results nobody asked for, streams, tasks that would not end. */
+/* What is still in the table when the loop goes: results nobody asked for, streams, tasks that
+ * would not end. */
 ASYNC__RARE static inline void async__free_items(async_loop *loop)
 {
     uint32_t slot;

@@ -107,7 +107,7 @@ TEST(after, is_never_early)
     check(async_after(3, (void *)"a", note_letter) > 0);
     run_and_close();
     check_text(order, "a");
-    check(async_now() - start >= 90000000);
+    check(async_now() - start >= 3000000);
 }
 
 TEST(after, takes_any_delay)
@@ -139,7 +139,7 @@ TEST(after, can_be_cancelled_by_a_sibling_that_is_due_too)
     int64_t end;
 
     open_loop();
-    siblings[0] = async_after(30, (void *)"a", cancels_its_siblings);
+    siblings[0] = async_after(1, (void *)"a", cancels_its_siblings);
     siblings[1] = async_after(1, (void *)"b", cancels_its_siblings);
     siblings[2] = async_every(1, (void *)"c", cancels_its_siblings);
     for (end = async_now() + 2000000; async_now() < end;) {

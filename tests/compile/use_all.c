@@ -1,0 +1,335 @@
+/* Every function and every macro of the API at least once, in C and in C++20: must compile without
+ * a word in every dialect, link, run on every system, and end with 0. */
+#define ASYNC_SHORT_NAMES /* for C++; C has them anyway */
+#include "async.h"
+
+#include <stdio.h>
+
+#define SOCKET "use_all.socket" /* in the current directory: sun_path is short */
+
+static int failures;
+
+static void expect(int right, const char *words, int line)
+{
+    if (right)
+        return;
+    fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, line, words);
+    failures++;
+}
+
+#define EXPECT(condition) expect(!!(condition), #condition, __LINE__)
+
+/* ---- tasks and time ---- */
+
+async(child, int64_t sleep_ms; int value;)
+{
+    async_begin;
+    await(async_sleep(self->sleep_ms));
+    async_return(self->value);
+    async_finally;
+    await(async_yield());
+    async_end;
+}
+
+async_declare(declared, int value;);
+async_define(declared)
+{
+    async_begin;
+    await(async_sleep_until(async_now() + 1000));
+    async_return(self->value);
+    async_end;
+}
+
+struct by_hand {
+    async_frame async_;
+    int rounds;
+};
+async_define(by_hand)
+{
+    async_begin;
+    for (; self->rounds > 0; self->rounds--)
+        if (self->rounds & 1)
+            await(async_yield());
+        else
+            await(async_sleep(0));
+    async_end;
+}
+
+async_declare(bare);
+async_define(bare)
+{
+    async_begin;
+    await(async_yield());
+    async_end;
+}
+
+async(tasks, async_task two[2]; async_task one; int64_t start_ns;)
+{
+    ssize_t n;
+    int small;
+    long wide;
+    async_begin;
+    EXPECT(async_current_task() > 0);
+    EXPECT(async_name("tasks") == 0);
+    EXPECT(async_cancelled() == 0);
+    self->two[0] = async_spawn(child, .sleep_ms = 60000, .value = 1);
+    self->two[1] = async_keep(async_spawn(child, .value = 2));
+    await(n, async_join_any(self->two, 2));
+    EXPECT(n == 1);
+    await(small, async_join(self->two[1]));
+    EXPECT(small == 2);
+    EXPECT(async_cancel(self->two[0]) == 0);
+    await(wide, async_join_all(self->two, 2));
+    EXPECT(wide == 0 || wide == -ECANCELED);
+    self->one = async_spawn(bare);
+    EXPECT(async_detach(self->one) == 0);
+    await(async_call(by_hand, .rounds = 3));
+    await(n, async_shield(async_call(declared, .value = 7)), 60000);
+    EXPECT(n == 7);
+    self->start_ns = async_now();
+    await(n, async_sleep(60000), 1);
+    EXPECT(n == -ETIMEDOUT && async_now() - self->start_ns >= 1000000);
+    async_end;
+}
+
+/* ---- descriptors ---- */
+
+async(reader, int fd; char data[8]; struct iovec piece;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_readable(self->fd));
+    EXPECT(n == 0);
+    await(n, async_read(self->fd, self->data, 2));
+    EXPECT(n == 2);
+    self->piece.iov_base = self->data + 2;
+    self->piece.iov_len = sizeof self->data - 2;
+    await(n, async_readv(self->fd, &self->piece, 1));
+    EXPECT(n == 2 && memcmp(self->data, "pong", 4) == 0);
+    async_return(n);
+    async_end;
+}
+
+async(writer, int fd; struct iovec piece; char data[8];)
+{
+    ssize_t n;
+    async_begin;
+    memcpy(self->data, "pong", 4);
+    await(n, async_writable(self->fd), 60000);
+    EXPECT(n == 0);
+    await(n, async_write(self->fd, self->data, 2));
+    EXPECT(n == 2);
+    self->piece.iov_base = self->data + 2;
+    self->piece.iov_len = 2;
+    await(n, async_writev(self->fd, &self->piece, 1));
+    EXPECT(n == 2);
+    async_end;
+}
+
+async(descriptors, int ends[2]; async_task both[2];)
+{
+    ssize_t n;
+    async_begin;
+    EXPECT(async_pipe(self->ends) == 0);
+    self->both[0] = async_spawn(reader, .fd = self->ends[0]);
+    self->both[1] = async_spawn(writer, .fd = self->ends[1]);
+    await(n, async_join_all(self->both, 2), 60000);
+    EXPECT(n == 0);
+    EXPECT(async_close(self->ends[0]) == 0);
+    EXPECT(async_close(self->ends[1]) == 0);
+    EXPECT(async_adopt(-1) == -1);
+    EXPECT(async_close(self->ends[1]) == -EBADF);
+    async_end;
+}
+
+/* ---- sockets ---- */
+
+async(accepter, int listener;)
+{
+    int fd;
+    async_begin;
+    await(fd, async_accept(self->listener), 60000);
+    async_return(fd);
+    async_end;
+}
+
+async(tcp, int listener; int client; async_task server;)
+{
+    int fd;
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    EXPECT(self->listener >= 0);
+    self->server = async_keep(async_spawn(accepter, .listener = self->listener));
+    await(self->client, async_connect("127.0.0.1", async_port(self->listener)), 60000);
+    EXPECT(self->client >= 0);
+    await(fd, async_join(self->server));
+    EXPECT(fd >= 0 && async_close(fd) == 0);
+    async_close(self->client);
+    async_close(self->listener);
+    async_end;
+}
+
+async(local, int listener; int client; async_task server;)
+{
+    int fd;
+    async_begin;
+    unlink(SOCKET);
+    self->listener = async_listen_unix(SOCKET);
+    EXPECT(self->listener >= 0);
+    self->server = async_keep(async_spawn(accepter, .listener = self->listener));
+    await(self->client, async_connect_unix(SOCKET), 60000);
+    EXPECT(self->client >= 0);
+    await(fd, async_join(self->server));
+    EXPECT(fd >= 0 && async_close(fd) == 0);
+    async_close(self->client);
+    async_close(self->listener);
+    unlink(SOCKET);
+    async_end;
+}
+
+/* ---- streams ---- */
+
+async(streams, int ends[2]; async_stream *left; async_stream *right; char data[8];)
+{
+    ssize_t n;
+    async_begin;
+    EXPECT(async_socketpair(self->ends) == 0);
+    self->left = async_stream_open(self->ends[0]);
+    self->right = async_stream_open(self->ends[1]);
+    EXPECT(self->left && self->right);
+    EXPECT(async_stream_write(self->left, "ping", 4) == 0);
+    await(n, async_stream_flush(self->left), 60000);
+    EXPECT(n == 0);
+    await(n, async_stream_read(self->right, self->data, sizeof self->data));
+    EXPECT(n == 4);
+    EXPECT(async_stream_close(self->left) == 0);
+    await(n, async_stream_wait_closed(self->right), 60000);
+    EXPECT(n == 0);
+    async_end;
+}
+
+/* ---- callbacks ---- */
+
+static int called;
+static int pair[2];
+static async_handle readable, every;
+
+static void on_data(async_stream *stream, const char *data, ssize_t size)
+{
+    EXPECT(size == 4 && memcmp(data, "data", 4) == 0);
+    called |= 1;
+    async_stream_close(stream);
+}
+
+static void on_written(async_stream *stream, int status)
+{
+    (void)stream;
+    EXPECT(status == 0);
+    called |= 2;
+}
+
+static void on_close(async_stream *stream, int status)
+{
+    (void)stream;
+    EXPECT(status == 0);
+    called |= 4;
+}
+
+static void on_readable(int fd, void *data)
+{
+    char byte[8];
+    ssize_t n = async_read_nowait(fd, byte, sizeof byte);
+    EXPECT(n == 4 || n == -EAGAIN);
+    if (n == 4) {
+        EXPECT(async_write_nowait(fd, byte, 4) == 4);
+        *(int *)data |= 8;
+        EXPECT(async_cancel(readable) == 0);
+        EXPECT(async_close(fd) == 0);
+    }
+}
+
+static void on_writable(int fd, void *data)
+{
+    EXPECT(async_accept_nowait(fd) < 0);
+    *(int *)data |= 16;
+    async_close(fd);
+}
+
+static void on_every(void *data)
+{
+    *(int *)data |= 32;
+    async_cancel(every);
+}
+
+static void on_soon(void *data)
+{
+    *(int *)data |= 64;
+}
+
+static void on_after(void *data)
+{
+    *(int *)data |= 128;
+}
+
+static void callbacks(void)
+{
+    int other[2];
+    async_stream *stream;
+    EXPECT(async_socketpair(pair) == 0);
+    EXPECT(async_pipe(other) == 0);
+    stream = async_stream_open(pair[0]);
+    EXPECT(async_stream_on_data(stream, on_data) == 0);
+    EXPECT(async_stream_on_written(stream, on_written) == 0);
+    EXPECT(async_stream_on_close(stream, on_close) == 0);
+    EXPECT(async_stream_write(stream, "data", 4) == 0);
+    readable = async_on_readable(pair[1], &called, on_readable);
+    EXPECT(readable > 0);
+    EXPECT(async_on_writable(other[1], &called, on_writable) > 0);
+    every = async_every(1, &called, on_every);
+    EXPECT(every > 0);
+    EXPECT(async_soon(&called, on_soon) > 0);
+    EXPECT(async_after(1, &called, on_after) > 0);
+    EXPECT(async_loop_run() == 0);
+    EXPECT(called == 255);
+}
+
+/* ---- the loop ---- */
+
+async(main_task, int argc;)
+{
+    async_begin;
+    EXPECT(self->argc > 0);
+    await(async_call(tasks));
+    await(async_call(descriptors));
+    await(async_call(tcp));
+    await(async_call(local));
+    await(async_call(streams));
+    if (self->argc > 1)
+        async_dump(stdout);
+    async_end;
+}
+
+static void loop(void)
+{
+    async_options options;
+    memset(&options, 0, sizeof options);
+    options.keep_sigpipe = 1;
+    EXPECT(async_open(&options) == 0);
+    EXPECT(async_loop_backend() != NULL);
+    EXPECT(async_loop_descriptor() >= -ENOTSUP);
+    EXPECT(async_loop_timeout() == -1);
+    callbacks();
+    EXPECT(async_soon(&called, on_soon) > 0);
+    EXPECT(async_loop_run_once(0) == 1);
+    async_loop_stop();
+    EXPECT(async_loop_run() == 0);
+    EXPECT(async_loop_close() == 0);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    loop();
+    EXPECT(async_run(main_task, .argc = argc) == 0);
+    return failures != 0;
+}
