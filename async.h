@@ -946,7 +946,7 @@ struct async_loop {
 
     const async__kind *kinds[ASYNC__KINDS]; /* those in use     */
     async__item *first, **last; /* what can run                 */
-    size_t batch;               /* how many of them may still go before newcomers: for ASYNC_PICK only */
+    async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
     uint32_t resumes, clock_due; /* since the poller was asked; how many there may be until the clock is read */
 
     async__slot *slots;
@@ -1257,29 +1257,32 @@ static inline void async__push(async_loop *loop, async__item *item)
     loop->last = &item->at.next;
 }
 
-/* How many may go next, in whatever order a test lets them: a batch is what was there when the
- * one before was used up, so whoever comes later waits for the next. Production takes the first,
- * and this is not called. */
-ASYNC__UNUSED static inline size_t async__batch(async_loop *loop)
+/* How many have their turn now, in whatever order a test lets them. Production takes the first, and
+ * this is not called. */
+ASYNC__UNUSED static inline size_t async__batch_size(const async_loop *loop)
 {
     const async__item *item;
-    if (!loop->batch)
-        for (item = loop->first; item; item = item->at.next)
-            loop->batch++;
-    return loop->batch--;
+    size_t count = 0;
+    for (item = loop->batch; item; item = item->at.next)
+        count++;
+    return count;
 }
 
-static inline async__item *async__pop(async_loop *loop)
+/* Take the next of the batch, which must not be empty. */
+static inline async__item *async__take(async_loop *loop)
 {
-    async__item **place = &loop->first, *item;
+    async__item **place = &loop->batch, *item;
     size_t skip;
-    for (skip = (size_t)ASYNC_PICK(async__batch(loop)); skip; skip--)
+    for (skip = (size_t)ASYNC_PICK(async__batch_size(loop)); skip; skip--)
         place = &(*place)->at.next;
     item = *place;
     *place = item->at.next;
-    if (!*place)
-        loop->last = place;
     return item;
+}
+
+static inline int async__is_ready(const async_loop *loop)
+{
+    return loop->batch || loop->first;
 }
 
 /* The task can go on: with this result of what it awaited. */
@@ -1800,6 +1803,11 @@ static inline const async__backend *async__epoll(void)
                                             async__epoll_remove, async__epoll_wait };
     return &backend;
 }
+#else
+static inline const async__backend *async__epoll(void)
+{
+    return NULL;
+}
 #endif
 
 /* ----------------------------------------------------------------------------
@@ -1917,6 +1925,11 @@ static inline const async__backend *async__kqueue(void)
                                             async__kqueue_remove, async__kqueue_wait };
     return &backend;
 }
+#else
+static inline const async__backend *async__kqueue(void)
+{
+    return NULL;
+}
 #endif
 
 /* Start watching for writes as well: at the first EAGAIN of a write. Returns 0 or a negative
@@ -1943,18 +1956,18 @@ static inline void async__wake(async_loop *loop, async__task *task, async_result
 static inline void async__interrupt(async_loop *loop, async__task *task, int error);
 static inline void async__cancel_task(async_loop *loop, async__task *task);
 
+/* The backend of that name; the best there is where no name is given. */
 ASYNC__RARE static inline const async__backend *async__backend_named(const char *name)
 {
-    int any = !name || !*name;
-#if ASYNC_HAS_EPOLL
-    if (any || strcmp(name, "epoll") == 0)
-        return async__epoll();
-#endif
-#if ASYNC_HAS_KQUEUE
-    if (any || strcmp(name, "kqueue") == 0)
-        return async__kqueue();
-#endif
-    return any || strcmp(name, "poll") == 0 ? async__poll() : NULL;
+    const async__backend *all[3];
+    int i;
+    all[0] = async__epoll();
+    all[1] = async__kqueue();
+    all[2] = async__poll();
+    for (i = 0; i < 3; i++)
+        if (all[i] && (!name || !*name || strcmp(name, all[i]->name) == 0))
+            return all[i];
+    return NULL;
 }
 
 /* Pipes have no MSG_NOSIGNAL: a write into one whose reader left would kill the process. */
@@ -2088,14 +2101,14 @@ static inline int64_t async__next_ns(async_loop *loop)
 /* Can anything ever happen by itself? */
 static inline int async__can_wake(const async_loop *loop)
 {
-    return loop->first || loop->heap_count > loop->heap_dead || loop->waiting;
+    return async__is_ready(loop) || loop->heap_count > loop->heap_dead || loop->waiting;
 }
 
 /* Ask the poller, waiting until the next deadline at most and not longer than `limit_ns`
  * (negative: no limit). */
 static inline int async__ask(async_loop *loop, int64_t limit_ns)
 {
-    int64_t timeout_ns = loop->first ? 0 : async__next_ns(loop);
+    int64_t timeout_ns = async__is_ready(loop) ? 0 : async__next_ns(loop);
     int error;
     if (limit_ns >= 0 && (timeout_ns < 0 || timeout_ns > limit_ns))
         timeout_ns = limit_ns;
@@ -2116,26 +2129,25 @@ static inline int async__ask_due(async_loop *loop)
     return loop->resumes >= 256 || async_now() - loop->now_ns > 100000;
 }
 
-static inline void async__run_next(async_loop *loop)
+/* Run whole batches until `least` items have had their turn or nothing is ready; 1024 at most, for the
+ * poller's sake: the rest of the batch goes on with the next call. Returns how many ran. */
+static inline int async__run_ready(async_loop *loop, int least)
 {
-    async__item *item = async__pop(loop);
-    if (item->kind == ASYNC__TASK)
-        async__run_task(loop, (async__task *)(void *)item);
-    else
-        loop->kinds[item->kind]->run(loop, item);
-}
-
-/* Run once what can run now, and nothing that only becomes ready meanwhile; 1024 of them at
- * most, for the poller's sake. Returns how many ran. */
-static inline int async__run_ready(async_loop *loop)
-{
-    async__item **const newest = loop->last, **ran = &loop->first;
     int count = 0;
-    while (ran != newest && !loop->stopped && count < 1024) {
-        ran = &loop->first->at.next;
-        async__run_next(loop);
-        count++;
-    }
+    do {
+        if (!loop->batch) {
+            loop->batch = loop->first;
+            loop->first = NULL;
+            loop->last = &loop->first;
+        }
+        for (; loop->batch && !loop->stopped && count < 1024; count++) {
+            async__item *item = async__take(loop);
+            if (item->kind == ASYNC__TASK)
+                async__run_task(loop, (async__task *)(void *)item);
+            else
+                loop->kinds[item->kind]->run(loop, item);
+        }
+    } while (loop->first && !loop->stopped && count < least);
     loop->resumes += (uint32_t)count;
     return count;
 }
@@ -2154,8 +2166,8 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
         if (item->op > ASYNC__READY && item->op < ASYNC__CHILDREN)
             async__interrupt(loop, (async__task *)(void *)item, error);
     }
-    for (; loop->first && patience; patience--)
-        async__run_ready(loop);
+    for (; async__is_ready(loop) && patience; patience--)
+        async__run_ready(loop, 1);
 }
 
 /* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or
@@ -2170,13 +2182,13 @@ static inline int async__run_loop(async_loop *loop)
             error = loop->live ? -EDEADLK : 0;
             break;
         }
-        if (!loop->first || async__ask_due(loop))
+        if (!async__is_ready(loop) || async__ask_due(loop))
             error = async__ask(loop, -1);
         if (error) {
             async__fail(loop, error);
             break;
         }
-        async__run_ready(loop);
+        async__run_ready(loop, 16);
     }
     loop->running = loop->stopped = 0;
     return error;
@@ -2194,7 +2206,7 @@ static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
     if (error)
         async__fail(loop, error);
     else
-        count = async__run_ready(loop);
+        count = async__run_ready(loop, 1);
     loop->running = loop->stopped = 0;
     return error ? error : count;
 }
@@ -2243,7 +2255,7 @@ static inline int async_loop_descriptor(void)
 static inline int64_t async_loop_timeout(void)
 {
     async_loop *loop = async__loop();
-    int64_t next_ns = loop->first ? 0 : async__next_ns(loop);
+    int64_t next_ns = async__is_ready(loop) ? 0 : async__next_ns(loop);
     return next_ns < 0 ? -1 : (next_ns + 999999) / 1000000;
 }
 
@@ -2717,9 +2729,14 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task)
 static inline int async__step(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
-    int shielded = (frame->flags & ASYNC__SHIELDED) != 0;
-    async__settle(frame);
-    loop->told = (task->item.flags & ASYNC__CANCELLED) || frame->deadline_ns <= loop->now_ns ? 1 + shielded : 0;
+    int shielded = 0;
+    if (ASYNC__EXPECT(frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED), 0)) {
+        shielded = (frame->flags & ASYNC__SHIELDED) != 0;
+        async__settle(frame);
+    }
+    loop->told = 0;
+    if (ASYNC__EXPECT(task->item.flags & ASYNC__CANCELLED || frame->deadline_ns <= loop->now_ns, 0))
+        loop->told = 1 + shielded;
     if (ASYNC_DEBUG)
         async__scribble();
     ASYNC_TRACE(run, task);
