@@ -1,7 +1,7 @@
 /* async.h 0.1.0 - async / await for C: stackless coroutines and the event loop that runs them.
  *
- * One file. Drop it into a project, include it wherever it is needed, compile: nothing to link, nothing to
- * configure. Linux, macOS, FreeBSD, NetBSD, OpenBSD; gcc, clang, tcc; C99 to C23; C++ as described below.
+ * One file. Drop it into a project, include it where it is needed, compile: nothing to link or
+ * configure. Linux, macOS, FreeBSD, NetBSD, OpenBSD; gcc, clang, tcc; C99 to C23; C++ as below.
  *
  * SPDX-License-Identifier: MIT (the text is at the end)
  */
@@ -39,61 +39,65 @@
  *
  * Contents, as tags to search for:
  *
- *     >>concepts    the words, and the rules that bite         >>backends     what a backend is
- *     >>options     macros you may define                      >>poll         backend: poll
- *     >>system      includes, what the system has              >>epoll        backend: epoll
- *     >>types       public types                               >>kqueue       backend: kqueue
- *     >>api         every function, with its contract          >>loop         the loop
- *     >>coroutines  async, await and their expansion           >>tasks        tasks, cancelling, joining
- *     >>seam        system calls, memory, panics               >>operations   reading, writing, connecting
- *     >>state       the loop's own structures                  >>callbacks    the callback layer
- *     >>table       handles                                    >>streams      buffered streams
- *     >>timers      the heap of deadlines                      >>dump         seeing
- *     >>ready       the queue of what can run                  >>licence
- *     >>descriptors the table of descriptors                   >>end          closing the loop; async_run
+ *     >>concepts    the words, and the rules that bite  >>backends     what a backend is
+ *     >>options     macros you may define               >>poll         backend: poll
+ *     >>system      includes, what the system has       >>epoll        backend: epoll
+ *     >>types       public types                        >>kqueue       backend: kqueue
+ *     >>api         every function, with its contract   >>loop         the loop
+ *     >>coroutines  async, await and their expansion    >>tasks        tasks, cancelling, joining
+ *     >>seam        system calls, memory, panics        >>operations   reading, writing, connecting
+ *     >>state       the loop's own structures           >>callbacks    the callback layer
+ *     >>table       handles                             >>streams      buffered streams
+ *     >>timers      the heap of deadlines               >>dump         seeing
+ *     >>ready       the queue of what can run           >>licence
+ *     >>descriptors the table of descriptors            >>end          closing the loop; async_run
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
  * >>concepts
  *
- * A COROUTINE is a function that can stop at an `await` and go on later. A TASK is a coroutine that the loop
- * runs beside others: async_spawn makes one, async_call runs a coroutine inside the task that calls it. The
- * LOOP runs one task at a time, each until it awaits something that is not ready yet; then the next. There is
- * one thread, and another task can run only where you wrote `await`.
+ * A COROUTINE is a function that can stop at an `await` and go on later. A TASK is a coroutine that
+ * the loop runs beside others: async_spawn makes one, async_call runs a coroutine inside the task
+ * that calls it. The LOOP runs one task at a time, each until it awaits something that is not ready
+ * yet; then the next. There is one thread, and another task can run only where you wrote `await`.
  *
- * async(name, fields) declares `struct name`, whose fields are both the coroutine's parameters and the variables
- * that live across an await; in the body they are self->field. Arguments are passed by name and copied; one that
- * is not passed is zero. Results are zero or more, or a negative errno; `errno` means nothing after an await.
+ * async(name, fields) declares `struct name`, whose fields are both the coroutine's parameters and
+ * the variables that live across an await; in the body they are self->field. Arguments are passed
+ * by name and copied; one that is not passed is zero. Results are zero or more, or a negative
+ * errno; `errno` means nothing after an await.
  *
  * The rules that bite:
- *   1. A plain local is gone after an await: what must survive is a field. Declare locals after async_begin (or
- *      without an initialiser before it), and the compiler warns where it can see the mistake.
- *   2. A buffer given to an operation must be in the frame or on the heap, never on the C stack (a panic).
+ *   1. A plain local is gone after an await: what must survive is a field. Declare locals after
+ *      async_begin (or without an initialiser before it), and the compiler warns where it can.
+ *   2. An operation's buffer must be in the frame or on the heap, never on the C stack (a panic).
  *   3. One await per line, and none inside a `switch` of your own (compile errors).
- *   4. await is a statement; the value goes to the left: await(n, async_read(...)), await(n, ..., timeout_ms).
- *   5. A task belongs to the task that spawned it. When a task ends, its children that still run are cancelled
- *      and waited for. async_detach gives a task to the loop instead.
- *   6. Cancelling and time limits arrive at an await. await(lvalue, op) shows them as -ECANCELED or -ETIMEDOUT;
- *      await(op) leaves the coroutine with that result. Every way out passes through async_finally, where awaits
- *      are shielded. A limit bounds everything beneath it: the coroutines called and the tasks spawned there.
- *   7. A descriptor belongs to the loop once it was adopted (those made by async.h are): close it with
- *      async_close. After fork() the child must exec, _exit or open a loop of its own.
+ *   4. await is a statement; the value goes to the left: await(n, op), await(n, op, timeout_ms).
+ *   5. A task belongs to the task that spawned it. When a task ends, its children that still run
+ *      are cancelled and waited for. async_detach gives a task to the loop instead.
+ *   6. Cancelling and time limits arrive at an await. await(lvalue, op) shows them as -ECANCELED or
+ *      -ETIMEDOUT; await(op) leaves the coroutine with that result. Every way out passes through
+ *      async_finally, where awaits are shielded. A limit bounds everything beneath it: the
+ *      coroutines called and the tasks spawned there.
+ *   7. A descriptor belongs to the loop once it was adopted (those made by async.h are): close it
+ *      with async_close. After fork() the child must exec, _exit or open a loop of its own.
  * ------------------------------------------------------------------------- */
 /* ----------------------------------------------------------------------------
  * MARK: - Options
- * >>options      Define them before the include. None of them changes the layout of anything, so files that
- *                were built with different options work together in one program.
+ * >>options      Define them before the include. None of them changes the layout of anything, so
+ *                files that were built with different options work together in one program.
  *
- *     macro                  default               effect, and where it counts
- *     ASYNC_NO_SHORT_NAMES   not defined           no `async` and `await`, only async_coroutine and async_await; this file
- *     ASYNC_SHORT_NAMES      not defined           C++ only: `async` and `await` exist; this file
- *     ASYNC_DEBUG            1 at -O0, else 0      dead stack scribbled over, freed frames poisoned, hints on stderr
- *     ASYNC_PANIC(text)      print and abort       what misuse does; must not return; this file
- *     ASYNC_WARN(text)       print                 one line about something odd; this file
- *     ASYNC_HAS_EPOLL        Linux: 1              backends compiled in, 0 or 1; the program: the file that opens the loop
- *     ASYNC_HAS_KQUEUE       macOS, BSD: 1         likewise
- *     ASYNC_HAS_ACCEPT4      where it exists: 1    0 takes the way without it; this file
- *     ASYNC_HAS_PIPE2        where it exists: 1    likewise
+ *     macro                 default             effect, and where it counts
+ *     ASYNC_NO_SHORT_NAMES  not defined         only async_coroutine and async_await; this file
+ *     ASYNC_SHORT_NAMES     not defined         C++ only: `async` and `await` exist; this file
+ *     ASYNC_DEBUG           1 at -O0, else 0    dead stack scribbled over, freed frames poisoned,
+ *                                               hints on stderr
+ *     ASYNC_PANIC(text)     print and abort     what misuse does; must not return; this file
+ *     ASYNC_WARN(text)      print               one line about something odd; this file
+ *     ASYNC_HAS_EPOLL       Linux: 1            backends compiled in, 0 or 1; the program: the file
+ *                                               that opens the loop
+ *     ASYNC_HAS_KQUEUE      macOS, BSD: 1       likewise
+ *     ASYNC_HAS_ACCEPT4     where it exists: 1  0 takes the way without it; this file
+ *     ASYNC_HAS_PIPE2       where it exists: 1  likewise
  *
  * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll".
  * ------------------------------------------------------------------------- */
@@ -106,8 +110,8 @@
 
 /* ----------------------------------------------------------------------------
  * MARK: - System
- * >>system       Included first, this header asks the C library for what it needs. Included later, it takes
- *                what is there: enough in the gnu dialects, cut short by a strict -std=.
+ * >>system       Included first, this header asks the C library for what it needs. Included later,
+ *                it takes what is there: enough in the gnu dialects, cut short by a strict -std=.
  * ------------------------------------------------------------------------- */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE 1
@@ -156,7 +160,8 @@
 #endif
 #endif
 #ifndef ASYNC_HAS_KQUEUE
-#if defined __APPLE__ || defined __FreeBSD__ || defined __NetBSD__ || defined __OpenBSD__ || defined __DragonFly__
+#if defined __APPLE__ || defined __FreeBSD__ || defined __NetBSD__ || defined __OpenBSD__ || \
+    defined __DragonFly__
 #define ASYNC_HAS_KQUEUE 1
 #else
 #define ASYNC_HAS_KQUEUE 0
@@ -181,7 +186,7 @@
 #endif
 
 #if ASYNC_HAS_EPOLL
-#if defined __TINYC__ && defined __x86_64__ /* glibc hides __attribute__((packed)) from it: 12 bytes, not 16 */
+#if defined __TINYC__ && defined __x86_64__ /* glibc hides `packed` from it: 12 bytes, not 16 */
 #pragma pack(push, 4)
 #endif
 #include <sys/epoll.h>
@@ -228,7 +233,7 @@ extern int pipe2(int ends[2], int flags);
 #define ASYNC__MUST_AWAIT __attribute__((warn_unused_result))
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__NORETURN __attribute__((noreturn))
-#define ASYNC__RARE __attribute__((cold)) /* out of line and small: what does not happen per operation */
+#define ASYNC__RARE __attribute__((cold)) /* out of line, small: what is not done per operation */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
 #define ASYNC__MUST_AWAIT
@@ -259,8 +264,7 @@ extern int pipe2(int ends[2], int flags);
 typedef intptr_t async_result;
 
 /* A task, or something that a callback was registered with. An integer with a generation in it:
- * once what it names is gone, every function answers -ESRCH. Never zero; negative where a
- * function could not make one. */
+ * once what it names is gone, every function answers -ESRCH. Never zero; negative on failure. */
 typedef int64_t async_task;
 typedef int64_t async_handle;
 
@@ -277,24 +281,23 @@ typedef struct async_type {
     size_t size;              /* of its frame, in bytes                     */
 } async_type;
 
-/* The coroutine's own record: the first field of every frame. Read it in a debugger, never write
- * it. */
+/* A coroutine's record, the first field of its frame: read it in a debugger, never write it. */
 typedef struct async_frame {
     struct async_frame *caller;
     const async_type *type;
     int64_t deadline_ns; /* the nearest limit on the await in progress, of whoever set it */
     union {
-        int64_t outer_ns;   /* during an await with a limit or shield of its own: deadline_ns without it */
-        async_result value; /* on the way out: what the coroutine returns                                */
+        int64_t outer_ns;   /* in an await with its own limit or shield: deadline_ns without it */
+        async_result value; /* on the way out: what the coroutine returns                       */
     } end;
-    uint32_t line;                  /* where it waits, or last did                                       */
-    uint32_t since : 24, flags : 8; /* since: when that began, in units of 2^26 ns                       */
+    uint32_t line;                  /* where it waits, or last did                 */
+    uint32_t since : 24, flags : 8; /* since: when that began, in units of 2^26 ns */
 } async_frame;
 
 /* Options of a loop; zero means the default. */
 typedef struct async_options {
-    const char *backend;    /* "epoll", "kqueue", "poll"; NULL: $ASYNC_BACKEND, else the best there is */
-    int keep_sigpipe;       /* 1: leave SIGPIPE alone (by default it is ignored if nobody set it)      */
+    const char *backend; /* "epoll", "kqueue", "poll"; NULL: $ASYNC_BACKEND, else the best */
+    int keep_sigpipe;    /* 1: leave SIGPIPE alone (else it is ignored if nobody set it)   */
 } async_options;
 
 /* A buffered stream over a descriptor; see async_stream_open. Only `data` is yours. */
@@ -302,22 +305,21 @@ typedef struct async_stream async_stream;
 
 /* ----------------------------------------------------------------------------
  * MARK: - API
- * >>api          All of it, with its contract. *Suspends*: to be awaited, in a coroutine. *Never suspends*: may
- *                be called anywhere in the loop's thread. *Cancel point*: see rule 6. What suspends may always
- *                give -ECANCELED and -ETIMEDOUT; this is not repeated below.
+ * >>api          All of it, with its contract. *Suspends*: to be awaited, in a coroutine. *Never
+ *                suspends*: may be called anywhere in the loop's thread. *Cancel point*: see rule
+ *                6. What suspends may always give -ECANCELED and -ETIMEDOUT; not repeated below.
  * ------------------------------------------------------------------------- */
 
 /* ---- loop: one per thread, current from async_open to async_loop_close ---- */
 
-/* Open a loop in this thread. `options` may be NULL. Returns 0, or -EBUSY (one is open), -EINVAL
- * (no backend of that name), -ENOMEM, or what the system says (-EMFILE, -ENFILE...). Never
- * suspends. */
+/* Open this thread's loop. `options` may be NULL. Returns 0, or -EBUSY (one is open), -EINVAL (no
+ * such backend), -ENOMEM, or what the system says (-EMFILE, -ENFILE...). Never suspends. */
 static inline int async_open(const async_options *options);
 
 /* Run until no task is left and nothing can call a callback any more, or until async_loop_stop.
  * Returns 0, or -EDEADLK (tasks wait for what can never happen), -EPERM (the loop belongs to
- * another process), or the error of a failed wait, after all tasks were cancelled. A panic
- * inside the loop itself. */
+ * another process), or the error of a failed wait, after all tasks were cancelled. A panic inside
+ * the loop itself. */
 static inline int async_loop_run(void);
 
 /* Wait for at most `timeout_ms` (0: not at all, negative: for ever) until something can run, and
@@ -325,37 +327,36 @@ static inline int async_loop_run(void);
  * inside the loop itself. */
 static inline int async_loop_run_once(int64_t timeout_ms);
 
-/* Make async_loop_run return when the running task or callback has given up its turn; before a
- * run, make it return at once. Never suspends. */
+/* Make async_loop_run return when the running task or callback has given up its turn; before a run,
+ * make it return at once. Never suspends. */
 static inline void async_loop_stop(void);
 
-/* Cancel all tasks, run until they have ended and closing streams have sent what they had, and
- * free the loop. Descriptors made by async.h are closed, adopted ones given back as they were.
- * Returns 0, also where no loop is open, or -EBUSY inside the loop itself. */
+/* Cancel all tasks, run until they have ended and closing streams have sent what they had, and free
+ * the loop. Descriptors made by async.h are closed, adopted ones given back as they were. Returns
+ * 0, also where no loop is open, or -EBUSY inside the loop itself. */
 static inline int async_loop_close(void);
 
-/* A descriptor that polls readable when async_loop_run_once(0) has something to do, for a loop
- * inside another. Returns it, or -ENOTSUP (poll has none). Watch async_loop_timeout as well.
- * Never suspends. */
+/* A descriptor that polls readable when async_loop_run_once(0) has work, for a loop inside another.
+ * Returns it, or -ENOTSUP (poll has none). Watch async_loop_timeout as well. Never suspends. */
 static inline int async_loop_descriptor(void);
 
-/* How long the loop may be left alone: milliseconds, rounded up; 0: it has work now; -1: until
- * its descriptor is readable. Never suspends. */
+/* How long the loop may be left alone: milliseconds, rounded up; 0: it has work now; -1: until its
+ * descriptor is readable. Never suspends. */
 static inline int64_t async_loop_timeout(void);
 
 /* The name of the backend in use. Never suspends. */
 static inline const char *async_loop_backend(void);
 
-/* ---- tasks (async_spawn, async_call and async_run take the coroutine's name and its arguments) ----
+/* ---- tasks (async_spawn, async_call, async_run take the coroutine's name and its arguments) ----
  *
  * async_task async_spawn(name, .field = value...)
- *     Start a task; it runs its first step when the loop comes to it. It belongs to the task that spawned it.
- *     Returns its handle, or -ENOMEM. Never suspends.
+ *     Start a task; it runs its first step when the loop comes to it. It belongs to the task that
+ *     spawned it. Returns its handle, or -ENOMEM. Never suspends.
  * async_op async_call(name, .field = value...)
  *     Run a coroutine in this task and wait for what it returns. -ENOMEM. Suspends. Cancel point.
  * async_result async_run(name, .field = value...)
- *     Open a loop, run this coroutine as its first task until it ends, cancel what is left, close the loop.
- *     Returns what the coroutine returned, or a negative errno as async_open and async_loop_run do.
+ *     Open a loop, run this coroutine as its first task until it ends, cancel what is left, close
+ *     the loop. Returns what it returned, or a negative errno as async_open and async_loop_run do.
  */
 
 /* Let the other tasks run that can. Returns 0. Suspends. Cancel point. */
@@ -366,23 +367,23 @@ ASYNC__MUST_AWAIT static inline async_op async_yield(void);
 ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 
 /* Wait until all of `count` tasks have ended; those that are gone have. Returns 0, or the first
- * negative result in the array's order; each can still be joined for its own. -EBUSY: another
- * task waits for all or any of one of them, -EDEADLK: for itself. Suspends. Cancel point.
- * `tasks` must outlive the await: keep it in the frame. */
+ * negative result in the array's order; each can still be joined for its own. -EBUSY: another task
+ * waits for all or any of one of them, -EDEADLK: for itself. Suspends. Cancel point. `tasks` must
+ * outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
 
 /* Wait until one of `count` tasks has ended. Returns its index, the lowest if there are several,
- * then join it for its result; -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends.
- * Cancel point. `tasks` as above. */
+ * then join it for its result; -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends. Cancel
+ * point. `tasks` as above. */
 ASYNC__MUST_AWAIT static inline async_op async_join_any(const async_task *tasks, size_t count);
 
 /* Keep the result of a task until it is joined or its parent ends; without this only those who
- * already wait get it. Takes the handle from async_spawn as it comes: returns it, or the
- * negative errno it is, or -ESRCH. Never suspends. */
+ * already wait get it. Takes the handle from async_spawn as it comes: returns it, or the negative
+ * errno it is, or -ESRCH. Never suspends. */
 static inline async_task async_keep(async_task task);
 
-/* Ask a task to end: its next await, or the one it is in, gives -ECANCELED (rule 6). A callback
- * is not called any more, and its handle is gone. Returns 0, or -ESRCH. Never suspends. */
+/* Ask a task to end: its next await, or the one it is in, gives -ECANCELED (rule 6). A callback is
+ * not called any more, and its handle is gone. Returns 0, or -ESRCH. Never suspends. */
 static inline int async_cancel(async_handle handle);
 
 /* Was the running task told to end? Returns 0, -ECANCELED, or -ETIMEDOUT (a caller's limit has
@@ -390,19 +391,18 @@ static inline int async_cancel(async_handle handle);
 static inline int async_cancelled(void);
 
 /* async_op async_shield(op)
- *     The same operation, which neither a cancel nor the limits of callers interrupt: they arrive at the next await.
- *     A limit of the await's own still holds. */
+ *     The same operation, which neither a cancel nor the limits of callers interrupt: they arrive
+ *     at the next await. A limit of the await's own still holds. */
 
-/* Give a task to the loop: it may outlive its parent, and its result is not kept. Before its
- * first step this also lifts the limits under which it was spawned. Returns 0, or -ESRCH. Never
- * suspends. */
+/* Give a task to the loop: it may outlive its parent, and its result is not kept. Before its first
+ * step this also lifts the limits it was spawned under. Returns 0, or -ESRCH. Never suspends. */
 static inline int async_detach(async_task task);
 
 /* The running task's handle, 0 in a callback or outside the loop. Never suspends. */
 static inline async_task async_current_task(void);
 
-/* Name the running task for async_dump. `name` must outlive the task. Returns 0, or -ENOMEM.
- * Never suspends. */
+/* Name the running task for async_dump. `name` must outlive the task. Returns 0, or -ENOMEM. Never
+ * suspends. */
 static inline int async_name(const char *name);
 
 /* ---- time ---- */
@@ -410,8 +410,7 @@ static inline int async_name(const char *name);
 /* CLOCK_MONOTONIC, in nanoseconds. Works without a loop. Never suspends. */
 static inline int64_t async_now(void);
 
-/* Wait for `duration_ms` milliseconds, at least; zero or less: as async_yield. Returns 0.
- * Suspends. Cancel point. */
+/* Wait `duration_ms` at least; 0 or less: as async_yield. Returns 0. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_sleep(int64_t duration_ms);
 
 /* Wait until async_now() is at least `deadline_ns`. Returns 0. Suspends. Cancel point. */
@@ -419,38 +418,39 @@ ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
 
 /* ---- descriptors: one reader and one writer may wait on each at a time ----
  *
- * A negative descriptor gives itself back as the result, so an unchecked async_listen still shows its error. */
+ * A negative descriptor gives itself back as result: an unchecked async_listen shows its error. */
 
-/* Make a descriptor the loop's: non-blocking, close-on-exec, registered. It is given back as it
- * was when the loop closes. Returns `fd`, or -EBADF, -EEXIST (adopted already), -ENOMEM, -EPERM
+/* Make a descriptor the loop's: non-blocking, close-on-exec, registered. It is given back as it was
+ * when the loop closes. Returns `fd`, or -EBADF, -EEXIST (adopted already), -ENOMEM, -EPERM
  * (another process's loop), or what the backend says. Never suspends. */
 static inline int async_adopt(int fd);
 
-/* Close an adopted descriptor; tasks that wait on it get -EBADF, its callbacks are not called
- * any more. Never closes 0, 1 and 2: they are given back. Returns 0, or -EBADF, -EBUSY (a
- * stream's: async_stream_close), -EPERM (another process's loop). Never suspends. */
+/* Close an adopted descriptor; tasks that wait on it get -EBADF, its callbacks are not called any
+ * more. Never closes 0, 1 and 2: they are given back. Returns 0, or -EBADF, -EBUSY (a stream's:
+ * async_stream_close), -EPERM (another process's loop). Never suspends. */
 static inline int async_close(int fd);
 
-/* Wait until a read (a write) would not block. Returns 0, or -EBADF, -EBUSY (another task
- * waits). Suspends. Cancel point. */
+/* Wait until a read (a write) would not block. Returns 0, or -EBADF, -EBUSY (another task waits).
+ * Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_readable(int fd);
 ASYNC__MUST_AWAIT static inline async_op async_writable(int fd);
 
-/* Read up to `size` bytes into `data`: as many as there are, at least one. Returns the count, 0
- * at the end, or -EBADF, -EBUSY (another task reads), or read(2)'s errno (-ECONNRESET...).
- * Suspends. Cancel point. `data` must outlive the await: keep it in the frame. */
+/* Read up to `size` bytes into `data`: as many as there are, at least one. Returns the count, 0 at
+ * the end, or -EBADF, -EBUSY (another task reads), or read(2)'s errno (-ECONNRESET...). Suspends.
+ * Cancel point. `data` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_read(int fd, void *data, size_t size);
 
-/* Write all of `size` bytes. Returns `size`; fewer if it was cancelled or ran out of time when
- * some were out; or -EBADF, -EBUSY (another task writes), or write(2)'s errno (-EPIPE,
- * -ECONNRESET...; SIGPIPE never comes). Suspends. Cancel point. `data` must outlive the await:
- * keep it in the frame. */
+/* Write all of `size` bytes. Returns `size`; fewer if cancelled or out of time when some were out;
+ * or -EBADF, -EBUSY (another task writes), or write(2)'s errno (-EPIPE, -ECONNRESET...; SIGPIPE
+ * never comes). Suspends. Cancel point. `data` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_write(int fd, const void *data, size_t size);
 
 /* The same into, and out of, `count` pieces. `pieces` and what they point to must outlive the
  * await. -EBADF, -EBUSY. Suspends. Cancel point. */
-ASYNC__MUST_AWAIT static inline async_op async_readv(int fd, const struct iovec *pieces, size_t count);
-ASYNC__MUST_AWAIT static inline async_op async_writev(int fd, const struct iovec *pieces, size_t count);
+ASYNC__MUST_AWAIT static inline async_op async_readv(int fd, const struct iovec *pieces,
+                                                     size_t count);
+ASYNC__MUST_AWAIT static inline async_op async_writev(int fd, const struct iovec *pieces,
+                                                      size_t count);
 
 /* Take the next connection. Returns its descriptor, adopted, or -EBADF, -EBUSY, -EINVAL (not
  * listening), -ENOMEM. Where the system has no descriptor left it waits, and says so once.
@@ -462,46 +462,48 @@ ASYNC__MUST_AWAIT static inline async_op async_accept(int listener);
  * errno (-ECONNREFUSED...). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_connect(const char *host, int port);
 
-/* Connect to a Unix socket; waits while the other side's backlog is full. Returns the
- * descriptor, adopted, or -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -ENOMEM... Suspends. Cancel
- * point. `path` must outlive the await. */
+/* Connect to a Unix socket; waits while the other side's backlog is full. Returns the descriptor,
+ * adopted, or -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -ENOMEM... Suspends. Cancel point. `path` must
+ * outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_connect_unix(const char *path);
 
 /* Listen on a numeric address, NULL for all of them (IPv4 and IPv6); port 0: a free one, see
- * async_port. Returns the descriptor, adopted, or -EINVAL (not an address or a port),
- * -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never suspends. */
+ * async_port. Returns the descriptor, adopted, or -EINVAL (not an address or a port), -EADDRINUSE,
+ * -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never suspends. */
 static inline int async_listen(const char *host, int port);
 
 /* Listen on a Unix socket; removing `path`, before and after, is the caller's. Returns the
  * descriptor, adopted, or -ENAMETOOLONG, -EADDRINUSE, -ENOENT, -ENOMEM... Never suspends. */
 static inline int async_listen_unix(const char *path);
 
-/* The port a TCP socket is bound to. Returns it, or -EBADF, -ENOTSOCK, -EINVAL (no port). Never
- * suspends. */
+/* The port a TCP socket is bound to, or -EBADF, -ENOTSOCK, -EINVAL (no port). Never suspends. */
 static inline int async_port(int fd);
 
-/* Make a pipe (ends[0] reads, ends[1] writes) or a pair of connected Unix sockets, adopted.
- * Returns 0, or -EMFILE, -ENOMEM. Never suspends. */
+/* Make a pipe (ends[0] reads, ends[1] writes) or a pair of connected Unix sockets, adopted. Returns
+ * 0, or -EMFILE, -ENOMEM. Never suspends. */
 static inline int async_pipe(int ends[2]);
 static inline int async_socketpair(int ends[2]);
 
 /* ---- callbacks: called by the loop, never from inside the call that registers them ---- */
 
-/* Call back whenever a read (a write) would not block, until cancelled or until the descriptor
- * is closed. Returns a handle for async_cancel, or -EBADF, -EBUSY (somebody waits already),
- * -ENOMEM. Never suspends. */
-static inline async_handle async_on_readable(int fd, void *data, void (*callback)(int fd, void *data));
-static inline async_handle async_on_writable(int fd, void *data, void (*callback)(int fd, void *data));
+/* Call back whenever a read (a write) would not block, until cancelled or until the descriptor is
+ * closed. Returns a handle for async_cancel, or -EBADF, -EBUSY (somebody waits already), -ENOMEM.
+ * Never suspends. */
+static inline async_handle async_on_readable(int fd, void *data,
+                                             void (*callback)(int fd, void *data));
+static inline async_handle async_on_writable(int fd, void *data,
+                                             void (*callback)(int fd, void *data));
 
-/* Call back once, at the loop's next turn; after `delay_ms`; or every `interval_ms`, at least 1
- * (a turn that was missed is left out). Returns a handle for async_cancel, or -ENOMEM;
- * async_every: -EINVAL. Never suspends. */
+/* Call back once, at the loop's next turn; after `delay_ms`; or every `interval_ms`, at least 1 (a
+ * turn that was missed is left out). Returns a handle for async_cancel, or -ENOMEM; async_every:
+ * -EINVAL. Never suspends. */
 static inline async_handle async_soon(void *data, void (*callback)(void *data));
 static inline async_handle async_after(int64_t delay_ms, void *data, void (*callback)(void *data));
-static inline async_handle async_every(int64_t interval_ms, void *data, void (*callback)(void *data));
+static inline async_handle async_every(int64_t interval_ms, void *data,
+                                       void (*callback)(void *data));
 
-/* What those callbacks do instead of awaiting: as async_read, async_write and async_accept, but
- * at once. Return the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now),
+/* What those callbacks do instead of awaiting: as async_read, async_write and async_accept, but at
+ * once. Return the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now),
  * -EBADF; accept also -EMFILE, and then the callback pauses for a moment. Never suspend. */
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size);
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size);
@@ -509,20 +511,20 @@ static inline int async_accept_nowait(int listener);
 
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
  *
- * A stream owns its descriptor. While it is idle it holds no buffer. All functions take NULL: -EBADF. */
+ * A stream owns its descriptor; idle, it holds no buffer. All functions take NULL: -EBADF. */
 
-/* Make a stream of an adopted descriptor. Returns it; or NULL, if there is no memory or `fd` is
- * not adopted or is a stream already, and `fd` is as before. Never suspends. */
+/* Make a stream of an adopted descriptor. Returns it; or NULL, if there is no memory or `fd` is not
+ * adopted or is a stream already, and `fd` is as before. Never suspends. */
 static inline async_stream *async_stream_open(int fd);
 
 /* Read up to `size` bytes: as async_read. -EBADF, -EBUSY (another task reads, or
  * async_stream_on_data is set). Suspends. Cancel point. */
-ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream, void *data, size_t size);
+ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream, void *data,
+                                                           size_t size);
 
-/* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at
- * once. Returns 0, or -ENOMEM (none of it was taken), -EBADF (closed), -EBUSY (a task waits to
- * write to the descriptor), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never
- * suspends. */
+/* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at once.
+ * Returns 0, or -ENOMEM (none of it was taken), -EBADF (closed), -EBUSY (a task waits to write to
+ * the descriptor), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never suspends. */
 static inline int async_stream_write(async_stream *stream, const void *data, size_t size);
 
 /* Wait until what was written is with the system. Returns 0, or -EBADF, -EBUSY (another task
@@ -534,41 +536,42 @@ ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream
  * Returns 0, or -EBADF. Never suspends. */
 static inline int async_stream_close(async_stream *stream);
 
-/* async_stream_close, and wait until it is done. Returns 0, or -EBADF, or the error that kept
- * bytes from being sent. Cancelled, the close goes on without you. Suspends. Cancel point. */
+/* async_stream_close, and wait until it is done. Returns 0, or -EBADF, or the error that kept bytes
+ * from being sent. Cancelled, the close goes on without you. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_wait_closed(async_stream *stream);
 
 /* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once
  * with size 0 at the end or a negative errno. NULL stops. Returns 0, or -EBADF, -EBUSY (somebody
  * reads), -ENOMEM. Never suspends. */
 static inline int async_stream_on_data(async_stream *stream,
-                                       void (*callback)(async_stream *stream, const char *data, ssize_t size));
+                                       void (*callback)(async_stream *stream, const char *data,
+                                                        ssize_t size));
 
-/* Call back each time all that was written is with the system, and when that failed: `status` is
- * 0 or a negative errno. Not any more after async_stream_close. Returns 0, or -EBADF. Never
- * suspends. */
-static inline int async_stream_on_written(async_stream *stream, void (*callback)(async_stream *stream, int status));
+/* Call back each time all that was written is with the system, and when that failed: `status` is 0
+ * or a negative errno. Not after async_stream_close. Returns 0, or -EBADF. Never suspends. */
+static inline int async_stream_on_written(async_stream *stream,
+                                          void (*callback)(async_stream *stream, int status));
 
 /* Call back once when the stream has closed; it is freed after that call. `status` is 0, or the
- * error that kept bytes from being sent. Streams that end with their loop are not called.
- * Returns 0, or -EBADF. Never suspends. */
-static inline int async_stream_on_close(async_stream *stream, void (*callback)(async_stream *stream, int status));
+ * error that kept bytes from being sent. Streams that end with their loop are not called. Returns
+ * 0, or -EBADF. Never suspends. */
+static inline int async_stream_on_close(async_stream *stream,
+                                        void (*callback)(async_stream *stream, int status));
 
 /* ---- seeing ---- */
 
-/* Print the tree of tasks: each with its chain of awaits, what it waits for and for how long.
- * Never suspends. */
+/* Print the tree of tasks: chains of awaits, what each waits for, how long. Never suspends. */
 static inline void async_dump(FILE *out);
 
 /* ----------------------------------------------------------------------------
  * MARK: - Coroutines
- * >>coroutines   async(pong, int client;) { async_begin; ... async_end; } is for the compiler, roughly,
+ * >>coroutines   async(pong, int client;) { async_begin; ... async_end; } becomes, roughly,
  *
  *     struct pong { async_frame async_; int client; };
  *     static int pong(struct pong *self)
  *     {
  *         switch (self->async_.line) {
- *         default: ...; break;                              a line that is none of these is a panic
+ *         default: ...; break;                     a line that is none of these is a panic
  *         case 0: ...
  *         }
  *         ...; return ASYNC__RETURNED;
@@ -577,17 +580,19 @@ static inline void async_dump(FILE *out);
  * and on line 42, await(n, async_read(fd, p, size)) becomes
  *
  *         if (self->async_.line = 42, async__await(&self->async_, async_read(fd, p, size))) {
- *             return ASYNC__SUSPENDED;                      the loop calls pong again when the read is done,
- *             case 42: case 42 + ASYNC__HIGH:;              and the switch brings it here
+ *             return ASYNC__SUSPENDED;             the loop calls pong again when the read is done,
+ *             case 42: case 42 + ASYNC__HIGH:;     and the switch brings it here
  *         }
  *         n = async__result();
  *
- * async_return stores the result and a line that means "leave", and calls the step once more: the switch leads to the
- * finally section, or out. (A jump back to the switch would keep clang from warning about locals that are lost.)
+ * async_return stores the result and a line that means "leave", and calls the step once more: the
+ * switch leads to the finally section, or out. (A jump back to the switch would keep clang from
+ * warning about locals that are lost.)
  *
- * So plain locals are gone afterwards, and a line has one await. The second label exceeds what any integer type of
- * a user's holds: inside a `switch` of theirs it wraps onto the first, and "duplicate case value" says so instead
- * of a restart from the top that nobody notices. (tcc does not tell; there the first resume panics.)
+ * So plain locals are gone afterwards, and a line has one await. The second label exceeds what any
+ * integer type of a user's holds: inside a `switch` of theirs it wraps onto the first, and
+ * "duplicate case value" says so instead of a restart from the top that nobody notices. (tcc does
+ * not tell; there the first resume panics.)
  * ------------------------------------------------------------------------- */
 #if defined __SIZEOF_INT128__
 __extension__ typedef unsigned __int128 async__state;
@@ -626,7 +631,8 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
         return self->async_.type->step(self); \
     } while (0)
 
-#define async_await(...) ASYNC__PICK_3(__VA_ARGS__, ASYNC__AWAIT_LIMIT, ASYNC__AWAIT_RESULT, ASYNC__AWAIT, 0)(__VA_ARGS__)
+#define async_await(...) ASYNC__PICK_3(__VA_ARGS__, ASYNC__AWAIT_LIMIT, ASYNC__AWAIT_RESULT, \
+                                       ASYNC__AWAIT, 0)(__VA_ARGS__)
 
 #define ASYNC__AWAIT(operation) \
     do { \
@@ -665,14 +671,18 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 #define async_shield(operation) (async__shield(), (operation))
 
 /* Declaring and defining. Fields may contain commas, and there may be none: the count chooses. */
-#define async_coroutine(...) ASYNC__BY_COUNT(ASYNC__COROUTINE_FIELDS, ASYNC__COROUTINE_BARE, __VA_ARGS__)(__VA_ARGS__)
+#define async_coroutine(...) ASYNC__BY_COUNT(ASYNC__COROUTINE_FIELDS, ASYNC__COROUTINE_BARE, \
+                                             __VA_ARGS__)(__VA_ARGS__)
 #define ASYNC__COROUTINE_BARE(name) ASYNC__FRAME(name, ) ASYNC__BODY(static, static, name)
-#define ASYNC__COROUTINE_FIELDS(name, ...) ASYNC__FRAME(name, __VA_ARGS__) ASYNC__BODY(static, static, name)
+#define ASYNC__COROUTINE_FIELDS(name, ...) \
+    ASYNC__FRAME(name, __VA_ARGS__) ASYNC__BODY(static, static, name)
 
 /* async_declare(name, fields...); in a header, async_define(name) { ... } in one file. */
-#define async_declare(...) ASYNC__BY_COUNT(ASYNC__DECLARE_FIELDS, ASYNC__DECLARE_BARE, __VA_ARGS__)(__VA_ARGS__)
+#define async_declare(...) ASYNC__BY_COUNT(ASYNC__DECLARE_FIELDS, ASYNC__DECLARE_BARE, \
+                                           __VA_ARGS__)(__VA_ARGS__)
 #define ASYNC__DECLARE_BARE(name) ASYNC__FRAME(name, ) ASYNC__C const async_type *name##_type(void)
-#define ASYNC__DECLARE_FIELDS(name, ...) ASYNC__FRAME(name, __VA_ARGS__) ASYNC__C const async_type *name##_type(void)
+#define ASYNC__DECLARE_FIELDS(name, ...) \
+    ASYNC__FRAME(name, __VA_ARGS__) ASYNC__C const async_type *name##_type(void)
 #define async_define(name) ASYNC__BODY(ASYNC__C, ASYNC__GLOBAL, name)
 
 #define ASYNC__FRAME(name, ...) \
@@ -685,7 +695,8 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 #define ASYNC__BODY(declaration, definition, name) \
     typedef struct name name##_frame_; \
     ASYNC__STATIC_ASSERT(sizeof(name##_frame_) <= 65536, name##_frame_exceeds_64_KiB); \
-    ASYNC__STATIC_ASSERT(__alignof__(name##_frame_) <= 2 * sizeof(void *), name##_frame_is_over_aligned); \
+    ASYNC__STATIC_ASSERT(__alignof__(name##_frame_) <= 2 * sizeof(void *), \
+                         name##_frame_is_over_aligned); \
     static int name(struct name *self); \
     static inline int name##_step(void *frame) \
     { \
@@ -703,37 +714,44 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 #define async_call(...) ASYNC__START(async__call, __VA_ARGS__, )
 #define async_run(...) ASYNC__START(async__run, __VA_ARGS__, )
 #ifdef __cplusplus
-#define ASYNC__FRAME_NAME(name) typedef struct name name##_frame_; /* `name` alone is the function */
+#define ASYNC__FRAME_NAME(name) typedef struct name name##_frame_; /* `name` alone: the function */
 #define ASYNC__GLOBAL
-#define ASYNC__START(verb, name, ...) verb(name##_type(), async__temporary(name##_frame_{ .async_ = {}, __VA_ARGS__ }))
-template <class frame> static inline const frame *async__temporary(const frame &temporary) { return &temporary; }
+#define ASYNC__START(verb, name, ...) \
+    verb(name##_type(), async__temporary(name##_frame_{ .async_ = {}, __VA_ARGS__ }))
+template <class frame> static inline const frame *async__temporary(const frame &temporary)
+{ return &temporary; }
 #else
 #define ASYNC__FRAME_NAME(name)
 #define ASYNC__GLOBAL
-#define ASYNC__START(verb, name, ...) verb(name##_type(), &(struct name){ .async_ = { 0 }, __VA_ARGS__ })
+#define ASYNC__START(verb, name, ...) \
+    verb(name##_type(), &(struct name){ .async_ = { 0 }, __VA_ARGS__ })
 #endif
 
 /* Chooses by the number of arguments: 1 or more; up to 64 of them. */
 #define ASYNC__BY_COUNT(more, one, ...) \
-    ASYNC__PICK_64(__VA_ARGS__, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
-                   more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
-                   more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
-                   more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, more, \
-                   more, one, 0)
-#define ASYNC__PICK_64(a1, a2, a3, a4, a5, a6, a7, a8, b1, b2, b3, b4, b5, b6, b7, b8, c1, c2, c3, c4, c5, c6, c7, c8, \
-                       d1, d2, d3, d4, d5, d6, d7, d8, e1, e2, e3, e4, e5, e6, e7, e8, f1, f2, f3, f4, f5, f6, f7, f8, \
-                       g1, g2, g3, g4, g5, g6, g7, g8, h1, h2, h3, h4, h5, h6, h7, h8, chosen, ...) chosen
+    ASYNC__PICK_64(__VA_ARGS__, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   more, more, more, more, more, more, more, more, more, more, more, more, more, \
+                   one, 0)
+#define ASYNC__PICK_64(a1, a2, a3, a4, a5, a6, a7, a8, b1, b2, b3, b4, b5, b6, b7, b8, c1, c2, c3, \
+                       c4, c5, c6, c7, c8, d1, d2, d3, d4, d5, d6, d7, d8, e1, e2, e3, e4, e5, e6, \
+                       e7, e8, f1, f2, f3, f4, f5, f6, f7, f8, g1, g2, g3, g4, g5, g6, g7, g8, h1, \
+                       h2, h3, h4, h5, h6, h7, h8, chosen, ...) chosen
 #define ASYNC__PICK_3(a1, a2, a3, chosen, ...) chosen
 
 /* A result may be a negative errno: an unsigned or narrow variable would hide it. */
 #define ASYNC__CHECK_RESULT(lvalue) \
-    ASYNC__STATIC_CHECK((__typeof__(lvalue))-1 < (__typeof__(lvalue))1 && sizeof(lvalue) >= sizeof(int), \
+    ASYNC__STATIC_CHECK((__typeof__(lvalue))-1 < (__typeof__(lvalue))1 && \
+                        sizeof(lvalue) >= sizeof(int), \
                         the_result_of_await_needs_a_signed_integer_of_at_least_int)
 #ifdef __cplusplus
 #define ASYNC__STATIC_CHECK(condition, words) static_assert(condition, #words)
 #define ASYNC__STATIC_ASSERT(condition, words) static_assert(condition, #words)
 #else
-#define ASYNC__STATIC_CHECK(condition, words) (void)sizeof(struct { int words : (condition) ? 1 : -1; })
+#define ASYNC__STATIC_CHECK(condition, words) \
+    (void)sizeof(struct { int words : (condition) ? 1 : -1; })
 #define ASYNC__STATIC_ASSERT(condition, words) struct words { int words : (condition) ? 1 : -1; }
 #endif
 
@@ -759,15 +777,15 @@ static inline async_result async__run(const async_type *type, const void *argume
 
 /* ----------------------------------------------------------------------------
  * MARK: - Seam
- * >>seam         Every system call, every allocation and every choice between tasks goes through one of these, so
- *                that a test can put another world beneath. In production they are nothing.
+ * >>seam         Every system call, allocation and choice between tasks goes through one of these,
+ *                so that a test can put another world beneath. In production they are nothing.
  * ------------------------------------------------------------------------- */
-#ifndef ASYNC_SYS                       /* every system call and clock: ASYNC_SYS(read)(fd, data, size) */
-#define ASYNC_SYS(call) call
-#define ASYNC_MEM(call) call            /* malloc, calloc, realloc, free                                */
-#define ASYNC_PICK(count) 0             /* which of `count` runnable tasks goes next: first in, first out */
-#define ASYNC_TRACE(event, task) ((void)0) /* spawn, run, wait, wake, cancel, done                      */
-#define ASYNC_RESUME(task) ((void)0)    /* before each step                                             */
+#ifndef ASYNC_SYS
+#define ASYNC_SYS(call) call               /* system calls, clocks: ASYNC_SYS(read)(fd, data, n) */
+#define ASYNC_MEM(call) call               /* malloc, calloc, realloc, free                      */
+#define ASYNC_PICK(count) 0                /* which of `count` ready tasks is next: the first in */
+#define ASYNC_TRACE(event, task) ((void)0) /* spawn, run, wait, wake, cancel, done               */
+#define ASYNC_RESUME(task) ((void)0)       /* before each step                                   */
 #endif
 
 #ifndef ASYNC_PANIC
@@ -779,33 +797,35 @@ static inline async_result async__run(const async_type *type, const void *argume
 
 /* ----------------------------------------------------------------------------
  * MARK: - State
- * >>state        What the loop is made of. Structures refer to one another by slot, an index into the loop's table of
- *                handles: half a pointer, and it cannot dangle. Slot 0 is the root, the parent of tasks without one.
+ * >>state        What the loop is made of. Structures refer to one another by slot, an index into
+ *                the loop's table of handles: half a pointer, and it cannot dangle. Slot 0 is the
+ *                root, the parent of tasks without one.
  * ------------------------------------------------------------------------- */
 #define ASYNC__NEVER INT64_MAX
 #define ASYNC__PENDING INTPTR_MIN
-#define ASYNC__BUDGET 64              /* operations a task completes before the others have their turn */
-#define ASYNC__CALLBACKS 0x20000000u  /* slots from here on are callbacks                              */
-#define ASYNC__CHUNK 256u             /* callbacks allocated at once                                   */
-#define ASYNC__EVENTS 512             /* events taken from the poller at once                          */
-#define ASYNC__LINGER_MS 5000         /* a closing stream's patience with a peer that does not move    */
-#define ASYNC__SCRATCH 65536           /* bytes handed to on_data at once, at most                         */
+#define ASYNC__BUDGET 64             /* operations a task completes before the others' turn      */
+#define ASYNC__CALLBACKS 0x20000000u /* slots from here on are callbacks                         */
+#define ASYNC__CHUNK 256u            /* callbacks allocated at once                              */
+#define ASYNC__EVENTS 512            /* events taken from the poller at once                     */
+#define ASYNC__LINGER_MS 5000        /* a closing stream's patience with a peer that is stuck    */
+#define ASYNC__SCRATCH 65536         /* bytes handed to on_data at once, at most                 */
 #define ASYNC__DAY_NS INT64_C(86400000000000)
-#define ASYNC__STUBBORN 1000          /* awaits after its cancel that make a task worth a warning      */
+#define ASYNC__STUBBORN 1000         /* awaits after its cancel that make a task worth a warning */
 
 enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item */
 
 enum { /* what an item waits for; async__op_name has their names */
-    ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE, ASYNC__READ, ASYNC__WRITE,
-    ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__JOIN_ANY,
-    ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+    ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
+    ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
+    ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__JOIN_ANY, ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED,
+    ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
 /* Flags of a frame. */
-#define ASYNC__TIMED 1u     /* this await has a limit of its own                     */
-#define ASYNC__SHIELDED 2u  /* this await is shielded                                */
-#define ASYNC__FINALLY 4u   /* in or past the finally section: shielded to the end   */
-#define ASYNC__COVERED 8u   /* called from a shielded await: no cancel comes through */
+#define ASYNC__TIMED 1u    /* this await has a limit of its own                     */
+#define ASYNC__SHIELDED 2u /* this await is shielded                                */
+#define ASYNC__FINALLY 4u  /* in or past the finally section: shielded to the end   */
+#define ASYNC__COVERED 8u  /* called from a shielded await: no cancel comes through */
 
 /* Flags of an item. */
 #define ASYNC__CANCELLED 1u /* a task that was told to end; a callback that must not be called */
@@ -813,11 +833,11 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__QUEUED 4u    /* in the queue of what can run (callbacks and streams)            */
 
 /* Flags of a stream. */
-#define ASYNC__CLOSING 8u   /* async_stream_close was called    */
-#define ASYNC__CLOSED 16u   /* the descriptor is gone           */
-#define ASYNC__AT_END 32u   /* the peer has ended, or reading failed */
-#define ASYNC__WRITTEN 64u  /* on_written is due                */
-#define ASYNC__LINGER 128u  /* all is sent; reading to the end  */
+#define ASYNC__CLOSING 8u  /* async_stream_close was called         */
+#define ASYNC__CLOSED 16u  /* the descriptor is gone                */
+#define ASYNC__AT_END 32u  /* the peer has ended, or reading failed */
+#define ASYNC__WRITTEN 64u /* on_written is due                     */
+#define ASYNC__LINGER 128u /* all is sent; reading to the end       */
 
 typedef struct async_loop async_loop;
 
@@ -832,13 +852,12 @@ typedef struct async__item {
     uint16_t stubborn; /* awaits since it was cancelled */
 } async__item;
 
-/* A task; the frame of its first coroutine follows in the same block. 64 bytes where pointers
- * have 8. */
+/* A task; its first coroutine's frame follows in the same block. 64 bytes where pointers have 8. */
 typedef struct async__task {
     async__item item;
-    async_frame *leaf;   /* the coroutine that runs or waits                             */
-    async_result result; /* of the operation: while it waits, the bytes moved so far; at last, the task's own */
-    size_t size;         /* of the buffer that is left, or of the array of handles       */
+    async_frame *leaf;   /* the coroutine that runs or waits                                   */
+    async_result result; /* of the operation; while it waits, bytes moved; at last, the task's */
+    size_t size;         /* of the buffer that is left, or of the array of handles             */
     int fd;
     uint32_t parent, child, older, younger; /* a task's children are a list, the youngest first */
     uint32_t joiner;                        /* the first of the tasks that wait for this one    */
@@ -847,9 +866,9 @@ typedef struct async__task {
 /* A callback; 64 bytes where pointers have 8. They are not in the table but in chunks that never
  * move: to stop one of a million timers touches one line of memory, not three. */
 typedef struct async__callback {
-    async__item item;           /* op is 0 when it is free; at.next: the next free one */
-    uint32_t generation, timer; /* as in async__slot */
-    int64_t due_ns, interval_ns; /* of async_every   */
+    async__item item;            /* op is 0 when it is free; at.next: the next free one */
+    uint32_t generation, timer;  /* as in async__slot                                   */
+    int64_t due_ns, interval_ns; /* of async_every                                      */
     void *data;
     union {
         void (*plain)(void *data);
@@ -861,8 +880,8 @@ typedef struct async__callback {
 struct async_stream {
     void *data; /* yours */
     async__item item;
-    int fd;           /* -1 once it is closed             */
-    int error;        /* what ended it, a negative errno  */
+    int fd;           /* -1 once it is closed                                         */
+    int error;        /* what ended it, a negative errno                              */
     uint32_t flusher; /* the task that waits for the queue to drain, or for the close */
     char *queue;      /* bytes [sent, queued) are still to be written                 */
     size_t sent, queued, capacity;
@@ -871,20 +890,20 @@ struct async_stream {
     void (*on_close)(async_stream *stream, int status);
 };
 
-/* What the loop does with the items that are not tasks. A kind is known to the loop from its
- * first use on: a program that has no streams does not contain them. */
+/* What the loop does with the items that are not tasks. A kind is known to the loop from its first
+ * use on: a program that has no streams does not contain them. */
 typedef struct async__kind {
-    void (*run)(async_loop *loop, async__item *item);                  /* its turn in the queue     */
-    void (*ready)(async_loop *loop, async__item *item, unsigned bit);  /* its descriptor is         */
-    void (*due)(async_loop *loop, async__item *item);                  /* its timer has come        */
-    void (*drop)(async_loop *loop, async__item *item);                 /* cancelled, or its descriptor is gone */
-    void (*free)(async__item *item);                                          /* the loop goes; NULL: none */
+    void (*run)(async_loop *loop, async__item *item);                 /* its turn in the queue    */
+    void (*ready)(async_loop *loop, async__item *item, unsigned bit); /* its descriptor is        */
+    void (*due)(async_loop *loop, async__item *item);                 /* its timer has come       */
+    void (*drop)(async_loop *loop, async__item *item);                /* cancelled, or fd is gone */
+    void (*free)(async__item *item);                                  /* the loop goes; or NULL   */
 } async__kind;
 
 /* A place in the table of handles. */
 typedef struct async__slot {
-    async__item *item;   /* NULL: free                                          */
-    uint32_t generation; /* 1 to 2^31 - 1; another for each item that lives here */
+    async__item *item;   /* NULL: free                                                            */
+    uint32_t generation; /* 1 to 2^31 - 1; another for each item that lives here                  */
     uint32_t timer;      /* the number of its armed timer, 0: none; when free: the next free slot */
 } async__slot;
 
@@ -894,8 +913,7 @@ typedef struct async__timer {
     uint32_t slot;
 } async__timer;
 
-/* Kinds of descriptor: how it is read and written, and whether a short read means that it is
- * drained. */
+/* Kinds of descriptor: how they are read and written, whether a short read means drained. */
 enum {
     ASYNC__FILE,         /* always ready, unknown to the poller: regular files... */
     ASYNC__OTHER,        /* read to EAGAIN: terminals, devices...                 */
@@ -907,81 +925,82 @@ enum {
     ASYNC__LISTENER_UNIX /* accepts ASYNC__STREAM_UNIX                            */
 };
 
-/* Bits of a descriptor. R and W are sticky: set by events, generously; cleared by EAGAIN, or by
- * a short count where that proves the same. A bit set wrongly costs one EAGAIN, one cleared
- * wrongly hangs a task. */
+/* Bits of a descriptor. R and W are sticky: set by events, generously; cleared by EAGAIN, or by a
+ * short count where that proves the same. A bit set wrongly costs one EAGAIN, one cleared wrongly
+ * hangs a task. */
 #define ASYNC__R 1u
 #define ASYNC__W 2u
-#define ASYNC__HUP 4u       /* hung up, or half so: a short read proves nothing any more   */
-#define ASYNC__ADOPTED 8u   /* the slot is in use                                          */
-#define ASYNC__WRITES 16u   /* the poller watches for writes as well                       */
-#define ASYNC__OWNED 32u    /* made by async.h: closed with the loop                       */
-#define ASYNC__BLOCKING 64u /* was blocking before: to be given back so                    */
-#define ASYNC__RETRY 128u   /* out of descriptors or of backlog: try again at retry_ns     */
-#define ASYNC__STREAMED 256u /* a stream's: async_close refuses it                          */
+#define ASYNC__HUP 4u         /* hung up, or half so: a short read proves nothing any more  */
+#define ASYNC__ADOPTED 8u     /* the slot is in use                                         */
+#define ASYNC__WRITES 16u     /* the poller watches for writes as well                      */
+#define ASYNC__OWNED 32u      /* made by async.h: closed with the loop                      */
+#define ASYNC__BLOCKING 64u   /* was blocking before: to be given back so                   */
+#define ASYNC__RETRY 128u     /* out of descriptors or of backlog: try again at retry_ns    */
+#define ASYNC__STREAMED 256u  /* a stream's: async_close refuses it                         */
 #define ASYNC__INHERITED 512u /* a child was to have it: to be given back so                */
-#define ASYNC__WARNED 1024u  /* that no descriptor is left was said, since accept last saw the backlog empty */
+#define ASYNC__WARNED 1024u   /* said: no descriptor is left; until accept finds no backlog */
 
 typedef struct async__descriptor {
-    uint32_t generation; /* of the registration: an event with another one is stale  */
-    uint32_t identity;   /* of the file behind the number, 0: not asked              */
-    uint32_t reader, writer; /* slots of the items that wait, 0: nobody              */
-    uint16_t bits, error;    /* error: an errno that came with an event, 0: none     */
+    uint32_t generation;     /* of the registration: an event with another one is stale */
+    uint32_t identity;       /* of the file behind the number, 0: not asked             */
+    uint32_t reader, writer; /* slots of the items that wait, 0: nobody                 */
+    uint16_t bits, error;    /* error: an errno that came with an event, 0: none        */
     uint8_t kind;
 } async__descriptor;
 
 struct async_loop {
     const struct async__backend *backend;
-    void *events;       /* the backend's array                  */
-    int poller;         /* epoll's or kqueue's descriptor, or -1 */
-    int32_t process;    /* who opened it: a child must not use it */
+    void *events;    /* the backend's array                                              */
+    int poller;      /* epoll's or kqueue's descriptor, or -1                            */
+    int32_t process; /* who opened it: a child must not use it                           */
 
-    async__task *task;  /* the one that runs, or &root          */
-    async_result pending; /* ASYNC__PENDING, where no compiler can see it: "always suspends" would hide lost locals */
-    int budget;
-    int told;           /* the running task may have been told to end: 1; but the await that is over was shielded: 2 */
+    async__task *task;    /* the one that runs, or &root                                 */
+    async_result pending; /* ASYNC__PENDING where no compiler sees it: an operation that */
+                          /* "always suspends" would hide lost locals                    */
+    int budget;           /* operations it may still complete before the others' turn    */
+    int told;             /* 1: it may have been told to end; 2: but this await was shielded */
     uint8_t running, stopped, closing;
-    char *stack_base;   /* the C stack between here and the running function is the coroutines' */
-    int64_t own_limit_ns; /* of the await that is being evaluated */
+    char *stack_base;     /* the C stack from here to the running function is the coroutines' */
+    int64_t own_limit_ns; /* of the await that is being evaluated                        */
 
-    const async__kind *kinds[ASYNC__KINDS]; /* those in use     */
-    async__item *first, **last; /* what can run                 */
+    const async__kind *kinds[ASYNC__KINDS]; /* those in use                              */
+    async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
-    uint32_t resumes, clock_due; /* since the poller was asked; how many there may be until the clock is read */
+    uint32_t resumes;           /* since the poller was asked                            */
+    uint32_t clock_due;         /* so many, and the clock is read                        */
 
     async__slot *slots;
     async__callback **chunks;
     async__item *free_callback;
-    uint32_t callback_count; /* of all chunks */
-    const char **names; /* by slot; NULL until async_name is used */
-    uint32_t slot_count, slot_capacity, free_slot;
-    uint32_t name_capacity;
+    const char **names; /* by slot; NULL until async_name is used                        */
+    uint32_t slot_count, slot_capacity, free_slot, callback_count, name_capacity;
 
     async__timer *heap; /* [1, heap_count]; room for two a slot, so arming never allocates */
     uint32_t heap_count, heap_dead, next_order;
 
-    async__descriptor *descriptors; /* by number                */
+    async__descriptor *descriptors; /* by number                                         */
     uint32_t descriptor_count;
-    uint32_t waiting;   /* readers and writers, of all descriptors */
-    int64_t retry_ns;   /* when to try ASYNC__RETRY again       */
-    int64_t backoff_ns;
-    int64_t now_ns;     /* the clock as of this batch           */
+    uint32_t waiting;   /* readers and writers, of all descriptors                       */
+    int64_t retry_ns;   /* when to try ASYNC__RETRY again                                */
+    int64_t backoff_ns; /* the pause before that                                         */
+    int64_t now_ns;     /* the clock as of this batch                                    */
 
-    uint32_t live;      /* tasks that have not ended            */
-    uint32_t draining;  /* closing streams with a queue: the loop's end waits for them as well */
-    uint32_t main_slot; /* of async_run's task, 0: none         */
+    uint32_t live;            /* tasks that have not ended                               */
+    uint32_t draining;        /* closing streams with a queue: the end waits for them too */
+    uint32_t main_slot;       /* of async_run's task, 0: none                            */
     async_result main_result;
-    int failed;         /* what a wait said: from here on every operation fails with it */
+    int failed;               /* what a wait said: every operation fails with it now     */
 
-    char *spare;        /* a stream takes this over when a write falls short; never smaller than the write */
+    char *spare; /* a stream takes it over when a write falls short: as large as the write */
     size_t spare_size;
-    char *scratch;      /* what arrives for on_data             */
+    char *scratch; /* what arrives for on_data                                           */
     async__task root;
 };
 
-/* The thread's loop: the only variable at file scope, one per program because it is weak. */
+/* The thread's loop: the only variable at file scope, one per program because it is weak. (glibc
+ * hides `__attribute__` from tcc, not `__attribute`.) */
 ASYNC__C ASYNC__THREAD async_loop *async__current;
-__attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current; /* glibc hides __attribute__ from tcc */
+__attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current;
 
 /* Misuse by the programmer: say where, and stop. */
 ASYNC__RARE ASYNC__NORETURN static inline void async__panic(const char *why)
@@ -990,8 +1009,8 @@ ASYNC__RARE ASYNC__NORETURN static inline void async__panic(const char *why)
     async_frame *frame = loop ? loop->task->leaf : NULL;
     char text[512];
     if (frame)
-        snprintf(text, sizeof text, "async: panic: %s\n  in %s, %s:%u\n", why, frame->type->name, frame->type->file,
-                 (unsigned)frame->line);
+        snprintf(text, sizeof text, "async: panic: %s\n  in %s, %s:%u\n", why, frame->type->name,
+                 frame->type->file, (unsigned)frame->line);
     else
         snprintf(text, sizeof text, "async: panic: %s\n  outside a coroutine\n", why);
     ASYNC_PANIC(text);
@@ -1002,8 +1021,8 @@ ASYNC__RARE ASYNC__NORETURN static inline void async__panic(const char *why)
 ASYNC__RARE static inline void async__warn(const char *what, const async_frame *frame)
 {
     char text[512];
-    snprintf(text, sizeof text, "async: %s%s%s%s%s\n", what, frame ? ": " : "", frame ? frame->type->name : "",
-             frame ? ", " : "", frame ? frame->type->file : "");
+    snprintf(text, sizeof text, "async: %s%s%s%s%s\n", what, frame ? ": " : "",
+             frame ? frame->type->name : "", frame ? ", " : "", frame ? frame->type->file : "");
     ASYNC_WARN(text);
 }
 
@@ -1021,14 +1040,14 @@ static inline int64_t async_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The moment `delay_ms` from now, read from a fresh clock: a stale one would be early.
- * Saturates. */
+/* The moment `delay_ms` from now, by a fresh clock: a stale one would be early. Saturates. */
 static inline int64_t async__from_now(int64_t delay_ms)
 {
     int64_t now = async_now();
     if (delay_ms <= 0)
         return now;
-    return delay_ms > (ASYNC__NEVER - 1 - now) / 1000000 ? ASYNC__NEVER - 1 : now + delay_ms * 1000000;
+    return delay_ms > (ASYNC__NEVER - 1 - now) / 1000000 ? ASYNC__NEVER - 1
+                                                         : now + delay_ms * 1000000;
 }
 
 /* A loop that was inherited by fork must not touch the kernel objects it shares with the parent. */
@@ -1039,8 +1058,9 @@ ASYNC__RARE static inline int async__is_foreign(const async_loop *loop)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Table of handles
- * >>table        A handle is (generation << 32 | slot). The table and the heap of timers grow together and only here,
- *                when something is made: so nothing that exists can fail for lack of memory.
+ * >>table        A handle is (generation << 32 | slot). The table and the heap of timers grow
+ *                together and only here, when something is made: so nothing that exists can fail
+ *                for lack of memory.
  * ------------------------------------------------------------------------- */
 static inline async__callback *async__callback_at(const async_loop *loop, uint32_t slot)
 {
@@ -1061,7 +1081,8 @@ static inline async__task *async__task_at(const async_loop *loop, uint32_t slot)
 /* Where the number of a slot's armed timer is kept. */
 static inline uint32_t *async__timer_of(const async_loop *loop, uint32_t slot)
 {
-    return slot < ASYNC__CALLBACKS ? &loop->slots[slot].timer : &async__callback_at(loop, slot)->timer;
+    return slot < ASYNC__CALLBACKS ? &loop->slots[slot].timer
+                                   : &async__callback_at(loop, slot)->timer;
 }
 
 static inline int64_t async__handle(uint32_t slot, uint32_t generation)
@@ -1084,7 +1105,8 @@ static inline async__item *async__find(const async_loop *loop, int64_t handle)
         return loop->slots[slot].generation == generation ? loop->slots[slot].item : NULL;
     if (slot < ASYNC__CALLBACKS || slot - ASYNC__CALLBACKS >= loop->callback_count)
         return NULL;
-    return async__callback_at(loop, slot)->generation == generation ? &async__callback_at(loop, slot)->item : NULL;
+    return async__callback_at(loop, slot)->generation == generation
+               ? &async__callback_at(loop, slot)->item : NULL;
 }
 
 static inline async__task *async__find_task(const async_loop *loop, async_task handle)
@@ -1149,9 +1171,10 @@ static inline void async__dismiss(async_loop *loop, uint32_t slot)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Timers
- * >>timers       A heap with four children to a node and the keys in the array. Most timers are limits that are never
- *                reached, so stopping one only forgets its number: the entry stays, dead, until it comes to the top or
- *                until half of the heap is dead and the living are sorted anew. Neither starting nor stopping searches.
+ * >>timers       A heap with four children to a node and the keys in the array. Most timers are
+ *                limits that are never reached, so stopping one only forgets its number: the entry
+ *                stays, dead, until it comes to the top or until half of the heap is dead and the
+ *                living are sorted anew. Neither starting nor stopping searches.
  * ------------------------------------------------------------------------- */
 static inline int async__timer_before(const async__timer *a, const async__timer *b)
 {
@@ -1167,7 +1190,8 @@ static inline int async__timer_lives(const async_loop *loop, const async__timer 
 /* The children of k are 4k-2 to 4k+1, its parent is (k+2)/4; the root is 1. */
 static inline void async__timer_up(async_loop *loop, uint32_t place, async__timer timer)
 {
-    for (; place > 1 && async__timer_before(&timer, &loop->heap[(place + 2) / 4]); place = (place + 2) / 4)
+    for (; place > 1 && async__timer_before(&timer, &loop->heap[(place + 2) / 4]);
+         place = (place + 2) / 4)
         loop->heap[place] = loop->heap[(place + 2) / 4];
     loop->heap[place] = timer;
 }
@@ -1216,9 +1240,9 @@ static inline void async__timer_stop(async_loop *loop, uint32_t slot)
 static inline void async__timer_start(async_loop *loop, uint32_t slot, int64_t deadline_ns)
 {
     async__timer timer;
-    if (++loop->next_order < ASYNC__CALLBACKS) { /* at first, and after so many that a dead one could be taken for alive */
+    if (++loop->next_order < ASYNC__CALLBACKS) { /* at first; wrapped, a dead one may seem alive */
         async__timers_sort(loop);
-        loop->next_order = ASYNC__CALLBACKS; /* no slot has such a number: where it is free, `timer` is a slot */
+        loop->next_order = ASYNC__CALLBACKS; /* no slot has it: where free, `timer` is a slot */
     }
     if (loop->heap_dead > 32 && loop->heap_dead > loop->heap_count / 2)
         async__timers_sort(loop);
@@ -1305,21 +1329,22 @@ static inline void async__call_soon(async_loop *loop, async__item *item)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Descriptors
- * >>descriptors  One entry per number. The poller is told about a descriptor once, edge-triggered, and what it reports
- *                sets the sticky bits; an operation looks at the bit, tries, and waits only after an EAGAIN.
- *                Writes are watched from the first EAGAIN on: a Unix socket would report each message its peer reads.
+ * >>descriptors  One entry per number. The poller is told about a descriptor once, edge-triggered,
+ *                and what it reports sets the sticky bits; an operation looks at the bit, tries,
+ *                and waits only after an EAGAIN. Writes are watched from the first EAGAIN on: a
+ *                Unix socket would report each message its peer reads.
  * ------------------------------------------------------------------------- */
 
-/* A backend is six verbs. A descriptor is added once and removed before it is closed; `wait`
- * hands each event to async__event(), which sets the bits. */
+/* A backend is six verbs. A descriptor is added once and removed before it is closed; `wait` hands
+ * each event to async__event(), which sets the bits. */
 typedef struct async__backend {
     const char *name;
-    int (*open)(async_loop *loop);                            /* 0 or -errno                            */
+    int (*open)(async_loop *loop);                       /* 0 or -errno                          */
     void (*close)(async_loop *loop);
-    int (*add)(async_loop *loop, int fd, unsigned bits);      /* ASYNC__R: new; ASYNC__W: writes too. 0,
-                                                                 -EPERM: always ready; -EEXIST: known   */
-    void (*remove)(async_loop *loop, int fd);                 /* errors are of no interest              */
-    int (*wait)(async_loop *loop, int64_t timeout_ns);        /* 0 or -errno; negative: for ever        */
+    int (*add)(async_loop *loop, int fd, unsigned bits); /* R: new; W: writes too. Returns 0,
+                                                            -EPERM: always ready; -EEXIST: known */
+    void (*remove)(async_loop *loop, int fd);            /* errors are of no interest            */
+    int (*wait)(async_loop *loop, int64_t timeout_ns);   /* 0 or -errno; negative: for ever      */
 } async__backend;
 
 static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bit);
@@ -1346,8 +1371,7 @@ static inline void async__desert(async_loop *loop, uint32_t *waiter)
     loop->waiting--;
 }
 
-/* Retry what waits for reading, for writing. An accept may move the table, so nothing holds a
- * pointer into it. */
+/* Retry what waits to read, to write. An accept may move the table: hold no pointer into it. */
 static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
 {
     if ((bits & ASYNC__R) && loop->descriptors[fd].reader)
@@ -1356,9 +1380,10 @@ static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
         async__rouse(loop, fd, loop->descriptors[fd].writer, ASYNC__W);
 }
 
-/* Called by the backends for each event. Sets bits and retries what waits for them; runs no
- * user's code, so no descriptor goes away under the walk over a batch. */
-static inline void async__event(async_loop *loop, int fd, uint32_t generation, unsigned bits, int error)
+/* Called by the backends for each event. Sets bits and retries what waits for them; runs no user's
+ * code, so no descriptor goes away under the walk over a batch. */
+static inline void async__event(async_loop *loop, int fd, uint32_t generation, unsigned bits,
+                                int error)
 {
     async__descriptor *descriptor = async__descriptor_of(loop, fd);
     if (!descriptor || descriptor->generation != generation)
@@ -1388,10 +1413,12 @@ ASYNC__RARE static inline int async__descriptors_grow(async_loop *loop, int fd)
         count *= 2;
     if (count == loop->descriptor_count)
         return 0;
-    descriptors = (async__descriptor *)ASYNC_MEM(realloc)(loop->descriptors, count * sizeof *descriptors);
+    descriptors = (async__descriptor *)ASYNC_MEM(realloc)(loop->descriptors,
+                                                          count * sizeof *descriptors);
     if (!descriptors)
         return -ENOMEM;
-    memset(descriptors + loop->descriptor_count, 0, (count - loop->descriptor_count) * sizeof *descriptors);
+    memset(descriptors + loop->descriptor_count, 0,
+           (count - loop->descriptor_count) * sizeof *descriptors);
     loop->descriptors = descriptors;
     loop->descriptor_count = count;
     return 0;
@@ -1429,9 +1456,10 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
     if (error)
         return error;
     descriptor = &loop->descriptors[fd];
-    if (descriptor->bits & ASYNC__ADOPTED) { /* the system gave its number away: it was closed with close(2) */
+    if (descriptor->bits & ASYNC__ADOPTED) { /* closed with close(2), and its number given away */
         if (ASYNC_DEBUG)
-            async__warn("an adopted descriptor was closed with close(2) instead of async_close", NULL);
+            async__warn("an adopted descriptor was closed with close(2) instead of async_close",
+                        NULL);
         async__release(loop, fd, -EBADF);
     }
     descriptor->generation++;
@@ -1439,7 +1467,8 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
     descriptor->bits = (uint16_t)(bits | ASYNC__ADOPTED);
     descriptor->error = 0;
     if (kind != ASYNC__FILE)
-        error = loop->backend->add(loop, fd, (bits & ASYNC__WRITES) ? ASYNC__R | ASYNC__W : ASYNC__R);
+        error = loop->backend->add(loop, fd,
+                                   (bits & ASYNC__WRITES) ? ASYNC__R | ASYNC__W : ASYNC__R);
     if (error == -EPERM) {
         descriptor->kind = ASYNC__FILE;
         error = 0;
@@ -1452,10 +1481,12 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
 ASYNC__RARE static inline int async__socket_kind(int fd)
 {
     int type = 0, listens = 0;
-    socklen_t type_size = sizeof type, listens_size = sizeof listens, size = sizeof(struct sockaddr_storage);
+    socklen_t type_size = sizeof type, listens_size = sizeof listens,
+              size = sizeof(struct sockaddr_storage);
     struct sockaddr_storage address;
     memset(&address, 0, sizeof address);
-    if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) < 0 || type != SOCK_STREAM)
+    if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) < 0 ||
+        type != SOCK_STREAM)
         return ASYNC__SOCKET;
     if (ASYNC_SYS(getsockname)(fd, (struct sockaddr *)&address, &size) < 0)
         return ASYNC__SOCKET;
@@ -1476,8 +1507,7 @@ ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
     return S_ISSOCK(status->st_mode) ? async__socket_kind(fd) : ASYNC__OTHER;
 }
 
-/* Non-blocking, and closed by exec (but for 0, 1 and 2). Returns bits that say what was changed,
- * or a negative errno. */
+/* Non-blocking, and closed by exec (but for 0, 1 and 2). Returns bits of changes, or -errno. */
 ASYNC__RARE static inline int async__set_flags(int fd)
 {
     int status = ASYNC_SYS(fcntl)(fd, F_GETFL), flags = ASYNC_SYS(fcntl)(fd, F_GETFD), changed = 0;
@@ -1520,7 +1550,8 @@ ASYNC__RARE static inline void async__restore_flags(async_loop *loop, int fd, un
     async__set_blocking(fd, 1);
     for (other = 0; other < loop->descriptor_count; other++) {
         async__descriptor *descriptor = &loop->descriptors[other];
-        if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->identity == identity && !async__is_nonblocking((int)other)) {
+        if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->identity == identity &&
+            !async__is_nonblocking((int)other)) {
             async__set_blocking((int)other, 0);
             descriptor->bits |= ASYNC__BLOCKING;
             return;
@@ -1550,7 +1581,8 @@ ASYNC__RARE static inline int async_adopt(int fd)
     flags = async__set_flags(fd);
     if (flags < 0)
         return flags;
-    error = async__register(loop, fd, async__kind_of(fd, &status), (unsigned)flags | ASYNC__R | ASYNC__W);
+    error = async__register(loop, fd, async__kind_of(fd, &status),
+                            (unsigned)flags | ASYNC__R | ASYNC__W);
     loop->descriptors[fd].identity = async__identity(&status);
     if (error)
         async__restore_flags(loop, fd, (unsigned)flags);
@@ -1577,7 +1609,7 @@ ASYNC__RARE static inline void async__give_back(async_loop *loop, int fd, int cl
     if (fd <= 2 || !closes)
         async__restore_flags(loop, fd, bits);
     if (closes && fd > 2)
-        ASYNC_SYS(close)(fd); /* never again after EINTR: it is closed, and the number may be another's */
+        ASYNC_SYS(close)(fd); /* never again after EINTR: it is closed, its number anybody's */
 }
 
 static inline int async_close(int fd)
@@ -1595,12 +1627,12 @@ static inline int async_close(int fd)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backends
- * >>backends     Six functions each, in the same order, and one that returns them as a table. All that the system has
- *                are compiled in; which one runs is a matter of async_open.
+ * >>backends     Six functions each, in the same order, and one that returns them as a table. All
+ *                that the system has are compiled in; which one runs is a matter of async_open.
  * ------------------------------------------------------------------------- */
 
-/* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one
- * is not spun through, a day at most (an int of milliseconds ends after 24 of them). */
+/* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one is
+ * not spun through, a day at most (an int of milliseconds ends after 24 of them). */
 static inline int async__milliseconds(int64_t timeout_ns)
 {
     if (timeout_ns < 0)
@@ -1610,8 +1642,9 @@ static inline int async__milliseconds(int64_t timeout_ns)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backend: poll
- * >>poll         Everywhere. The kernel remembers nothing: the array is built anew for each wait, of the descriptors on
- *                which somebody waits (a descriptor that nobody wants to read would report its hang-up for ever).
+ * >>poll         Everywhere. The kernel remembers nothing: the array is built anew for each wait,
+ *                of the descriptors on which somebody waits (a descriptor that nobody wants to read
+ *                would report its hang-up for ever).
  * ------------------------------------------------------------------------- */
 ASYNC__RARE static inline int async__poll_open(async_loop *loop)
 {
@@ -1630,7 +1663,8 @@ ASYNC__RARE static inline int async__poll_add(async_loop *loop, int fd, unsigned
     struct pollfd *entries;
     (void)fd;
     (void)bits;
-    entries = (struct pollfd *)ASYNC_MEM(realloc)(loop->events, loop->descriptor_count * sizeof *entries);
+    entries = (struct pollfd *)ASYNC_MEM(realloc)(loop->events,
+                                                  loop->descriptor_count * sizeof *entries);
     if (!entries)
         return -ENOMEM;
     loop->events = entries;
@@ -1684,26 +1718,28 @@ ASYNC__RARE static inline int async__poll_wait(async_loop *loop, int64_t timeout
     if (ASYNC_SYS(poll)(entries, count, async__milliseconds(timeout_ns)) < 0)
         return errno == EINTR ? 0 : -errno;
     for (i = 0; i < count; i++) {
-        struct pollfd entry = ((struct pollfd *)loop->events)[i]; /* an accept may have moved them */
+        struct pollfd entry = ((struct pollfd *)loop->events)[i]; /* an accept may move them */
         if (entry.revents)
-            async__event(loop, entry.fd, loop->descriptors[entry.fd].generation, async__poll_bits(entry.revents), 0);
+            async__event(loop, entry.fd, loop->descriptors[entry.fd].generation,
+                         async__poll_bits(entry.revents), 0);
     }
     return 0;
 }
 
 static inline const async__backend *async__poll(void)
 {
-    static const async__backend backend = { "poll", async__poll_open, async__poll_close, async__poll_add,
-                                            async__poll_remove, async__poll_wait };
+    static const async__backend backend = { "poll", async__poll_open, async__poll_close,
+                                            async__poll_add, async__poll_remove, async__poll_wait };
     return &backend;
 }
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backend: epoll
- * >>epoll        Linux. Registered once, edge-triggered; no epoll_ctl per wait. epoll(7) keeps a registration until the
- *                last duplicate of a description is closed: one that was closed with close(2) while a dup or a child
- *                holds it goes on reporting under a number that means something else now, and cannot be deleted. Its
- *                events carry an old generation; the cure is a new epoll descriptor with all others added again.
+ * >>epoll        Linux. Registered once, edge-triggered; no epoll_ctl per wait. epoll(7) keeps a
+ *                registration until the last duplicate of a description is closed: one that was
+ *                closed with close(2) while a dup or a child holds it goes on reporting under a
+ *                number that means something else now, and cannot be deleted. Its events carry an
+ *                old generation; the cure is a new epoll descriptor with all others added again.
  * ------------------------------------------------------------------------- */
 #if ASYNC_HAS_EPOLL
 ASYNC__RARE static inline int async__epoll_open(async_loop *loop)
@@ -1773,7 +1809,8 @@ ASYNC__RARE static inline void async__epoll_rebuild(async_loop *loop)
     for (fd = 0; fd < loop->descriptor_count; fd++) {
         const async__descriptor *descriptor = &loop->descriptors[fd];
         if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->kind != ASYNC__FILE)
-            async__epoll_add(loop, (int)fd, descriptor->bits & ASYNC__WRITES ? ASYNC__R | ASYNC__W : ASYNC__R);
+            async__epoll_add(loop, (int)fd,
+                             descriptor->bits & ASYNC__WRITES ? ASYNC__R | ASYNC__W : ASYNC__R);
     }
     ASYNC_SYS(close)(old);
 }
@@ -1782,7 +1819,8 @@ static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
 {
     struct epoll_event *events = (struct epoll_event *)loop->events;
     int i, ghosts = 0;
-    int count = ASYNC_SYS(epoll_wait)(loop->poller, events, ASYNC__EVENTS, async__milliseconds(timeout_ns));
+    int count = ASYNC_SYS(epoll_wait)(loop->poller, events, ASYNC__EVENTS,
+                                      async__milliseconds(timeout_ns));
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
     for (i = 0; i < count; i++) {
@@ -1799,8 +1837,9 @@ static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
 
 static inline const async__backend *async__epoll(void)
 {
-    static const async__backend backend = { "epoll", async__epoll_open, async__epoll_close, async__epoll_add,
-                                            async__epoll_remove, async__epoll_wait };
+    static const async__backend backend = { "epoll", async__epoll_open, async__epoll_close,
+                                            async__epoll_add, async__epoll_remove,
+                                            async__epoll_wait };
     return &backend;
 }
 #else
@@ -1812,9 +1851,10 @@ static inline const async__backend *async__epoll(void)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backend: kqueue
- * >>kqueue       macOS and the BSDs, or an emulation of it. Reading and writing are two filters; EV_CLEAR makes them
- *                edge-triggered. Changes are a call of their own, with a receipt for each (kqueue(2): with EV_RECEIPT no
- *                pending event is drained). Field types differ from system to system: everything is cast.
+ * >>kqueue       macOS and the BSDs, or an emulation of it. Reading and writing are two filters;
+ *                EV_CLEAR makes them edge-triggered. Changes are a call of their own, with a
+ *                receipt for each (kqueue(2): with EV_RECEIPT no pending event is drained). Field
+ *                types differ from system to system: everything is cast.
  * ------------------------------------------------------------------------- */
 #if ASYNC_HAS_KQUEUE
 ASYNC__RARE static inline int async__kqueue_open(async_loop *loop)
@@ -1837,7 +1877,8 @@ ASYNC__RARE static inline void async__kqueue_close(async_loop *loop)
     ASYNC_MEM(free)(loop->events);
 }
 
-static inline void async__kqueue_describe(struct kevent *change, int fd, int filter, unsigned flags, uint32_t generation)
+static inline void async__kqueue_describe(struct kevent *change, int fd, int filter, unsigned flags,
+                                          uint32_t generation)
 {
     memset(change, 0, sizeof *change);
     change->ident = (uintptr_t)fd;
@@ -1846,16 +1887,17 @@ static inline void async__kqueue_describe(struct kevent *change, int fd, int fil
     change->udata = (__typeof__(change->udata))(uintptr_t)generation;
 }
 
-/* One change, and what its receipt says: 0 or a negative errno. EV_ERROR is set in every
- * receipt. */
-ASYNC__RARE static inline int async__kqueue_change(async_loop *loop, int fd, int filter, unsigned flags)
+/* One change, and what its receipt says: 0 or a negative errno. EV_ERROR is in every receipt. */
+ASYNC__RARE static inline int async__kqueue_change(async_loop *loop, int fd, int filter,
+                                                   unsigned flags)
 {
     struct kevent change, receipt;
     struct timespec at_once;
     int count;
     memset(&at_once, 0, sizeof at_once);
     memset(&receipt, 0, sizeof receipt);
-    async__kqueue_describe(&change, fd, filter, flags | EV_RECEIPT, loop->descriptors[fd].generation);
+    async__kqueue_describe(&change, fd, filter, flags | EV_RECEIPT,
+                           loop->descriptors[fd].generation);
     do
         count = ASYNC_SYS(kevent)(loop->poller, &change, 1, &receipt, 1, &at_once);
     while (count < 0 && errno == EINTR);
@@ -1869,7 +1911,7 @@ ASYNC__RARE static inline int async__kqueue_add(async_loop *loop, int fd, unsign
     int error = 0;
     if (bits & ASYNC__R)
         error = async__kqueue_change(loop, fd, EVFILT_READ, EV_ADD | EV_CLEAR);
-    if (error == -EINVAL || error == -ENODEV) /* a device that has no events: /dev/null; on macOS /dev/tty */
+    if (error == -EINVAL || error == -ENODEV) /* device without events: /dev/null; macOS /dev/tty */
         error = -EPERM;
     if (!error && (bits & ASYNC__W)) {
         error = async__kqueue_change(loop, fd, EVFILT_WRITE, EV_ADD | EV_CLEAR);
@@ -1911,7 +1953,8 @@ static inline int async__kqueue_wait(async_loop *loop, int64_t timeout_ns)
     memset(&timeout, 0, sizeof timeout);
     timeout.tv_sec = (time_t)(timeout_ns / 1000000000);
     timeout.tv_nsec = (long)(timeout_ns % 1000000000);
-    count = ASYNC_SYS(kevent)(loop->poller, NULL, 0, events, ASYNC__EVENTS, timeout_ns < 0 ? NULL : &timeout);
+    count = ASYNC_SYS(kevent)(loop->poller, NULL, 0, events, ASYNC__EVENTS,
+                              timeout_ns < 0 ? NULL : &timeout);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
     for (i = 0; i < count; i++)
@@ -1921,8 +1964,9 @@ static inline int async__kqueue_wait(async_loop *loop, int64_t timeout_ns)
 
 static inline const async__backend *async__kqueue(void)
 {
-    static const async__backend backend = { "kqueue", async__kqueue_open, async__kqueue_close, async__kqueue_add,
-                                            async__kqueue_remove, async__kqueue_wait };
+    static const async__backend backend = { "kqueue", async__kqueue_open, async__kqueue_close,
+                                            async__kqueue_add, async__kqueue_remove,
+                                            async__kqueue_wait };
     return &backend;
 }
 #else
@@ -1932,9 +1976,9 @@ static inline const async__backend *async__kqueue(void)
 }
 #endif
 
-/* Start watching for writes as well: at the first EAGAIN of a write. Returns 0 or a negative
- * errno. */
-ASYNC__RARE static inline int async__watch_writes(async_loop *loop, int fd, async__descriptor *descriptor)
+/* Watch for writes as well: at the first EAGAIN of one. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__watch_writes(async_loop *loop, int fd,
+                                                  async__descriptor *descriptor)
 {
     int error;
     if ((descriptor->bits & ASYNC__WRITES) || descriptor->kind == ASYNC__FILE)
@@ -1947,9 +1991,9 @@ ASYNC__RARE static inline int async__watch_writes(async_loop *loop, int fd, asyn
 
 /* ----------------------------------------------------------------------------
  * MARK: - Loop
- * >>loop         Run what is ready, one item at a time; when nothing is, or when the poller was not asked for a while,
- *                ask it. It sets bits and completes operations, then the timers that are due follow in their order, and
- *                only then does a task run again.
+ * >>loop         Run what is ready, a batch at a time; when nothing is, or when the poller was not
+ *                asked for a while, ask it. It sets bits and completes operations; then the timers
+ *                that are due follow in their order, and only then does a task run again.
  * ------------------------------------------------------------------------- */
 static inline void async__run_task(async_loop *loop, async__task *task);
 static inline void async__wake(async_loop *loop, async__task *task, async_result result);
@@ -2071,7 +2115,7 @@ static inline void async__expire(async_loop *loop, async__timer timer)
         async__interrupt(loop, task, -ETIMEDOUT);
 }
 
-static inline void async__expire_due(async_loop *loop)
+ASYNC__RARE static inline void async__expire_due(async_loop *loop)
 {
     const async__timer *next;
     loop->now_ns = async_now();
@@ -2129,8 +2173,8 @@ static inline int async__ask_due(async_loop *loop)
     return loop->resumes >= 256 || async_now() - loop->now_ns > 100000;
 }
 
-/* Run whole batches until `least` items have had their turn or nothing is ready; 1024 at most, for the
- * poller's sake: the rest of the batch goes on with the next call. Returns how many ran. */
+/* Run whole batches until `least` items have had their turn or nothing is ready; 1024 at most, for
+ * the poller's sake: the rest of the batch goes on with the next call. Returns how many ran. */
 static inline int async__run_ready(async_loop *loop, int least)
 {
     int count = 0;
@@ -2266,8 +2310,9 @@ static inline const char *async_loop_backend(void)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Tasks
- * >>tasks        A task is a chain of frames; its leaf is what runs or waits. The loop resumes the leaf directly, and
- *                when that returns, its caller: the C stack never holds more than one coroutine, however deep they call.
+ * >>tasks        A task is a chain of frames; its leaf is what runs or waits. The loop resumes the
+ *                leaf directly, and when that returns, its caller: the C stack never holds more
+ *                than one coroutine, however deep they call.
  * ------------------------------------------------------------------------- */
 
 /* ---- the frame: where it is, and what bounds its await ---- */
@@ -2320,8 +2365,7 @@ static inline int async__is_covered(const async_frame *frame)
     return (frame->flags & (ASYNC__SHIELDED | ASYNC__FINALLY | ASYNC__COVERED)) != 0;
 }
 
-/* Must the coroutine at the leaf be told to end? 0, -ECANCELED, or -ETIMEDOUT if a caller's
- * limit has passed. */
+/* Must the leaf be told to end? 0, -ECANCELED, or -ETIMEDOUT if a caller's limit has passed. */
 static inline int async__interruption(const async_loop *loop, const async__task *task)
 {
     const async_frame *frame = task->leaf;
@@ -2345,8 +2389,7 @@ static inline void async__return(async_frame *frame, async_result result)
     frame->line = frame->flags & ASYNC__FINALLY ? ASYNC__END : ASYNC__LEAVE;
 }
 
-/* After an await without an lvalue: nobody looks at the result, so an interruption leaves the
- * coroutine. */
+/* After await without lvalue: nobody sees the result, so an interruption leaves the coroutine. */
 static inline int async__interrupted(async_frame *frame)
 {
     async_loop *loop = async__current;
@@ -2377,19 +2420,22 @@ static inline void async__leave_frame(async_frame *frame)
 ASYNC__RARE static inline void async__check_line(const async_frame *frame)
 {
     if (frame->line < ASYNC__LEAVE)
-        async__panic("corrupted state: no await of the coroutine is on this line (or it is inside a switch)");
+        async__panic("corrupted state: no await of the coroutine is on this line "
+                     "(or it is inside a switch)");
 }
 
 /* ---- an operation: begun, and either done or waited for ---- */
 
 #if ASYNC__ASAN
 ASYNC__C void *__asan_get_current_fake_stack(void);
-ASYNC__C void *__asan_addr_is_in_fake_stack(void *fake_stack, void *address, void **begin, void **end);
+ASYNC__C void *__asan_addr_is_in_fake_stack(void *fake_stack, void *address, void **begin,
+                                            void **end);
 /* Where a local really lives: AddressSanitizer moves them to a stack of its own. */
 static inline const void *async__real_address(const void *address)
 {
     void *fake = __asan_get_current_fake_stack();
-    void *real = fake ? __asan_addr_is_in_fake_stack(fake, (void *)(uintptr_t)address, NULL, NULL) : NULL;
+    void *real = fake ? __asan_addr_is_in_fake_stack(fake, (void *)(uintptr_t)address, NULL, NULL)
+                      : NULL;
     return real ? real : address;
 }
 #else
@@ -2399,14 +2445,16 @@ static inline const void *async__real_address(const void *address)
 }
 #endif
 
-/* What an operation uses must outlive the step: it must not be on the C stack, between the
- * loop's frame and this one. 64 KiB below this frame count as well, for it may have been inlined
- * into the coroutine's own. */
+/* What an operation uses must outlive the step: it must not be on the C stack, between the loop's
+ * frame and this one. 64 KiB below this frame count as well, for it may have been inlined into the
+ * coroutine's own. */
 static inline void async__check_buffer(const async_loop *loop, const void *data)
 {
-    uintptr_t low = (uintptr_t)__builtin_frame_address(0) - 65536, base = (uintptr_t)loop->stack_base;
+    uintptr_t low = (uintptr_t)__builtin_frame_address(0) - 65536,
+              base = (uintptr_t)loop->stack_base;
     if (ASYNC__EXPECT((uintptr_t)async__real_address(data) - low < base - low, 0))
-        async__panic("a buffer on the C stack: it is gone when the coroutine goes on; make it a field");
+        async__panic("a buffer on the C stack: it is gone when the coroutine goes on; "
+                     "make it a field");
 }
 
 static inline async_op async__op(async_result value)
@@ -2443,8 +2491,9 @@ static inline async__task *async__begin(async_loop *loop)
 {
     async__task *task = loop->task;
     if (ASYNC__EXPECT(task->item.op != ASYNC__RUNNING, 0))
-        async__panic(task == &loop->root ? "an operation was begun outside a coroutine"
-                                         : "two operations at once: the one before was not awaited");
+        async__panic(task == &loop->root
+                         ? "an operation was begun outside a coroutine"
+                         : "two operations at once: the one before was not awaited");
     task->item.op = ASYNC__BEGUN;
     return task;
 }
@@ -2466,8 +2515,7 @@ static inline int async__refused(async_loop *loop, async__task *task)
     return ASYNC__EXPECT(loop->told, 0) && async__refuse(loop, task);
 }
 
-/* Done at once; unless the task has had its share of the turn, then the result comes with the
- * next. */
+/* Done at once, unless the task has had its share of the turn: the result comes with the next. */
 static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
 {
     if (ASYNC__EXPECT(--loop->budget > 0, 1))
@@ -2548,9 +2596,11 @@ static inline void async__unlink(async_loop *loop, async__task *task)
 
 /* ---- beginning and ending ---- */
 
-#define ASYNC__TASK_SIZE ((sizeof(async__task) + 15) & ~(size_t)15) /* the root frame follows, aligned as malloc does */
+/* The root frame follows, aligned as malloc does. */
+#define ASYNC__TASK_SIZE ((sizeof(async__task) + 15) & ~(size_t)15)
 
-static inline async_frame *async__frame_init(void *memory, const async_type *type, const void *arguments)
+static inline async_frame *async__frame_init(void *memory, const async_type *type,
+                                             const void *arguments)
 {
     async_frame *frame = (async_frame *)memory;
     memcpy(memory, arguments, type->size);
@@ -2647,8 +2697,7 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
     }
 }
 
-/* A task without frames and children has ended. It may have been the last child its parent
- * waited for, and so on. */
+/* A task without frames or children has ended, maybe the last its parent waited for, and so on. */
 static inline void async__complete(async_loop *loop, async__task *task)
 {
     while (task) {
@@ -2695,7 +2744,7 @@ static inline void async__end_task(async_loop *loop, async__task *task, async_re
  * shows at once. */
 static inline void async__scribble_below(void)
 {
-    void *(*volatile fill)(void *, int, size_t) = memset; /* volatile: no compiler may find it useless */
+    void *(*volatile fill)(void *, int, size_t) = memset; /* or a compiler finds it useless */
     char dead[4096];
     fill(dead, 0xdb, sizeof dead);
 }
@@ -2762,8 +2811,8 @@ static inline void async__run_task(async_loop *loop, async__task *task)
 
 /* ---- joining: any number in async_join, and one in join_all or join_any, wait for a task ----
  *
- * The joiners are a list through at.next. One in join_all or join_any waits for many tasks and so cannot hold a link: it
- * is always the last. */
+ * The joiners are a list through at.next. One in join_all or join_any waits for many tasks and so
+ * cannot hold a link: it is always the last. */
 
 /* The link at the end of a task's list of joiners, before the watcher if there is one. */
 static inline void async__add_joiner(async_loop *loop, async__task *task, async__task *joiner)
@@ -2781,7 +2830,8 @@ static inline void async__add_joiner(async_loop *loop, async__task *task, async_
     last->item.at.next = &joiner->item;
 }
 
-static inline void async__remove_joiner(async_loop *loop, async__task *task, const async__task *joiner)
+static inline void async__remove_joiner(async_loop *loop, async__task *task,
+                                        const async__task *joiner)
 {
     async__task *place = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
     if (place == joiner) {
@@ -2827,7 +2877,8 @@ static inline async_op async_join(async_task handle)
         return async__pending(loop);
     target = async__find_task(loop, handle);
     if (!target || target == task)
-        return async__done(loop, task, handle < 0 ? (async_result)handle : target ? -EDEADLK : -ESRCH);
+        return async__done(loop, task, handle < 0 ? (async_result)handle
+                                                  : target ? -EDEADLK : -ESRCH);
     if (target->item.op == ASYNC__ENDED) {
         async_result result = target->result;
         async__free_task(loop, target);
@@ -2840,7 +2891,8 @@ static inline async_op async_join(async_task handle)
 }
 
 /* Stop waiting for the first `count` tasks of the array. */
-ASYNC__RARE static inline void async__unwatch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
+ASYNC__RARE static inline void async__unwatch(async_loop *loop, async__task *watcher,
+                                              const async_task *tasks, size_t count)
 {
     size_t i;
     for (i = 0; i < count; i++) {
@@ -2851,7 +2903,8 @@ ASYNC__RARE static inline void async__unwatch(async_loop *loop, async__task *wat
 }
 
 /* The first negative result of those tasks that have ended and are still known, or 0. */
-ASYNC__RARE static inline async_result async__first_failure(const async_loop *loop, const async_task *tasks, size_t count)
+ASYNC__RARE static inline async_result async__first_failure(const async_loop *loop,
+                                                            const async_task *tasks, size_t count)
 {
     size_t i;
     for (i = 0; i < count; i++) {
@@ -2864,7 +2917,8 @@ ASYNC__RARE static inline async_result async__first_failure(const async_loop *lo
     return 0;
 }
 
-static inline size_t async__first_ended(const async_loop *loop, const async_task *tasks, size_t count)
+static inline size_t async__first_ended(const async_loop *loop, const async_task *tasks,
+                                        size_t count)
 {
     size_t i;
     for (i = 0; i < count; i++) {
@@ -2877,7 +2931,8 @@ static inline size_t async__first_ended(const async_loop *loop, const async_task
 
 /* A task that somebody watches has ended: its result stays for them. While join_all waits, its
  * `result` counts those that still run. */
-ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task)
+ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__task *watcher,
+                                                    async__task *task)
 {
     const async_task *tasks = (const async_task *)watcher->item.at.buffer;
     task->item.flags |= ASYNC__KEPT;
@@ -2889,9 +2944,9 @@ ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__tas
     }
 }
 
-/* Be the watcher of all that still run. Returns how many, or -EBUSY or -EDEADLK, and then of
- * none. */
-ASYNC__RARE static inline async_result async__watch(async_loop *loop, async__task *watcher, const async_task *tasks, size_t count)
+/* Be the watcher of all that still run. Returns how many, or -EBUSY, -EDEADLK, and then of none. */
+ASYNC__RARE static inline async_result async__watch(async_loop *loop, async__task *watcher,
+                                                    const async_task *tasks, size_t count)
 {
     async_result running = 0;
     size_t i;
@@ -2928,7 +2983,8 @@ static inline async_op async__join_many(unsigned op, const async_task *tasks, si
     running = async__watch(loop, task, tasks, count);
     task->item.op = ASYNC__RUNNING;
     if (running <= 0)
-        return async__done(loop, task, running ? running : async__first_failure(loop, tasks, count));
+        return async__done(loop, task, running ? running
+                                               : async__first_failure(loop, tasks, count));
     task->item.at.buffer = (void *)(uintptr_t)tasks;
     task->size = count;
     task->result = running;
@@ -3050,10 +3106,12 @@ static inline int async_name(const char *name)
     if (loop->task == &loop->root)
         return 0;
     if (loop->name_capacity < loop->slot_capacity) {
-        const char **names = (const char **)ASYNC_MEM(realloc)((void *)loop->names, loop->slot_capacity * sizeof *names);
+        const char **names = (const char **)ASYNC_MEM(realloc)(
+            (void *)loop->names, loop->slot_capacity * sizeof *names);
         if (!names)
             return -ENOMEM;
-        memset((void *)(names + loop->name_capacity), 0, (loop->slot_capacity - loop->name_capacity) * sizeof *names);
+        memset((void *)(names + loop->name_capacity), 0,
+               (loop->slot_capacity - loop->name_capacity) * sizeof *names);
         loop->names = names;
         loop->name_capacity = loop->slot_capacity;
     }
@@ -3063,9 +3121,10 @@ static inline int async_name(const char *name)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Operations
- * >>operations   An operation on a descriptor is described in the task (what, where, how much) and tried; only EAGAIN
- *                makes it wait, and each event has it tried again. The rules by which a try clears the sticky bits stand
- *                in async__read_now and async__write_now, and nowhere else.
+ * >>operations   An operation on a descriptor is described in the task (what, where, how much) and
+ *                tried; only EAGAIN makes it wait, and each event has it tried again. The rules by
+ *                which a try clears the sticky bits stand in async__read_now and async__write_now,
+ *                and nowhere else.
  * ------------------------------------------------------------------------- */
 #ifdef MSG_NOSIGNAL
 #define ASYNC__NOSIGNAL MSG_NOSIGNAL
@@ -3077,8 +3136,8 @@ static inline int async_name(const char *name)
 #else
 #define ASYNC__SOCK_FLAGS 0
 #endif
-#define ASYNC__PIECES_MAX 1024        /* iovecs in one call: IOV_MAX of every system we know */
-#define ASYNC__BYTES_MAX 0x7ffff000u  /* bytes in one call: Linux takes no more, macOS refuses INT_MAX */
+#define ASYNC__PIECES_MAX 1024       /* iovecs in one call: IOV_MAX of every system we know    */
+#define ASYNC__BYTES_MAX 0x7ffff000u /* bytes in one call: Linux's most; macOS refuses INT_MAX */
 
 /* ---- one try ---- */
 
@@ -3087,8 +3146,7 @@ static inline int async__is_socket(int kind)
     return kind >= ASYNC__SOCKET;
 }
 
-/* Is a short count proof that there is no more for now? Not after a hang-up: data and end may
- * have been one event. */
+/* Does a short count prove there is no more? Not after a hang-up: data and end may be one event. */
 static inline int async__short_is_drained(const async__descriptor *descriptor)
 {
     return (descriptor->kind == ASYNC__PIPE || descriptor->kind == ASYNC__STREAM_TCP ||
@@ -3097,7 +3155,8 @@ static inline int async__short_is_drained(const async__descriptor *descriptor)
 
 /* Cut the pieces down to what one call takes; a first piece that alone is too long is cut into
  * `first`. Returns how many bytes they are. */
-static inline size_t async__one_call(const struct iovec **pieces, size_t *count, struct iovec *first)
+ASYNC__RARE static inline size_t async__one_call(const struct iovec **pieces, size_t *count,
+                                     struct iovec *first)
 {
     size_t bytes = 0, i;
     for (; *count && !(*pieces)->iov_len; --*count)
@@ -3124,9 +3183,10 @@ static inline int async__again(ssize_t result)
     return result < 0 && errno == EINTR;
 }
 
-/* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken):
- * the data ends there, with more behind it. */
-ASYNC__RARE static inline ssize_t async__receive_message(async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
+/* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken): the
+ * data ends there, with more behind it. */
+ASYNC__RARE static inline ssize_t async__receive_message(async__descriptor *descriptor, int fd,
+                                                         const struct iovec *pieces, size_t count)
 {
     struct msghdr message;
     ssize_t n;
@@ -3139,7 +3199,8 @@ ASYNC__RARE static inline ssize_t async__receive_message(async__descriptor *desc
     return n;
 }
 
-static inline ssize_t async__receive(async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
+static inline ssize_t async__receive(async__descriptor *descriptor, int fd,
+                                     const struct iovec *pieces, size_t count)
 {
     if (async__is_socket(descriptor->kind) && (count > 1 || descriptor->kind == ASYNC__STREAM_UNIX))
         return async__receive_message(descriptor, fd, pieces, count);
@@ -3150,7 +3211,8 @@ static inline ssize_t async__receive(async__descriptor *descriptor, int fd, cons
     return ASYNC_SYS(read)(fd, pieces->iov_base, pieces->iov_len);
 }
 
-static inline ssize_t async__transmit(const async__descriptor *descriptor, int fd, const struct iovec *pieces, size_t count)
+static inline ssize_t async__transmit(const async__descriptor *descriptor, int fd,
+                                      const struct iovec *pieces, size_t count)
 {
     struct msghdr message;
     if (!async__is_socket(descriptor->kind))
@@ -3164,14 +3226,14 @@ static inline ssize_t async__transmit(const async__descriptor *descriptor, int f
     return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
 }
 
-/* A try failed with this errno: clears the bit after EAGAIN. Returns -EAGAIN or what is to be
- * reported. */
-static inline int async__try_failed(async_loop *loop, async__descriptor *descriptor, unsigned bit, int error)
+/* A try failed with this errno: clears the bit after EAGAIN. Returns -EAGAIN or what to report. */
+static inline int async__try_failed(async_loop *loop, async__descriptor *descriptor, unsigned bit,
+                                    int error)
 {
     int reported = descriptor->error;
     if (error != EAGAIN && error != EWOULDBLOCK)
         return -error;
-    if (descriptor->kind == ASYNC__FILE) { /* a device the poller does not know, and not ready at all */
+    if (descriptor->kind == ASYNC__FILE) { /* a device unknown to the poller, and not ready */
         async__retry_later(loop, descriptor);
         return -EAGAIN;
     }
@@ -3181,7 +3243,8 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
 }
 
 /* Read once, if there is hope. Returns the count, 0 at the end, -EAGAIN, or a negative errno. */
-static inline ssize_t async__read_now(async_loop *loop, int fd, const struct iovec *pieces, size_t count)
+static inline ssize_t async__read_now(async_loop *loop, int fd, const struct iovec *pieces,
+                                      size_t count)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     struct iovec first;
@@ -3202,7 +3265,8 @@ static inline ssize_t async__read_now(async_loop *loop, int fd, const struct iov
 }
 
 /* Write once, if there is hope. Returns the count, -EAGAIN, or a negative errno. */
-static inline ssize_t async__write_now(async_loop *loop, int fd, const struct iovec *pieces, size_t count)
+static inline ssize_t async__write_now(async_loop *loop, int fd, const struct iovec *pieces,
+                                       size_t count)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     struct iovec first;
@@ -3223,7 +3287,8 @@ static inline ssize_t async__write_now(async_loop *loop, int fd, const struct io
 }
 
 /* Write the rest of what the task describes. task->result is how far it is. */
-static inline async_result async__write_rest(async_loop *loop, async__task *task, const struct iovec *pieces, size_t count)
+static inline async_result async__write_rest(async_loop *loop, async__task *task,
+                                             const struct iovec *pieces, size_t count)
 {
     size_t skip = (size_t)task->result;
     while (count) {
@@ -3237,7 +3302,8 @@ static inline async_result async__write_rest(async_loop *loop, async__task *task
         }
         part.iov_base = (char *)pieces->iov_base + skip;
         part.iov_len = pieces->iov_len - skip;
-        n = skip ? async__write_now(loop, task->fd, &part, 1) : async__write_now(loop, task->fd, pieces, count);
+        n = skip ? async__write_now(loop, task->fd, &part, 1)
+                 : async__write_now(loop, task->fd, pieces, count);
         if (n < 0)
             return n;
         task->result += n;
@@ -3246,12 +3312,12 @@ static inline async_result async__write_rest(async_loop *loop, async__task *task
     return task->result;
 }
 
-/* May this errno of accept(2) be another connection's bad luck? Linux also passes on pending
- * network errors. */
+/* Can this accept(2) errno be a connection's bad luck? Linux also gives pending network errors. */
 static inline int async__accept_goes_on(int error)
 {
-    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == ENOPROTOOPT ||
-           error == EHOSTDOWN || error == EHOSTUNREACH || error == ENETUNREACH;
+    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN ||
+           error == ENOPROTOOPT || error == EHOSTDOWN || error == EHOSTUNREACH ||
+           error == ENETUNREACH;
 }
 
 static inline int async__no_descriptor_left(int error)
@@ -3259,8 +3325,7 @@ static inline int async__no_descriptor_left(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* accept(2), and the flags where the system does not take them along. Returns a descriptor, or
- * -1 and errno. */
+/* accept(2), and the flags where the system does not take them. Returns it, or -1 and errno. */
 #if ASYNC_HAS_ACCEPT4
 static inline int async__accept_raw(int listener)
 {
@@ -3277,12 +3342,13 @@ static inline int async__accept_raw(int listener)
 #endif
 
 /* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno.
- * Without a descriptor left the connection stays in the backlog, and the listener has another
- * try a little later, or when one is closed. */
+ * Without a descriptor left the connection stays in the backlog, and the listener has another try a
+ * little later, or when one is closed. */
 ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
-    int kind = descriptor->kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, fd;
+    int kind = descriptor->kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX
+                                                        : ASYNC__STREAM_TCP, fd;
     if (descriptor->bits & ASYNC__RETRY || !(descriptor->bits & ASYNC__R))
         return -EAGAIN;
     do
@@ -3290,13 +3356,15 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     while (fd < 0 && async__accept_goes_on(errno));
     if (fd >= 0) {
         loop->backoff_ns = 0;
-        return async__adopt_own(loop, fd, descriptor->kind == ASYNC__SOCKET ? ASYNC__SOCKET : kind, ASYNC__R | ASYNC__W);
+        return async__adopt_own(loop, fd, descriptor->kind == ASYNC__SOCKET ? ASYNC__SOCKET : kind,
+                                ASYNC__R | ASYNC__W);
     }
     if (!async__no_descriptor_left(errno))
         return async__try_failed(loop, descriptor, ASYNC__R, errno);
     fd = -errno;
     if (!(descriptor->bits & ASYNC__WARNED))
-        async__warn("no descriptor is left: connections wait in the backlog until one is closed", NULL);
+        async__warn("no descriptor is left: connections wait in the backlog until one is closed",
+                    NULL);
     descriptor->bits |= ASYNC__WARNED;
     async__retry_later(loop, descriptor);
     return fd;
@@ -3336,8 +3404,8 @@ ASYNC__RARE static inline int async__connect_again(async_loop *loop, int fd, con
     return error;
 }
 
-/* Has the attempt in progress ended? "Writable" alone proves nothing; SO_ERROR is cleared by
- * being read, so it is read once (connect(2)). Returns 0, -EAGAIN or the attempt's error. */
+/* Has the attempt in progress ended? "Writable" alone proves nothing; SO_ERROR is cleared by being
+ * read, so it is read once (connect(2)). Returns 0, -EAGAIN or the attempt's error. */
 ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
@@ -3349,7 +3417,8 @@ ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
     if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
     if (!error && ASYNC_SYS(getpeername)(fd, (struct sockaddr *)&peer, &peer_size) < 0)
-        error = !(descriptor->bits & ASYNC__HUP) ? EINPROGRESS : descriptor->error ? descriptor->error : ECONNREFUSED;
+        error = !(descriptor->bits & ASYNC__HUP) ? EINPROGRESS
+                : descriptor->error ? descriptor->error : ECONNREFUSED;
     if (error != EINPROGRESS && error != EINTR)
         return -error;
     descriptor->bits &= (uint16_t)~ASYNC__W;
@@ -3359,7 +3428,8 @@ ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
 ASYNC__RARE static inline async_result async__connect_now(async_loop *loop, const async__task *task)
 {
     const char *path = (const char *)task->item.at.buffer;
-    int error = path ? async__connect_again(loop, task->fd, path) : async__connect_outcome(loop, task->fd);
+    int error = path ? async__connect_again(loop, task->fd, path)
+                     : async__connect_outcome(loop, task->fd);
     if (error)
         return error;
     loop->backoff_ns = 0;
@@ -3367,8 +3437,8 @@ ASYNC__RARE static inline async_result async__connect_now(async_loop *loop, cons
     return task->fd;
 }
 
-/* Would a read (a write) succeed now? The bit says "no" for sure, but "yes" only as far as we
- * know: the caller's own read(2) is invisible here. */
+/* Would a read (a write) succeed now? The bit says "no" for sure, but "yes" only as far as we know:
+ * the caller's own read(2) is invisible here. */
 static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
@@ -3384,7 +3454,8 @@ static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 
 static inline int async__op_writes(unsigned op)
 {
-    return op == ASYNC__WRITABLE || op == ASYNC__WRITE || op == ASYNC__WRITEV || op == ASYNC__CONNECT;
+    return op == ASYNC__WRITABLE || op == ASYNC__WRITE || op == ASYNC__WRITEV ||
+           op == ASYNC__CONNECT;
 }
 
 /* Try what the task describes. Returns its result, or -EAGAIN: not yet. */
@@ -3421,12 +3492,12 @@ static inline uint32_t *async__waiter_of(async_loop *loop, int fd, unsigned op)
     return async__op_writes(op) ? &loop->descriptors[fd].writer : &loop->descriptors[fd].reader;
 }
 
-/* Wait for the descriptor. What cannot be watched for lack of memory in the kernel is tried
- * again by timer. */
+/* Wait for the descriptor. What cannot be watched for lack of kernel memory is retried by timer. */
 static inline async_op async__park_descriptor(async_loop *loop, async__task *task, unsigned op)
 {
     async__attend(loop, async__waiter_of(loop, task->fd, op), task->item.slot);
-    if (async__op_writes(op) && async__watch_writes(loop, task->fd, &loop->descriptors[task->fd]) < 0)
+    if (async__op_writes(op) &&
+        async__watch_writes(loop, task->fd, &loop->descriptors[task->fd]) < 0)
         async__retry_later(loop, &loop->descriptors[task->fd]);
     return async__park(loop, task, op);
 }
@@ -3434,7 +3505,8 @@ static inline async_op async__park_descriptor(async_loop *loop, async__task *tas
 static inline int async__unadopted(const async__task *task)
 {
     if (ASYNC_DEBUG)
-        async__warn("a descriptor that was not adopted (async_adopt) was given to an operation", task->leaf);
+        async__warn("a descriptor that was not adopted (async_adopt) was given to an operation",
+                    task->leaf);
     return -EBADF;
 }
 
@@ -3493,8 +3565,8 @@ ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot, i
     if (item->kind != ASYNC__TASK)
         loop->kinds[item->kind]->drop(loop, item);
     else
-        async__wake(loop, task, (item->op == ASYNC__WRITE || item->op == ASYNC__WRITEV) && task->result > 0 ? task->result
-                                                                                                            : error);
+        async__wake(loop, task, (item->op == ASYNC__WRITE || item->op == ASYNC__WRITEV) &&
+                                task->result > 0 ? task->result : error);
 }
 
 /* The task stops waiting on its descriptor. An attempt to connect ends here. */
@@ -3601,8 +3673,7 @@ static inline void async__set_option(int fd, int level, int option, int value)
     ASYNC_SYS(setsockopt)(fd, level, option, &value, sizeof value);
 }
 
-/* A non-blocking stream socket that no child inherits and no write kills with. Returns it or a
- * negative errno. */
+/* A non-blocking stream socket no child inherits, no write kills with. Returns it or -errno. */
 ASYNC__RARE static inline int async__socket(int family)
 {
     int fd = ASYNC_SYS(socket)(family, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0);
@@ -3611,14 +3682,14 @@ ASYNC__RARE static inline int async__socket(int family)
     if (!ASYNC__SOCK_FLAGS)
         async__set_flags(fd);
     if (family != AF_UNIX)
-        async__set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* as asyncio does; accepted sockets inherit it */
+        async__set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* as asyncio; inherited by accept */
     return fd;
 }
 
-/* Connect, and wait for the outcome. `path`: for another try when a Unix socket's backlog is
- * full. */
-ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task *task, const async__address *address, int size,
-                                      const char *path)
+/* Connect, and wait for the outcome. `path`: for a new try when a Unix socket's backlog is full. */
+ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task *task,
+                                                  const async__address *address, int size,
+                                                  const char *path)
 {
     int kind = path ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, error;
     int fd = size < 0 ? size : async__socket(address->any.sa_family);
@@ -3676,13 +3747,15 @@ ASYNC__RARE static inline int async__listen(const async__address *address, int s
         async__set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (address->any.sa_family == AF_INET6) /* systems differ in what they start with */
         async__set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6);
-    if (ASYNC_SYS(bind)(fd, &address->any, (socklen_t)size) < 0 || ASYNC_SYS(listen)(fd, SOMAXCONN) < 0) {
+    if (ASYNC_SYS(bind)(fd, &address->any, (socklen_t)size) < 0 ||
+        ASYNC_SYS(listen)(fd, SOMAXCONN) < 0) {
         size = -errno;
         ASYNC_SYS(close)(fd);
         return size;
     }
     return async__adopt_own(async__loop(), fd,
-                            address->any.sa_family == AF_UNIX ? ASYNC__LISTENER_UNIX : ASYNC__LISTENER_TCP, ASYNC__R);
+                            address->any.sa_family == AF_UNIX ? ASYNC__LISTENER_UNIX
+                                                              : ASYNC__LISTENER_TCP, ASYNC__R);
 }
 
 static inline int async_listen(const char *host, int port)
@@ -3767,7 +3840,8 @@ static inline int async_socketpair(int ends[2])
 
 /* ----------------------------------------------------------------------------
  * MARK: - Callbacks
- * >>callbacks    The same reactor without coroutines. A callback runs from the loop, never on its caller's stack.
+ * >>callbacks    The same reactor without coroutines. A callback runs from the loop, never on its
+ *                caller's stack.
  * ------------------------------------------------------------------------- */
 static inline const async__kind *async__callback_kind(void);
 
@@ -3776,7 +3850,8 @@ ASYNC__RARE static inline int async__callbacks_grow(async_loop *loop)
 {
     uint32_t count = loop->callback_count, i;
     size_t chunks = count / ASYNC__CHUNK + 1;
-    async__callback **all = (async__callback **)ASYNC_MEM(realloc)(loop->chunks, chunks * sizeof *all), *chunk;
+    async__callback **all = (async__callback **)ASYNC_MEM(realloc)(loop->chunks,
+                                                                   chunks * sizeof *all), *chunk;
     if (!all)
         return -ENOMEM;
     loop->chunks = all;
@@ -3824,8 +3899,7 @@ static inline void async__callback_release(async_loop *loop, async__callback *ca
     loop->free_callback = &callback->item;
 }
 
-/* The handle is gone at once; the memory too, unless the callback is in the queue or runs right
- * now. */
+/* The handle is gone at once; the memory too, unless the callback is queued or runs right now. */
 static inline void async__callback_drop(async_loop *loop, async__item *item)
 {
     async__callback *callback = (async__callback *)(void *)item;
@@ -3851,7 +3925,7 @@ static inline void async__callback_run(async_loop *loop, async__item *item)
 {
     async__callback *callback = (async__callback *)(void *)item;
     unsigned op = callback->item.op;
-    if (!(callback->item.flags & ASYNC__CANCELLED)) { /* it counts as queued while it runs, so nobody frees it */
+    if (!(callback->item.flags & ASYNC__CANCELLED)) { /* queued while it runs: nobody frees it */
         if (op == ASYNC__SOON || op == ASYNC__AFTER)
             async__callback_drop(loop, item);
         if (callback->fd < 0)
@@ -3862,7 +3936,8 @@ static inline void async__callback_run(async_loop *loop, async__item *item)
     callback->item.flags &= 0xff & ~ASYNC__QUEUED;
     if (callback->item.flags & ASYNC__CANCELLED)
         async__callback_release(loop, callback);
-    else if (callback->fd >= 0 && async__ready_now(loop, callback->fd, async__callback_bit(callback)))
+    else if (callback->fd >= 0 &&
+             async__ready_now(loop, callback->fd, async__callback_bit(callback)))
         async__call_soon(loop, &callback->item);
 }
 
@@ -3886,12 +3961,13 @@ static inline void async__callback_ready(async_loop *loop, async__item *item, un
 
 static inline const async__kind *async__callback_kind(void)
 {
-    static const async__kind kind = { async__callback_run, async__callback_ready, async__callback_due,
-                                      async__callback_drop, NULL };
+    static const async__kind kind = { async__callback_run, async__callback_ready,
+                                      async__callback_due, async__callback_drop, NULL };
     return &kind;
 }
 
-static inline async_handle async__on_ready(unsigned op, int fd, void *data, void (*function)(int fd, void *data))
+static inline async_handle async__on_ready(unsigned op, int fd, void *data,
+                                           void (*function)(int fd, void *data))
 {
     async_loop *loop = async__loop();
     async__callback *callback;
@@ -3912,12 +3988,14 @@ static inline async_handle async__on_ready(unsigned op, int fd, void *data, void
     return async__callback_handle(callback);
 }
 
-static inline async_handle async_on_readable(int fd, void *data, void (*callback)(int fd, void *data))
+static inline async_handle async_on_readable(int fd, void *data,
+                                             void (*callback)(int fd, void *data))
 {
     return async__on_ready(ASYNC__READABLE, fd, data, callback);
 }
 
-static inline async_handle async_on_writable(int fd, void *data, void (*callback)(int fd, void *data))
+static inline async_handle async_on_writable(int fd, void *data,
+                                             void (*callback)(int fd, void *data))
 {
     return async__on_ready(ASYNC__WRITABLE, fd, data, callback);
 }
@@ -3930,7 +4008,8 @@ static inline async_handle async_soon(void *data, void (*callback)(void *data))
 static inline async_handle async_after(int64_t delay_ms, void *data, void (*callback)(void *data))
 {
     async_loop *loop = async__loop();
-    async__callback *made = async__callback_new(loop, delay_ms > 0 ? ASYNC__AFTER : ASYNC__SOON, data);
+    async__callback *made = async__callback_new(loop, delay_ms > 0 ? ASYNC__AFTER : ASYNC__SOON,
+                                                data);
     if (!made)
         return -ENOMEM;
     made->call.plain = callback;
@@ -3941,7 +4020,8 @@ static inline async_handle async_after(int64_t delay_ms, void *data, void (*call
     return async__callback_handle(made);
 }
 
-static inline async_handle async_every(int64_t interval_ms, void *data, void (*callback)(void *data))
+static inline async_handle async_every(int64_t interval_ms, void *data,
+                                       void (*callback)(void *data))
 {
     async_loop *loop = async__loop();
     async__callback *made;
@@ -3952,7 +4032,8 @@ static inline async_handle async_every(int64_t interval_ms, void *data, void (*c
         return -ENOMEM;
     made->call.plain = callback;
     made->due_ns = async__from_now(interval_ms);
-    made->interval_ns = interval_ms > ASYNC__NEVER / 4000000 ? ASYNC__NEVER / 4 : interval_ms * 1000000;
+    made->interval_ns = interval_ms > ASYNC__NEVER / 4000000 ? ASYNC__NEVER / 4
+                                                             : interval_ms * 1000000;
     async__timer_start(loop, made->item.slot, made->due_ns);
     return async__callback_handle(made);
 }
@@ -3989,9 +4070,10 @@ static inline int async_accept_nowait(int listener)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Streams
- * >>streams      Reading goes straight into the reader's buffer, writing straight to the system; only what does not fit
- *                there is queued. Closing sends the queue, then ends our side and reads on until the peer ends its own:
- *                close(2) with unread data would reset the connection and might destroy the last reply.
+ * >>streams      Reading goes straight into the reader's buffer, writing straight to the system;
+ *                only what does not fit there is queued. Closing sends the queue, then ends our
+ *                side and reads on until the peer ends its own: close(2) with unread data would
+ *                reset the connection and might destroy the last reply.
  * ------------------------------------------------------------------------- */
 static inline const async__kind *async__stream_kind(void);
 
@@ -4052,8 +4134,7 @@ static inline void async__stream_wake_flusher(async_loop *loop, async_stream *st
         async__wake(loop, async__task_at(loop, flusher), result);
 }
 
-/* The descriptor goes; on_close and the memory follow from the queue, where no caller is on the
- * stack. */
+/* The descriptor goes; on_close and memory follow from the queue, with no caller on the stack. */
 static inline void async__stream_shut(async_loop *loop, async_stream *stream)
 {
     int fd = stream->fd;
@@ -4079,7 +4160,8 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
 {
     int kind = loop->descriptors[stream->fd].kind;
     uint32_t *reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
-    int lingers = (kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX) && !(stream->item.flags & ASYNC__AT_END);
+    int lingers = (kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX) &&
+                  !(stream->item.flags & ASYNC__AT_END);
     if (!lingers || stream->error || ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0) {
         async__stream_shut(loop, stream);
         return;
@@ -4105,9 +4187,9 @@ static inline void async__stream_drained(async_loop *loop, async_stream *stream)
     }
 }
 
-/* Write from `data` until the system takes no more. Returns how much it took; an error ends the
- * stream. */
-static inline size_t async__stream_push(async_loop *loop, async_stream *stream, const char *data, size_t size)
+/* Write `data` until the system takes no more. Returns how much went; an error ends the stream. */
+static inline size_t async__stream_push(async_loop *loop, async_stream *stream, const char *data,
+                                        size_t size)
 {
     size_t done = 0;
     ssize_t n = 0;
@@ -4127,7 +4209,8 @@ static inline size_t async__stream_push(async_loop *loop, async_stream *stream, 
 /* An event: more of the queue can go. */
 static inline void async__stream_drain(async_loop *loop, async_stream *stream)
 {
-    size_t sent = async__stream_push(loop, stream, stream->queue + stream->sent, stream->queued - stream->sent);
+    size_t sent = async__stream_push(loop, stream, stream->queue + stream->sent,
+                                     stream->queued - stream->sent);
     stream->sent += sent;
     if (stream->error || stream->sent == stream->queued) {
         async__stream_drained(loop, stream);
@@ -4177,7 +4260,8 @@ static inline int async__reserve_spare(async_loop *loop, size_t size)
 }
 
 /* The first bytes that the system does not take: the spare becomes the queue. */
-static inline void async__stream_start_queue(async_loop *loop, async_stream *stream, const char *data, size_t size)
+static inline void async__stream_start_queue(async_loop *loop, async_stream *stream,
+                                             const char *data, size_t size)
 {
     memcpy(loop->spare, data, size);
     stream->queue = loop->spare;
@@ -4287,7 +4371,8 @@ static inline void async__stream_due(async_loop *loop, async__item *item)
 }
 
 static inline int async_stream_on_data(async_stream *stream,
-                                       void (*callback)(async_stream *stream, const char *data, ssize_t size))
+                                       void (*callback)(async_stream *stream, const char *data,
+                                                        ssize_t size))
 {
     async_loop *loop = async__loop();
     uint32_t *reader;
@@ -4310,7 +4395,8 @@ static inline int async_stream_on_data(async_stream *stream,
     return 0;
 }
 
-static inline int async_stream_on_written(async_stream *stream, void (*callback)(async_stream *stream, int status))
+static inline int async_stream_on_written(async_stream *stream,
+                                          void (*callback)(async_stream *stream, int status))
 {
     if (!async__stream_is_usable(stream))
         return -EBADF;
@@ -4318,7 +4404,8 @@ static inline int async_stream_on_written(async_stream *stream, void (*callback)
     return 0;
 }
 
-static inline int async_stream_on_close(async_stream *stream, void (*callback)(async_stream *stream, int status))
+static inline int async_stream_on_close(async_stream *stream,
+                                        void (*callback)(async_stream *stream, int status))
 {
     if (!async__stream_is_usable(stream))
         return -EBADF;
@@ -4326,8 +4413,7 @@ static inline int async_stream_on_close(async_stream *stream, void (*callback)(a
     return 0;
 }
 
-/* Read what is there and hand it over, as long as somebody wants it; after a while the others
- * have their turn. */
+/* Read what there is and hand it over while it is wanted; after a while others have their turn. */
 static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
 {
     int patience;
@@ -4428,8 +4514,8 @@ static inline void async__stream_free(async__item *item)
 
 static inline const async__kind *async__stream_kind(void)
 {
-    static const async__kind kind = { async__stream_run, async__stream_ready, async__stream_due, async__stream_drop,
-                                      async__stream_free };
+    static const async__kind kind = { async__stream_run, async__stream_ready, async__stream_due,
+                                      async__stream_drop, async__stream_free };
     return &kind;
 }
 
@@ -4464,8 +4550,7 @@ ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
         error = run(loop);
 }
 
-/* What is still in the table when the loop goes: results nobody asked for, streams, tasks that
- * would not end. */
+/* What is left when the loop goes: results nobody took, streams, tasks that would not end. */
 ASYNC__RARE static inline void async__free_items(async_loop *loop)
 {
     uint32_t slot;
@@ -4489,7 +4574,8 @@ ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count; fd++)
         if (loop->descriptors[fd].bits & ASYNC__ADOPTED)
-            async__give_back(loop, (int)fd, (loop->descriptors[fd].bits & (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
+            async__give_back(loop, (int)fd, (loop->descriptors[fd].bits &
+                                             (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
 }
 
 ASYNC__RARE static inline int async_loop_close(void)
@@ -4542,8 +4628,9 @@ ASYNC__RARE static inline async_result async__run(const async_type *type, const 
 static inline const char *async__op_name(unsigned op)
 {
     static const char *const names[] = {
-        "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv", "writev", "accept", "connect",
-        "join", "join_all", "join_any", "flush", "its children", "ended, its result is kept", "soon", "after", "every", "idle"
+        "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
+        "writev", "accept", "connect", "join", "join_all", "join_any", "flush", "its children",
+        "ended, its result is kept", "soon", "after", "every", "idle"
     };
     return op < sizeof names / sizeof *names ? names[op] : "?";
 }
@@ -4580,7 +4667,8 @@ static inline void async__dump_wait(const async_loop *loop, const async__task *t
 
 static inline void async__dump_frame(const async_frame *frame, const char *end, FILE *out)
 {
-    fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, (unsigned)frame->line, end);
+    fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, (unsigned)frame->line,
+            end);
 }
 
 /* The chain of awaits, the outermost first. Of a long one its ends are enough: 4 frames each. */
@@ -4601,7 +4689,8 @@ static inline void async__dump_chain(const async__task *task, FILE *out)
         async__dump_frame(inner[i - 1], i > 1 ? " > " : ": ", out);
 }
 
-static inline void async__dump_task(const async_loop *loop, const async__task *task, int depth, FILE *out)
+static inline void async__dump_task(const async_loop *loop, const async__task *task, int depth,
+                                    FILE *out)
 {
     const char *name = task->item.slot < loop->name_capacity ? loop->names[task->item.slot] : NULL;
     fprintf(out, "%*s%u ", 2 + 2 * (depth < 30 ? depth : 30), "", (unsigned)task->item.slot);
@@ -4626,8 +4715,8 @@ static inline void async_dump(FILE *out)
     async_loop *loop = async__loop();
     const async__task *task = &loop->root;
     int depth = -1;
-    fprintf(out, "async: %u tasks, %u timers, on %s\n", (unsigned)loop->live, (unsigned)(loop->heap_count - loop->heap_dead),
-            loop->backend->name);
+    fprintf(out, "async: %u tasks, %u timers, on %s\n", (unsigned)loop->live,
+            (unsigned)(loop->heap_count - loop->heap_dead), loop->backend->name);
     for (;;) { /* down to the children, then to the younger siblings, then up */
         uint32_t next = async__oldest_child(loop, task);
         if (next) {
@@ -4652,17 +4741,19 @@ static inline void async_dump(FILE *out)
  *
  * Copyright (c) 2026 the authors of async.h
  *
- * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
- * documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
- * rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
- * persons to whom the Software is furnished to do so, subject to the following conditions:
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+ * associated documentation files (the "Software"), to deal in the Software without restriction,
+ * including without limitation the rights to use, copy, modify, merge, publish, distribute,
+ * sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
  *
- * The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
- * Software.
+ * The above copyright notice and this permission notice shall be included in all copies or
+ * substantial portions of the Software.
  *
- * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
- * WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
- * COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
- * OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+ * NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+ * NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+ * DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
  * ------------------------------------------------------------------------- */
 #endif /* ASYNC_H */
