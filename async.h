@@ -318,8 +318,8 @@ static inline int async_open(const async_options *options);
 
 /* Run until no task is left and nothing can call a callback any more, or until async_loop_stop.
  * Returns 0, or -EDEADLK (tasks wait for what can never happen), -EPERM (the loop belongs to
- * another process), or the error of a failed wait, after all tasks were cancelled. A panic inside
- * the loop itself. */
+ * another process), or the error of a failed wait, after all tasks were cancelled.
+ * A panic inside the loop itself. */
 static inline int async_loop_run(void);
 
 /* Wait for at most `timeout_ms` (0: not at all, negative: for ever) until something can run, and
@@ -495,8 +495,8 @@ static inline async_handle async_on_writable(int fd, void *data,
                                              void (*callback)(int fd, void *data));
 
 /* Call back once, at the loop's next turn; after `delay_ms`; or every `interval_ms`, at least 1 (a
- * turn that was missed is left out). Returns a handle for async_cancel, or -ENOMEM; async_every:
- * -EINVAL. Never suspends. */
+ * turn that was missed is left out). Returns a handle for async_cancel, or -ENOMEM;
+ * async_every: -EINVAL. Never suspends. */
 static inline async_handle async_soon(void *data, void (*callback)(void *data));
 static inline async_handle async_after(int64_t delay_ms, void *data, void (*callback)(void *data));
 static inline async_handle async_every(int64_t interval_ms, void *data,
