@@ -25,6 +25,30 @@ block()
         !skip { print }'
 }
 
+# From the last `make bench`, if there was one.
+numbers()
+{
+    [ -s build/bench.tsv ] || return 0
+    awk -F '\t' '
+        $2 ~ /^1,000,000 parked/ { bytes = $3 }
+        $2 ~ /^spawn and finish/ { spawn = $3 }
+        $2 ~ /^code of the ping-pong/ { code = $3 }
+        END { printf "A parked task takes **%.0f bytes**, a task that is spawned and ends **%.0f ns**, and all of async.h that\n" \
+                     "the ping-pong uses **%.0f KiB** of code. `make bench` measures these and more on your machine.\n",
+                     bytes, spawn, code }' build/bench.tsv > build/numbers.md
+}
+
+# The dump of docs/dump.c, as it runs now.
+dump()
+{
+    ${CC:-cc} -I. docs/dump.c -o build/dump
+    { echo '```text'; build/dump; echo '```'; } > build/dump.md
+}
+
+if [ "${1:-}" != --check ]; then
+    numbers
+    dump
+fi
 embed "$page" | block numbers build/numbers.md | block dump build/dump.md > "$made"
 if [ "${1:-}" = --check ]; then
     cmp "$page" "$made"
