@@ -4482,7 +4482,7 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
     }
     if (stream->on_data && !(stream->item.flags & ASYNC__AT_END))
         async__stream_deliver(loop, stream);
-    if (stream->item.flags & ASYNC__WRITTEN) {
+    if ((stream->item.flags & ASYNC__WRITTEN) && !(stream->item.flags & ASYNC__CLOSING)) {
         stream->item.flags &= 0xff & ~ASYNC__WRITTEN;
         if (stream->on_written)
             stream->on_written(stream, stream->error);

@@ -493,6 +493,40 @@ TEST(closing_stream, sends_its_queue_before_the_loop_goes)
     free(data);
 }
 
+static int written_after_close;
+
+static void counts_written(async_stream *stream, int status)
+{
+    (void)stream, (void)status;
+    written_after_close++;
+}
+
+static void closes_on_data(async_stream *stream, const char *data, ssize_t size)
+{
+    (void)data, (void)size;
+    async_stream_close(stream);
+}
+
+/* Both are due in the same turn: the one that closes is called first. */
+TEST(closing_stream, is_not_told_that_it_has_written)
+{
+    int ends[2];
+    async_stream *stream;
+
+    written_after_close = 0;
+    raw_pair(ends);
+    check_equal(async_open(NULL), 0);
+    stream = stream_over(ends[0]);
+    check_equal(write(ends[1], "x", 1), 1);
+    check_equal(async_stream_on_data(stream, closes_on_data), 0);
+    check_equal(async_stream_on_written(stream, counts_written), 0);
+    check_equal(async_stream_write(stream, "y", 1), 0);
+    close(ends[1]);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_loop_close(), 0);
+    check_equal(written_after_close, 0);
+}
+
 async(fills, int fd; char *data;)
 {
     ssize_t n;
