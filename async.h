@@ -2077,6 +2077,8 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     return 0;
 }
 
+static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor);
+
 /* Operations that ran out of descriptors, or into a full backlog, have another try. */
 ASYNC__RARE static inline void async__retry(async_loop *loop)
 {
@@ -2086,7 +2088,12 @@ ASYNC__RARE static inline void async__retry(async_loop *loop)
         if (!(loop->descriptors[fd].bits & ASYNC__RETRY))
             continue;
         loop->descriptors[fd].bits &= (uint16_t)~ASYNC__RETRY;
+        if (loop->descriptors[fd].writer && !(loop->descriptors[fd].bits & ASYNC__WRITES))
+            loop->descriptors[fd].bits |= ASYNC__W; /* no event would say so: really try */
         async__rouse_both(loop, (int)fd, ASYNC__R | ASYNC__W);
+        if (loop->descriptors[fd].writer &&
+            async__watch_writes(loop, (int)fd, &loop->descriptors[fd]) < 0)
+            async__retry_later(loop, &loop->descriptors[fd]);
     }
 }
 
@@ -2240,7 +2247,8 @@ static inline int async__run_loop(async_loop *loop)
 
 static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
 {
-    int64_t limit_ns = timeout_ms > ASYNC__DAY_NS / 1000000 ? ASYNC__DAY_NS : timeout_ms * 1000000;
+    int64_t limit_ns = timeout_ms < 0 ? -1
+                     : timeout_ms > ASYNC__DAY_NS / 1000000 ? ASYNC__DAY_NS : timeout_ms * 1000000;
     int error, count = 0;
     loop->stack_base = (char *)__builtin_frame_address(0);
     if (!async__can_wake(loop))
@@ -2343,7 +2351,7 @@ static inline void async__shield(void)
 {
     async_loop *loop = async__loop();
     async_frame *frame = loop->task->leaf;
-    if (!frame || (frame->flags & ASYNC__FINALLY))
+    if (!frame || (frame->flags & (ASYNC__FINALLY | ASYNC__SHIELDED)))
         return;
     if (!(frame->flags & ASYNC__TIMED))
         frame->end.outer_ns = frame->deadline_ns;
@@ -2939,8 +2947,15 @@ ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__tas
     if (watcher->item.op == ASYNC__JOIN_ANY) {
         async__unwatch(loop, watcher, tasks, watcher->size);
         async__wake(loop, watcher, (async_result)async__first_ended(loop, tasks, watcher->size));
-    } else if (--watcher->result == 0) {
-        async__wake(loop, watcher, async__first_failure(loop, tasks, watcher->size));
+    } else {
+        async_result failure;
+        if (task->result < 0 && !watcher->fd && /* it is not kept: its parent has ended */
+            async__task_at(loop, task->parent)->item.op == ASYNC__CHILDREN)
+            watcher->fd = (int)task->result;
+        if (--watcher->result)
+            return;
+        failure = async__first_failure(loop, tasks, watcher->size);
+        async__wake(loop, watcher, failure ? failure : watcher->fd);
     }
 }
 
@@ -2987,6 +3002,7 @@ static inline async_op async__join_many(unsigned op, const async_task *tasks, si
                                                : async__first_failure(loop, tasks, count));
     task->item.at.buffer = (void *)(uintptr_t)tasks;
     task->size = count;
+    task->fd = 0;
     task->result = running;
     return async__park(loop, task, op);
 }
@@ -4038,12 +4054,23 @@ static inline async_handle async_every(int64_t interval_ms, void *data,
     return async__callback_handle(made);
 }
 
+/* Where nobody waits the poller may not be told to look: then a clear bit proves nothing. */
+static inline void async__unwatched(async_loop *loop, int fd)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    if (!descriptor->reader)
+        descriptor->bits |= ASYNC__R;
+    if (!descriptor->writer)
+        descriptor->bits |= ASYNC__W;
+}
+
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 {
     async_loop *loop = async__loop();
     struct iovec whole;
     if (fd < 0 || !async__descriptor_of(loop, fd))
         return fd < 0 ? fd : -EBADF;
+    async__unwatched(loop, fd);
     whole.iov_base = data;
     whole.iov_len = size;
     return async__read_now(loop, fd, &whole, 1);
@@ -4055,6 +4082,7 @@ static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
     struct iovec whole;
     if (fd < 0 || !async__descriptor_of(loop, fd))
         return fd < 0 ? fd : -EBADF;
+    async__unwatched(loop, fd);
     whole.iov_base = (void *)(uintptr_t)data;
     whole.iov_len = size;
     return async__write_now(loop, fd, &whole, 1);
@@ -4065,6 +4093,7 @@ static inline int async_accept_nowait(int listener)
     async_loop *loop = async__loop();
     if (listener < 0 || !async__descriptor_of(loop, listener))
         return listener < 0 ? listener : -EBADF;
+    async__unwatched(loop, listener);
     return async__accept_now(loop, listener);
 }
 
@@ -4155,6 +4184,16 @@ static inline void async__stream_free_queue(async_loop *loop, async_stream *stre
     stream->sent = stream->queued = stream->capacity = 0;
 }
 
+/* Whoever else waits on the closing stream's descriptor gets -EBADF. */
+static inline void async__stream_evict(async_loop *loop, const async_stream *stream, unsigned op)
+{
+    uint32_t *waiter = async__waiter_of(loop, stream->fd, op), slot = *waiter;
+    if (!slot || slot == stream->item.slot)
+        return;
+    async__desert(loop, waiter);
+    async__abandon(loop, slot, -EBADF);
+}
+
 /* Closing, and all is sent: say so to the peer, and wait for its end. */
 static inline void async__stream_end(async_loop *loop, async_stream *stream)
 {
@@ -4167,6 +4206,8 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
         return;
     }
     async__stream_set(stream, ASYNC__LINGER);
+    async__stream_evict(loop, stream, ASYNC__READABLE);
+    async__stream_evict(loop, stream, ASYNC__WRITABLE);
     async__attend(loop, reader, stream->item.slot);
     async__call_soon(loop, &stream->item);
 }
@@ -4331,6 +4372,7 @@ static inline int async_stream_close(async_stream *stream)
         return -EBADF;
     async__stream_set(stream, ASYNC__CLOSING);
     stream->on_data = NULL;
+    stream->on_written = NULL;
     reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
     slot = *reader;
     if (slot)
@@ -4501,9 +4543,17 @@ static inline void async__stream_ready(async_loop *loop, async__item *item, unsi
 static inline void async__stream_drop(async_loop *loop, async__item *item)
 {
     async_stream *stream = async__stream_of(item);
+    async__timer_stop(loop, item->slot);
     async__stream_free_queue(loop, stream);
     stream->fd = -EBADF;
     stream->error = -EBADF;
+    stream->on_data = NULL;
+    if (stream->item.flags & ASYNC__CLOSING) {
+        async__stream_set(stream, ASYNC__CLOSED);
+        async__call_soon(loop, item);
+    } else {
+        async__stream_wake_flusher(loop, stream, -EBADF);
+    }
 }
 
 static inline void async__stream_free(async__item *item)
@@ -4584,7 +4634,7 @@ ASYNC__RARE static inline int async_loop_close(void)
     int foreign = loop && async__is_foreign(loop);
     if (!loop)
         return 0;
-    if (loop->running && !foreign)
+    if (loop->running)
         return -EBUSY;
     if (!foreign) {
         async__end_tasks(loop);

@@ -621,3 +621,23 @@ TEST(callbacks, make_an_echo_server)
     check_equal(guests_left, 0);
     check_equal(async_loop_close(), 0);
 }
+
+/* Nobody waits for the descriptor, so no event says that there is room again: each call asks. */
+TEST(nowait, sees_what_has_changed_without_a_callback)
+{
+    static char data[65536];
+    int ends[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    while (async_write_nowait(ends[0], data, sizeof data) > 0) {
+    }
+    check_equal(async_read_nowait(ends[0], data, 1), -EAGAIN);
+    while (async_read_nowait(ends[1], data, sizeof data) > 0) {
+    }
+    check(async_write_nowait(ends[0], "x", 1) == 1);
+    check(async_read_nowait(ends[1], data, 2) == 1);
+    check_equal(async_close(ends[0]), 0);
+    check_equal(async_close(ends[1]), 0);
+    run_and_close();
+}

@@ -929,3 +929,27 @@ TEST(cancel, nobody_is_cancelled_outside_a_task)
     check_equal(async_cancelled(), 0);
     check_equal(async_loop_close(), 0);
 }
+
+async(shields_twice)
+{
+    async_result r;
+    async_begin;
+    await(async_shield(async_shield(async_sleep(1))));
+    await(r, async_sleep(INT64_MAX));
+    async_return(r);
+    async_end;
+}
+
+async(limits_a_double_shield)
+{
+    async_result r;
+    async_begin;
+    await(r, async_call(shields_twice), 20);
+    async_return(r);
+    async_end;
+}
+
+TEST(cancel, a_shield_within_a_shield_gives_the_limit_back)
+{
+    check_equal(async_run(limits_a_double_shield), -ETIMEDOUT);
+}
