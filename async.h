@@ -4367,18 +4367,13 @@ static inline async_op async_stream_flush(async_stream *stream)
 static inline int async_stream_close(async_stream *stream)
 {
     async_loop *loop = async__loop();
-    uint32_t *reader, slot;
     if (!async__stream_is_usable(stream))
         return -EBADF;
     async__stream_set(stream, ASYNC__CLOSING);
     stream->on_data = NULL;
     stream->on_written = NULL;
-    reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
-    slot = *reader;
-    if (slot)
-        async__desert(loop, reader);
-    if (slot != stream->item.slot)
-        async__abandon(loop, slot, -EBADF);
+    async__stream_desert(loop, stream, ASYNC__READABLE);
+    async__stream_evict(loop, stream, ASYNC__READABLE);
     async__stream_wake_flusher(loop, stream, -EBADF);
     async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
     if (stream->queue)
