@@ -579,7 +579,7 @@ static inline void async_dump(FILE *out);
  *
  * and on line 42, await(n, async_read(fd, p, size)) becomes
  *
- *         if (self->async_.line = 42, async__await(&self->async_, async_read(fd, p, size))) {
+ *         if (self->async_.line = 42, async__await(async_read(fd, p, size))) {
  *             return ASYNC__SUSPENDED;             the loop calls pong again when the read is done,
  *             case 42: case 42 + ASYNC__HIGH:;     and the switch brings it here
  *         }
@@ -636,7 +636,7 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 
 #define ASYNC__AWAIT(operation) \
     do { \
-        if (async__at(&self->async_, __LINE__), async__await(&self->async_, (operation))) { \
+        if (async__at(&self->async_, __LINE__), async__await(operation)) { \
             return ASYNC__SUSPENDED; \
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH: \
@@ -648,7 +648,7 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 #define ASYNC__AWAIT_RESULT(lvalue, operation) \
     do { \
         ASYNC__CHECK_RESULT(lvalue); \
-        if (async__at(&self->async_, __LINE__), async__await(&self->async_, (operation))) { \
+        if (async__at(&self->async_, __LINE__), async__await(operation)) { \
             return ASYNC__SUSPENDED; \
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH:; \
@@ -660,7 +660,7 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
     do { \
         ASYNC__CHECK_RESULT(lvalue); \
         if (async__at(&self->async_, __LINE__), async__limit(&self->async_, (timeout_ms)), \
-            async__await(&self->async_, (operation))) { \
+            async__await(async__settled(operation))) { \
             return ASYNC__SUSPENDED; \
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH:; \
@@ -668,7 +668,7 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
         (lvalue) = (__typeof__(lvalue))async__result(); \
     } while (0)
 
-#define async_shield(operation) (async__shield(), (operation))
+#define async_shield(operation) (async__shield(), async__settled(operation))
 
 /* Declaring and defining. Fields may contain commas, and there may be none: the count chooses. */
 #define async_coroutine(...) ASYNC__BY_COUNT(ASYNC__COROUTINE_FIELDS, ASYNC__COROUTINE_BARE, \
@@ -762,11 +762,12 @@ template <class frame> static inline const frame *async__temporary(const frame &
 
 /* What the macros call; explained where it stands. */
 static inline void async__at(async_frame *frame, uint32_t line);
-static inline int async__await(async_frame *frame, async_op operation);
+static inline int async__await(async_op operation);
 static inline async_result async__result(void);
 static inline int async__interrupted(async_frame *frame);
 static inline void async__limit(async_frame *frame, int64_t timeout_ms);
 static inline void async__shield(void);
+ASYNC__MUST_AWAIT static inline async_op async__settled(async_op operation);
 static inline void async__return(async_frame *frame, async_result result);
 static inline void async__enter_finally(async_frame *frame);
 static inline void async__leave_frame(async_frame *frame);
@@ -802,7 +803,7 @@ static inline async_result async__run(const async_type *type, const void *argume
  *                root, the parent of tasks without one.
  * ------------------------------------------------------------------------- */
 #define ASYNC__NEVER INT64_MAX
-#define ASYNC__PENDING INTPTR_MIN
+#define ASYNC__PENDING ((async_result)INT32_MIN) /* no count and no errno                        */
 #define ASYNC__BUDGET 64             /* operations a task completes before the others' turn      */
 #define ASYNC__CALLBACKS 0x20000000u /* slots from here on are callbacks                         */
 #define ASYNC__CHUNK 256u            /* callbacks allocated at once                              */
@@ -967,7 +968,6 @@ struct async_loop {
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
     uint32_t resumes;           /* since the poller was asked                            */
-    uint32_t clock_due;         /* so many, and the clock is read                        */
 
     async__slot *slots;
     async__callback **chunks;
@@ -1276,37 +1276,41 @@ static inline const async__timer *async__timer_next(async_loop *loop)
  * ------------------------------------------------------------------------- */
 static inline void async__push(async_loop *loop, async__item *item)
 {
-    item->at.next = NULL;
     *loop->last = item;
     loop->last = &item->at.next;
 }
 
-/* How many have their turn now, in whatever order a test lets them. Production takes the first, and
- * this is not called. */
-ASYNC__UNUSED static inline size_t async__batch_size(const async_loop *loop)
+static inline int async__is_ready(const async_loop *loop)
 {
-    const async__item *item;
-    size_t count = 0;
-    for (item = loop->batch; item; item = item->at.next)
+    return loop->batch || loop->last != &loop->first;
+}
+
+/* All that waits for its turn, or NULL. */
+static inline async__item *async__next_batch(async_loop *loop)
+{
+    *loop->last = NULL;
+    loop->last = &loop->first;
+    return loop->first;
+}
+
+static inline uint32_t async__batch_size(const async__item *batch)
+{
+    uint32_t count = 0;
+    for (; batch; batch = batch->at.next)
         count++;
     return count;
 }
 
-/* Take the next of the batch, which must not be empty. */
-static inline async__item *async__take(async_loop *loop)
+/* Take the next of a batch, which must not be empty: the first, but where a test chooses. */
+static inline async__item *async__take(async__item **batch)
 {
-    async__item **place = &loop->batch, *item;
+    async__item **place = batch, *item;
     size_t skip;
-    for (skip = (size_t)ASYNC_PICK(async__batch_size(loop)); skip; skip--)
+    for (skip = (size_t)ASYNC_PICK(async__batch_size(*batch)); skip; skip--)
         place = &(*place)->at.next;
     item = *place;
     *place = item->at.next;
     return item;
-}
-
-static inline int async__is_ready(const async_loop *loop)
-{
-    return loop->batch || loop->first;
 }
 
 /* The task can go on: with this result of what it awaited. */
@@ -2164,43 +2168,47 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
     if (limit_ns >= 0 && (timeout_ns < 0 || timeout_ns > limit_ns))
         timeout_ns = limit_ns;
     loop->resumes = 0;
-    loop->clock_due = 16;
     error = loop->backend->wait(loop, timeout_ns);
     async__expire_due(loop);
     return error;
 }
 
-/* Is it time to ask although something is ready? After 256 resumes; or sooner, after 100 us, for
- * which the clock is read once in 16. */
-static inline int async__ask_due(async_loop *loop)
+/* Is it time to ask although something is ready? After 100 us, or with a clock at rest after 4096
+ * resumes. The clock is looked at after 1, 3, 7, 15...: so it is late by no more than it took. */
+static inline int async__ask_due(const async_loop *loop)
 {
-    if (loop->resumes < loop->clock_due)
-        return 0;
-    loop->clock_due = loop->resumes + 16;
-    return loop->resumes >= 256 || async_now() - loop->now_ns > 100000;
+    return loop->resumes >= 4096 || async_now() - loop->now_ns > 100000;
 }
 
-/* Run whole batches until `least` items have had their turn or nothing is ready; 1024 at most, for
- * the poller's sake: the rest of the batch goes on with the next call. Returns how many ran. */
-static inline int async__run_ready(async_loop *loop, int least)
+/* Run what is ready, `most` items of it: the rest of a batch, and then others. Returns how many. */
+static inline uint32_t async__run_ready(async_loop *loop, uint32_t most)
 {
-    int count = 0;
-    do {
-        if (!loop->batch) {
-            loop->batch = loop->first;
-            loop->first = NULL;
-            loop->last = &loop->first;
+    async__item *batch = loop->batch;
+    uint32_t count = 0;
+    for (; count < most && !loop->stopped; count++) {
+        async__item *item;
+        if (!batch && (batch = async__next_batch(loop)) == NULL)
+            break;
+        item = async__take(&batch);
+        if (item->kind == ASYNC__TASK) {
+            async__run_task(loop, (async__task *)(void *)item);
+        } else {
+            loop->task = &loop->root;
+            loop->kinds[item->kind]->run(loop, item);
         }
-        for (; loop->batch && !loop->stopped && count < 1024; count++) {
-            async__item *item = async__take(loop);
-            if (item->kind == ASYNC__TASK)
-                async__run_task(loop, (async__task *)(void *)item);
-            else
-                loop->kinds[item->kind]->run(loop, item);
-        }
-    } while (loop->first && !loop->stopped && count < least);
-    loop->resumes += (uint32_t)count;
+    }
+    loop->batch = batch;
+    loop->task = &loop->root;
+    loop->resumes += count;
     return count;
+}
+
+/* Run what is ready now, and nothing that it makes ready. Returns how many. */
+static inline int async__run_batch(async_loop *loop)
+{
+    if (!loop->batch)
+        loop->batch = async__next_batch(loop);
+    return (int)async__run_ready(loop, async__batch_size(loop->batch));
 }
 
 /* The poller is broken: nothing can be waited for. All tasks are cancelled, and every operation,
@@ -2218,7 +2226,7 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
             async__interrupt(loop, (async__task *)(void *)item, error);
     }
     for (; async__is_ready(loop) && patience; patience--)
-        async__run_ready(loop, 1);
+        async__run_batch(loop);
 }
 
 /* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or
@@ -2239,13 +2247,13 @@ static inline int async__run_loop(async_loop *loop)
             async__fail(loop, error);
             break;
         }
-        async__run_ready(loop, 16);
+        async__run_ready(loop, loop->resumes + 1);
     }
     loop->running = loop->stopped = 0;
     return error;
 }
 
-static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
+static inline int async__run_once(async_loop *loop, int64_t timeout_ms)
 {
     int64_t limit_ns = timeout_ms < 0 ? -1
                      : timeout_ms > ASYNC__DAY_NS / 1000000 ? ASYNC__DAY_NS : timeout_ms * 1000000;
@@ -2258,7 +2266,7 @@ static inline int async__run_batch(async_loop *loop, int64_t timeout_ms)
     if (error)
         async__fail(loop, error);
     else
-        count = async__run_ready(loop, 1);
+        count = async__run_batch(loop);
     loop->running = loop->stopped = 0;
     return error ? error : count;
 }
@@ -2287,7 +2295,7 @@ static inline int async_loop_run(void)
 
 static inline int async_loop_run_once(int64_t timeout_ms)
 {
-    int (*volatile run)(async_loop *, int64_t) = async__run_batch;
+    int (*volatile run)(async_loop *, int64_t) = async__run_once;
     async_loop *loop = async__loop_to_run();
     ASYNC__STEP_ASIDE();
     return async__is_foreign(loop) ? -EPERM : run(loop, timeout_ms);
@@ -2362,8 +2370,6 @@ static inline void async__shield(void)
 /* The await is over: what bounded only this one is lifted. */
 static inline void async__settle(async_frame *frame)
 {
-    if (!(frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED)))
-        return;
     frame->deadline_ns = frame->flags & ASYNC__FINALLY ? ASYNC__NEVER : frame->end.outer_ns;
     frame->flags &= 0xff & ~(ASYNC__TIMED | ASYNC__SHIELDED);
 }
@@ -2478,15 +2484,24 @@ static inline async_op async__pending(const async_loop *loop)
 }
 
 /* The await macro: has the operation been done? Then its result is the loop's. */
-static inline int async__await(async_frame *frame, async_op operation)
+static inline int async__await(async_op operation)
 {
-    async__task *task = async__current->task;
+    async__task *task;
     if (operation.value == ASYNC__PENDING)
         return 1;
-    async__settle(frame);
+    task = async__current->task;
     task->item.op = ASYNC__RUNNING;
     task->result = operation.value;
     return 0;
+}
+
+/* The operand of a limited or a shielded await: done at once, it needs no bounds. */
+static inline async_op async__settled(async_op operation)
+{
+    async_frame *frame = async__current->task->leaf;
+    if (operation.value != ASYNC__PENDING && (frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED)))
+        async__settle(frame);
+    return operation;
 }
 
 static inline async_result async__result(void)
@@ -2502,8 +2517,14 @@ static inline async__task *async__begin(async_loop *loop)
         async__panic(task == &loop->root
                          ? "an operation was begun outside a coroutine"
                          : "two operations at once: the one before was not awaited");
-    task->item.op = ASYNC__BEGUN;
     return task;
+}
+
+/* The task goes on with the next turn: it is queued as soon as it has suspended. */
+static inline void async__postpone(async__task *task, async_result result)
+{
+    task->result = result;
+    task->item.op = ASYNC__READY;
 }
 
 /* A task that was told to end does not begin anything: it gets the reason, after one turn. */
@@ -2514,7 +2535,7 @@ ASYNC__RARE static inline int async__refuse(async_loop *loop, async__task *task)
         return 0;
     if (task->item.stubborn < ASYNC__STUBBORN && ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
-    async__queue(loop, task, error);
+    async__postpone(task, error);
     return 1;
 }
 
@@ -2526,10 +2547,12 @@ static inline int async__refused(async_loop *loop, async__task *task)
 /* Done at once, unless the task has had its share of the turn: the result comes with the next. */
 static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
 {
-    if (ASYNC__EXPECT(--loop->budget > 0, 1))
-        return async__op(result);
-    async__queue(loop, task, result);
-    return async__pending(loop);
+    if (ASYNC__EXPECT(--loop->budget <= 0, 0)) {
+        async__postpone(task, result);
+        return async__pending(loop);
+    }
+    task->item.op = ASYNC__BEGUN;
+    return async__op(result);
 }
 
 static inline void async__date(const async_loop *loop, async_frame *frame)
@@ -2560,8 +2583,9 @@ static inline async_op async_yield(void)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    if (!async__refused(loop, task))
-        async__queue(loop, task, 0);
+    async__postpone(task, 0);
+    if (loop->told)
+        async__refuse(loop, task);
     return async__pending(loop);
 }
 
@@ -2678,7 +2702,7 @@ static inline async_op async__call(const async_type *type, const void *arguments
     task->leaf = frame;
     task->item.op = ASYNC__RUNNING;
     if (--loop->budget <= 0)
-        async__queue(loop, task, 0);
+        async__postpone(task, 0);
     return async__pending(loop);
 }
 
@@ -2791,7 +2815,6 @@ static inline int async__step(async_loop *loop, async__task *task)
         shielded = (frame->flags & ASYNC__SHIELDED) != 0;
         async__settle(frame);
     }
-    loop->told = 0;
     if (ASYNC__EXPECT(task->item.flags & ASYNC__CANCELLED || frame->deadline_ns <= loop->now_ns, 0))
         loop->told = 1 + shielded;
     if (ASYNC_DEBUG)
@@ -2800,6 +2823,8 @@ static inline int async__step(async_loop *loop, async__task *task)
     ASYNC_RESUME(task);
     if (frame->type->step(frame) == ASYNC__RETURNED)
         return async__leaf_returned(loop, task);
+    if (task->item.op == ASYNC__READY)
+        async__queue(loop, task, task->result);
     if (task->item.op != ASYNC__RUNNING)
         return 0;
     if (task->leaf == frame)
@@ -2811,10 +2836,10 @@ static inline void async__run_task(async_loop *loop, async__task *task)
 {
     loop->task = task;
     loop->budget = ASYNC__BUDGET;
+    loop->told = 0;
     task->item.op = ASYNC__RUNNING;
-    while (async__step(loop, task)) {
-    }
-    loop->task = &loop->root;
+    while (async__step(loop, task))
+        loop->told = 0;
 }
 
 /* ---- joining: any number in async_join, and one in join_all or join_any, wait for a task ----

@@ -527,18 +527,21 @@ static void switch_bounds(void)
     bound("spawn and finish, 16-byte frame", median(spawns, rounds), 30, 15, "ns", "");
 }
 
+/* Both count a timer from the moment it is started. libev can also count from its last wait, which
+ * saves reading the clock; such a timer may fire early. */
 static void timer_bounds(void)
 {
-    double ratios[ROUNDS_MAX], ours[ROUNDS_MAX], theirs[ROUNDS_MAX];
+    double ratios[ROUNDS_MAX], ours[ROUNDS_MAX], theirs[ROUNDS_MAX], cached[ROUNDS_MAX];
     char note[64];
 
     for (int i = 0; i < rounds; i++) {
+        cached[i] = ask("micro_libev", "cached", "timer_ns", NULL, NULL);
         theirs[i] = ask("micro_libev", "timers", "timer_ns", NULL, NULL);
         ours[i] = ask("micro", "timers", "timer_ns", NULL, NULL);
         ratios[i] = ours[i] < 0 || theirs[i] < 0 ? -1 : ours[i] / theirs[i];
     }
-    snprintf(note, sizeof note, "%.0f ns; libev %.0f", median(ours, rounds),
-             median(theirs, rounds));
+    snprintf(note, sizeof note, "%.0f ns; libev %.0f, with a stale clock %.0f",
+             median(ours, rounds), median(theirs, rounds), median(cached, rounds));
     bound("cancel, start again: 1,000,000 timers", median(ratios, rounds), 1.5, 0.5, "x", note);
 }
 
