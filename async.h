@@ -1293,9 +1293,10 @@ static inline async__item *async__next_batch(async_loop *loop)
     return loop->first;
 }
 
-static inline uint32_t async__batch_size(const async__item *batch)
+/* For tests only: how many there are to choose from. */
+ASYNC__UNUSED static inline size_t async__batch_size(const async__item *batch)
 {
-    uint32_t count = 0;
+    size_t count = 0;
     for (; batch; batch = batch->at.next)
         count++;
     return count;
@@ -2173,21 +2174,22 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
     return error;
 }
 
-/* Is it time to ask although something is ready? After 100 us, or with a clock at rest after 4096
+/* Is it time to ask although something is ready? After 100 us, or with a clock at rest after 4000
  * resumes. The clock is looked at after 1, 3, 7, 15...: so it is late by no more than it took. */
 static inline int async__ask_due(const async_loop *loop)
 {
-    return loop->resumes >= 4096 || async_now() - loop->now_ns > 100000;
+    return loop->resumes >= 4000 || async_now() - loop->now_ns > 100000;
 }
 
-/* Run what is ready, `most` items of it: the rest of a batch, and then others. Returns how many. */
-static inline uint32_t async__run_ready(async_loop *loop, uint32_t most)
+/* Run whole batches until `least` items have had their turn or nothing is ready. (To ask within a
+ * batch is of no use: what the poller brings has its turn after it.) Returns how many ran. */
+static inline int async__run_ready(async_loop *loop, uint32_t least)
 {
     async__item *batch = loop->batch;
     uint32_t count = 0;
-    for (; count < most && !loop->stopped; count++) {
+    while (!loop->stopped) {
         async__item *item;
-        if (!batch && (batch = async__next_batch(loop)) == NULL)
+        if (!batch && (count >= least || (batch = async__next_batch(loop)) == NULL))
             break;
         item = async__take(&batch);
         if (item->kind == ASYNC__TASK) {
@@ -2196,19 +2198,12 @@ static inline uint32_t async__run_ready(async_loop *loop, uint32_t most)
             loop->task = &loop->root;
             loop->kinds[item->kind]->run(loop, item);
         }
+        count++;
     }
     loop->batch = batch;
     loop->task = &loop->root;
     loop->resumes += count;
-    return count;
-}
-
-/* Run what is ready now, and nothing that it makes ready. Returns how many. */
-static inline int async__run_batch(async_loop *loop)
-{
-    if (!loop->batch)
-        loop->batch = async__next_batch(loop);
-    return (int)async__run_ready(loop, async__batch_size(loop->batch));
+    return (int)count;
 }
 
 /* The poller is broken: nothing can be waited for. All tasks are cancelled, and every operation,
@@ -2226,7 +2221,7 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
             async__interrupt(loop, (async__task *)(void *)item, error);
     }
     for (; async__is_ready(loop) && patience; patience--)
-        async__run_batch(loop);
+        async__run_ready(loop, 1);
 }
 
 /* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or
@@ -2266,7 +2261,7 @@ static inline int async__run_once(async_loop *loop, int64_t timeout_ms)
     if (error)
         async__fail(loop, error);
     else
-        count = async__run_batch(loop);
+        count = async__run_ready(loop, 1);
     loop->running = loop->stopped = 0;
     return error ? error : count;
 }

@@ -752,7 +752,7 @@ async(yields_alone, int times;)
     async_end;
 }
 
-/* A yield must not cost a system call: with the clock at rest it is one wait in 4096 steps. */
+/* A yield must not cost a system call: with the clock at rest it is one wait in some 4000 steps. */
 TEST(loop, asks_the_poller_once_in_so_many_steps)
 {
     reset();

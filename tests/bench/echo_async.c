@@ -1,13 +1,16 @@
 /* The echo server on async.h, in the three ways it offers. `echo_async PORT
  * [read|readable|stream]`:
  *
- *     read        the frame holds the buffer: the shortest program (the default)
+ *     read        the frame holds the buffer: the shortest program (the default). 512 bytes, for one of
+ *                 4096 puts each connection on a page of its own: at 1000 connections that is 5 %
  *     readable    wait first, then read into one shared buffer: an idle connection holds none
  *     stream      the buffered stream object, which gives its buffer back while it is idle */
 #include "../../async.h"
 #include "echo.h"
 
-async(echo_read, int client; char data[ECHO_BUFFER];)
+enum { FRAME_BUFFER = 512 };
+
+async(echo_read, int client; char data[FRAME_BUFFER];)
 {
     ssize_t n;
     async_begin;
