@@ -895,7 +895,7 @@ struct async_stream {
  * use on: a program that has no streams does not contain them. */
 typedef struct async__kind {
     void (*run)(async_loop *loop, async__item *item);                 /* its turn in the queue    */
-    void (*ready)(async_loop *loop, async__item *item, unsigned bit); /* its descriptor is        */
+    void (*ready)(async_loop *loop, async__item *item, unsigned bits); /* its descriptor is       */
     void (*due)(async_loop *loop, async__item *item);                 /* its timer has come       */
     void (*drop)(async_loop *loop, async__item *item);                /* cancelled, or fd is gone */
     void (*free)(async__item *item);                                  /* the loop goes; or NULL   */
@@ -940,6 +940,7 @@ enum {
 #define ASYNC__STREAMED 256u  /* a stream's: async_close refuses it                         */
 #define ASYNC__INHERITED 512u /* a child was to have it: to be given back so                */
 #define ASYNC__WARNED 1024u   /* said: no descriptor is left; until accept finds no backlog */
+#define ASYNC__LEAVING 2048u  /* a closing stream's: nobody else may use it                 */
 
 typedef struct async__descriptor {
     uint32_t generation;     /* of the registration: an event with another one is stale */
@@ -1352,7 +1353,7 @@ typedef struct async__backend {
     int (*wait)(async_loop *loop, int64_t timeout_ns);   /* 0 or -errno; negative: for ever      */
 } async__backend;
 
-static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bit);
+static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bits);
 static inline void async__abandon(async_loop *loop, uint32_t slot, int error);
 
 /* An adopted descriptor's entry, or NULL. */
@@ -1361,6 +1362,16 @@ static inline async__descriptor *async__descriptor_of(const async_loop *loop, in
     if ((uint32_t)fd >= loop->descriptor_count || !(loop->descriptors[fd].bits & ASYNC__ADOPTED))
         return NULL;
     return &loop->descriptors[fd];
+}
+
+/* May a task or a callback use this descriptor? 0; or a negative `fd` itself; or -EBADF. */
+static inline int async__unusable(const async_loop *loop, int fd)
+{
+    const async__descriptor *descriptor;
+    if (fd < 0)
+        return fd;
+    descriptor = async__descriptor_of(loop, fd);
+    return descriptor && !(descriptor->bits & ASYNC__LEAVING) ? 0 : -EBADF;
 }
 
 /* Somebody waits, or does not any more. */
@@ -1376,13 +1387,14 @@ static inline void async__desert(async_loop *loop, uint32_t *waiter)
     loop->waiting--;
 }
 
-/* Retry what waits to read, to write. An accept may move the table: hold no pointer into it. */
+/* Retry what waits to read, to write; `bits` has ASYNC__RETRY if no event says it may succeed. An
+ * accept may move the table: hold no pointer into it. */
 static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
 {
     if ((bits & ASYNC__R) && loop->descriptors[fd].reader)
-        async__rouse(loop, fd, loop->descriptors[fd].reader, ASYNC__R);
+        async__rouse(loop, fd, loop->descriptors[fd].reader, bits & ~ASYNC__W);
     if ((bits & ASYNC__W) && loop->descriptors[fd].writer)
-        async__rouse(loop, fd, loop->descriptors[fd].writer, ASYNC__W);
+        async__rouse(loop, fd, loop->descriptors[fd].writer, bits & ~ASYNC__R);
 }
 
 /* Called by the backends for each event. Sets bits and retries what waits for them; runs no user's
@@ -2057,6 +2069,7 @@ ASYNC__RARE static inline int async_open(const async_options *options)
         return -EBUSY;
     if (!backend)
         return -EINVAL;
+    async_loop_close(); /* one that fork left here; in a task of it, that stays as it is */
     loop = (async_loop *)ASYNC_MEM(calloc)(1, sizeof *loop);
     if (!loop)
         return -ENOMEM;
@@ -2095,7 +2108,7 @@ ASYNC__RARE static inline void async__retry(async_loop *loop)
         loop->descriptors[fd].bits &= (uint16_t)~ASYNC__RETRY;
         if (loop->descriptors[fd].writer && !(loop->descriptors[fd].bits & ASYNC__WRITES))
             loop->descriptors[fd].bits |= ASYNC__W; /* no event would say so: really try */
-        async__rouse_both(loop, (int)fd, ASYNC__R | ASYNC__W);
+        async__rouse_both(loop, (int)fd, ASYNC__R | ASYNC__W | ASYNC__RETRY);
         if (loop->descriptors[fd].writer &&
             async__watch_writes(loop, (int)fd, &loop->descriptors[fd]) < 0)
             async__retry_later(loop, &loop->descriptors[fd]);
@@ -2254,10 +2267,10 @@ static inline int async__run_once(async_loop *loop, int64_t timeout_ms)
                      : timeout_ms > ASYNC__DAY_NS / 1000000 ? ASYNC__DAY_NS : timeout_ms * 1000000;
     int error, count = 0;
     loop->stack_base = (char *)__builtin_frame_address(0);
-    if (!async__can_wake(loop))
+    if (!async__can_wake(loop) && !loop->stopped)
         return loop->live ? -EDEADLK : 0;
     loop->running = 1;
-    error = async__ask(loop, timeout_ms < 0 ? -1 : limit_ns);
+    error = loop->stopped ? 0 : async__ask(loop, limit_ns);
     if (error)
         async__fail(loop, error);
     else
@@ -3538,9 +3551,9 @@ static inline async_op async__park_descriptor(async_loop *loop, async__task *tas
     return async__park(loop, task, op);
 }
 
-static inline int async__unadopted(const async__task *task)
+static inline int async__unadopted(const async_loop *loop, const async__task *task, int fd)
 {
-    if (ASYNC_DEBUG)
+    if (ASYNC_DEBUG && !async__descriptor_of(loop, fd))
         async__warn("a descriptor that was not adopted (async_adopt) was given to an operation",
                     task->leaf);
     return -EBADF;
@@ -3554,8 +3567,9 @@ static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t
     async_result result;
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (fd < 0 || !async__descriptor_of(loop, fd))
-        return async__done(loop, task, fd < 0 ? fd : async__unadopted(task));
+    result = async__unusable(loop, fd);
+    if (ASYNC__EXPECT(result < 0, 0))
+        return async__done(loop, task, fd < 0 ? result : async__unadopted(loop, task, fd));
     if (*async__waiter_of(loop, fd, op))
         return async__done(loop, task, -EBUSY);
     task->fd = fd;
@@ -3569,17 +3583,17 @@ static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t
 }
 
 /* An event, for an item that waits on the descriptor. */
-static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bit)
+static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bits)
 {
     async__item *item = async__item_at(loop, slot);
     async__task *task = (async__task *)(void *)item;
     async_result result;
     unsigned op = item->op;
     if (item->kind != ASYNC__TASK) {
-        loop->kinds[item->kind]->ready(loop, item, bit);
+        loop->kinds[item->kind]->ready(loop, item, bits);
         return;
     }
-    if (op == ASYNC__READABLE || op == ASYNC__WRITABLE)
+    if ((op == ASYNC__READABLE || op == ASYNC__WRITABLE) && !(bits & ASYNC__RETRY))
         result = 0; /* the event is the answer */
     else
         result = async__attempt(loop, task, op);
@@ -3989,10 +4003,12 @@ static inline void async__callback_due(async_loop *loop, async__item *item)
     async__call_soon(loop, item);
 }
 
-static inline void async__callback_ready(async_loop *loop, async__item *item, unsigned bit)
+static inline void async__callback_ready(async_loop *loop, async__item *item, unsigned bits)
 {
-    (void)bit;
-    async__call_soon(loop, item);
+    async__callback *callback = (async__callback *)(void *)item;
+    if (!(bits & ASYNC__RETRY) ||
+        async__ready_now(loop, callback->fd, async__callback_bit(callback)))
+        async__call_soon(loop, item);
 }
 
 static inline const async__kind *async__callback_kind(void)
@@ -4007,8 +4023,9 @@ static inline async_handle async__on_ready(unsigned op, int fd, void *data,
 {
     async_loop *loop = async__loop();
     async__callback *callback;
-    if (fd < 0 || !async__descriptor_of(loop, fd))
-        return fd < 0 ? fd : -EBADF;
+    int error = async__unusable(loop, fd);
+    if (error)
+        return error;
     if (*async__waiter_of(loop, fd, op))
         return -EBUSY;
     if (op == ASYNC__WRITABLE && async__watch_writes(loop, fd, &loop->descriptors[fd]) < 0)
@@ -4074,47 +4091,43 @@ static inline async_handle async_every(int64_t interval_ms, void *data,
     return async__callback_handle(made);
 }
 
-/* Where nobody waits the poller may not be told to look: then a clear bit proves nothing. */
-static inline void async__unwatched(async_loop *loop, int fd)
+/* As async__unusable, before a try without waiting. Where nobody waits the poller may not be told to
+ * look: there a clear bit proves nothing. */
+static inline int async__unusable_now(async_loop *loop, int fd)
 {
-    async__descriptor *descriptor = &loop->descriptors[fd];
-    if (!descriptor->reader)
-        descriptor->bits |= ASYNC__R;
-    if (!descriptor->writer)
-        descriptor->bits |= ASYNC__W;
+    int error = async__unusable(loop, fd);
+    if (!error && !loop->descriptors[fd].reader)
+        loop->descriptors[fd].bits |= ASYNC__R;
+    if (!error && !loop->descriptors[fd].writer)
+        loop->descriptors[fd].bits |= ASYNC__W;
+    return error;
 }
 
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 {
     async_loop *loop = async__loop();
+    int error = async__unusable_now(loop, fd);
     struct iovec whole;
-    if (fd < 0 || !async__descriptor_of(loop, fd))
-        return fd < 0 ? fd : -EBADF;
-    async__unwatched(loop, fd);
     whole.iov_base = data;
     whole.iov_len = size;
-    return async__read_now(loop, fd, &whole, 1);
+    return error ? error : async__read_now(loop, fd, &whole, 1);
 }
 
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
     async_loop *loop = async__loop();
+    int error = async__unusable_now(loop, fd);
     struct iovec whole;
-    if (fd < 0 || !async__descriptor_of(loop, fd))
-        return fd < 0 ? fd : -EBADF;
-    async__unwatched(loop, fd);
     whole.iov_base = (void *)(uintptr_t)data;
     whole.iov_len = size;
-    return async__write_now(loop, fd, &whole, 1);
+    return error ? error : async__write_now(loop, fd, &whole, 1);
 }
 
 static inline int async_accept_nowait(int listener)
 {
     async_loop *loop = async__loop();
-    if (listener < 0 || !async__descriptor_of(loop, listener))
-        return listener < 0 ? listener : -EBADF;
-    async__unwatched(loop, listener);
-    return async__accept_now(loop, listener);
+    int error = async__unusable_now(loop, listener);
+    return error ? error : async__accept_now(loop, listener);
 }
 
 /* ----------------------------------------------------------------------------
@@ -4226,8 +4239,6 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
         return;
     }
     async__stream_set(stream, ASYNC__LINGER);
-    async__stream_evict(loop, stream, ASYNC__READABLE);
-    async__stream_evict(loop, stream, ASYNC__WRITABLE);
     async__attend(loop, reader, stream->item.slot);
     async__call_soon(loop, &stream->item);
 }
@@ -4393,7 +4404,9 @@ static inline int async_stream_close(async_stream *stream)
     stream->on_data = NULL;
     stream->on_written = NULL;
     async__stream_desert(loop, stream, ASYNC__READABLE);
+    loop->descriptors[stream->fd].bits |= ASYNC__LEAVING;
     async__stream_evict(loop, stream, ASYNC__READABLE);
+    async__stream_evict(loop, stream, ASYNC__WRITABLE);
     async__stream_wake_flusher(loop, stream, -EBADF);
     async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
     if (stream->queue)
@@ -4546,9 +4559,9 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
     }
 }
 
-static inline void async__stream_ready(async_loop *loop, async__item *item, unsigned bit)
+static inline void async__stream_ready(async_loop *loop, async__item *item, unsigned bits)
 {
-    if (bit == ASYNC__W)
+    if (bits & ASYNC__W)
         async__stream_drain(loop, async__stream_of(item));
     else
         async__call_soon(loop, item);

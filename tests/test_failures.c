@@ -7,12 +7,16 @@
  */
 #include "seam.h"
 
-static int registrations; /* what epoll was told of a descriptor of ours */
+static int registrations; /* what epoll was told of a descriptor of ours   */
+static int unwatchable;   /* an errno: watching a descriptor for writes fails */
 
 #ifdef __linux__
 static int counted_epoll_ctl(int poller, int verb, int fd, struct epoll_event *event)
 {
     registrations++;
+    errno = unwatchable;
+    if (unwatchable && verb == EPOLL_CTL_MOD)
+        return -1;
     return epoll_ctl(poller, verb, fd, event);
 }
 #define SEAM_SYS_epoll_ctl x, counted_epoll_ctl
@@ -860,4 +864,70 @@ TEST(cost, of_a_round_trip_is_one_read_and_a_wait)
     check_equal(async_close(ends[0]), 0);
     check(registrations <= 2);
     close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - A descriptor that cannot be watched for writes
+ * ------------------------------------------------------------------------- */
+
+async(writes_all, int fd; char *data; size_t size;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_write(self->fd, self->data, self->size));
+    async_return(n);
+    async_end;
+}
+
+async(becomes_readable, int fd;)
+{
+    int error;
+    async_begin;
+    await(error, async_readable(self->fd));
+    async_return(error);
+    async_end;
+}
+
+/* The kernel had no memory (epoll_ctl(2): ENOMEM): the write goes on by and by all the same, and
+ * whoever waits to read there is not woken for nothing. */
+async(written_unwatched, int ends[2]; async_task writer, reader; size_t size, got; char *data;)
+{
+    ssize_t n;
+    async_begin;
+    check_equal(async_socketpair(self->ends), 0);
+    self->size = 1 << 20;
+    self->data = (char *)malloc(self->size);
+    check(self->data != NULL);
+    pattern_put(self->data, 0, self->size);
+    unwatchable = ENOMEM;
+    self->writer = async_spawn(writes_all, self->ends[0], self->data, self->size);
+    self->reader = async_spawn(becomes_readable, self->ends[0]);
+    await(async_sleep(1000));
+    check_equal(async_keep(self->writer), self->writer);
+    check_equal(async_keep(self->reader), self->reader);
+    while (self->got < self->size) {
+        char piece[4096];
+        n = read(self->ends[1], piece, sizeof piece);
+        if (n > 0)
+            self->got += (size_t)n;
+        else
+            await(async_sleep(10));
+    }
+    await(n, async_join(self->writer));
+    check_equal(n, (ssize_t)self->size);
+    await(n, async_join(self->reader), 1000);
+    check_equal(n, -ETIMEDOUT);
+    check_equal(write(self->ends[1], "x", 1), 1);
+    await(n, async_join(self->reader), 1000);
+    check_equal(n, 0);
+    unwatchable = 0;
+    free(self->data);
+    async_end;
+}
+
+TEST(unwatched, a_write_goes_on_and_wakes_no_reader)
+{
+    seam_reset();
+    seam_clock = 1000000000;
+    check_equal(async_run(written_unwatched), 0);
 }

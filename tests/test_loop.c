@@ -594,6 +594,21 @@ TEST(loop, lives_inside_a_loop_of_poll)
     close(ends[0]);
 }
 
+/* Stopped before it begins, a run does not wait; the one after it does. */
+TEST(loop, stopped_beforehand_runs_once_without_waiting)
+{
+    open_loop();
+    seam_clock = START;
+    check(async_after(1000, "t", note_data) > 0);
+    async_loop_stop();
+    check_equal(async_loop_run_once(-1), 0);
+    check_equal(seam_clock, START);
+    check_equal(async_loop_run_once(INT64_MIN), 1);
+    check_equal(seam_clock, START + 1000 * MS);
+    check_text(trace, "t");
+    close_loop();
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Beside a fork
  * ------------------------------------------------------------------------- */
@@ -635,6 +650,19 @@ static void child_closes(void)
     check_equal(async_loop_close(), 0);
     check_equal(fcntl(inherited[0], F_GETFD), FD_CLOEXEC);
     check_equal(works_in_child(), 0);
+}
+
+/* What it inherited is freed, and nothing of its own is left either. */
+static void child_opens_and_leaks_nothing(void)
+{
+    check(seam_blocks > 0);
+    check_equal(works_in_child(), 0);
+    check_equal(seam_blocks, 0);
+}
+
+static void child_cannot_close(void)
+{
+    check_error(async_loop_close, EBUSY, async_loop_close());
 }
 
 static void in_child(void (*work)(void))
@@ -688,13 +716,15 @@ TEST(fork, makes_the_loop_another_process_s)
 
 TEST(fork, leaves_the_child_free_to_open_its_own)
 {
-    fork_beside(child_opens, 0);
     fork_beside(child_opens, 1);
+    seam_blocks = 0;
+    fork_beside(child_opens_and_leaks_nothing, 0);
 }
 
 TEST(fork, lets_the_child_close_what_it_inherited)
 {
     fork_beside(child_closes, 0);
+    fork_beside(child_cannot_close, 1);
 }
 
 /* ----------------------------------------------------------------------------

@@ -876,3 +876,72 @@ TEST(stream_callbacks, make_an_echo)
     check_text(order, "<written><closed><closed>");
     check_equal(async_loop_close(), 0);
 }
+
+/* ----------------------------------------------------------------------------
+ * MARK: - The descriptor beneath
+ * ------------------------------------------------------------------------- */
+
+async(waits_below, int fd; async_result *results;)
+{
+    async_begin;
+    await(self->results[0], async_readable(self->fd));
+    await(self->results[1], async_readable(self->fd));
+    async_end;
+}
+
+static void never_called(int fd, void *data)
+{
+    (void)fd;
+    (void)data;
+    check(!"called");
+}
+
+/* From its close on, a stream's descriptor is nobody's: who waits is told, who comes is refused. */
+TASK_TEST(closing_stream, lets_nobody_wait_on_its_descriptor, int ends[2]; async_stream *stream;
+          async_result results[2]; async_task reader;)
+{
+    char byte;
+    async_begin;
+    raw_pair(self->ends);
+    self->stream = stream_over(self->ends[0]);
+    self->reader = async_spawn(waits_below, self->ends[0], self->results);
+    await(async_yield());
+    check_equal(async_stream_close(self->stream), 0);
+    check(is_open(self->ends[0]));
+    check_equal(async_on_readable(self->ends[0], NULL, never_called), -EBADF);
+    check_equal(async_on_writable(self->ends[0], NULL, never_called), -EBADF);
+    check_equal(async_read_nowait(self->ends[0], &byte, 1), -EBADF);
+    check_equal(async_write_nowait(self->ends[0], "x", 1), -EBADF);
+    check_equal(async_close(self->ends[0]), -EBUSY);
+    await(async_join(self->reader));
+    check_equal(self->results[0], -EBADF);
+    check_equal(self->results[1], -EBADF);
+    check_equal(close(self->ends[1]), 0);
+    await(async_call(waits_until_gone, .fd = self->ends[0]));
+    async_end;
+}
+
+/* close(2) is misuse, but it hangs nobody: when the number comes back as another's, who waited is
+ * told, and the stream can still be closed. */
+TASK_TEST(stream, survives_close_2_of_its_descriptor, int ends[2], again[2]; async_stream *stream;
+          char *data; async_result result; async_task task;)
+{
+    async_begin;
+    raw_pair(self->ends);
+    self->stream = stream_over(self->ends[0]);
+    self->data = large();
+    check_equal(async_stream_write(self->stream, self->data, LARGE), 0);
+    self->task = async_spawn(flushes, self->stream, &self->result);
+    await(async_yield());
+    check_equal(close(self->ends[0]), 0);
+    check_equal(async_socketpair(self->again), 0);
+    check_equal(self->again[0], self->ends[0]);
+    await(async_join(self->task));
+    check_equal(self->result, -EBADF);
+    check(async_stream_write(self->stream, "x", 1) < 0);
+    check_equal(async_stream_close(self->stream), -EBADF);
+    check(is_open(self->again[0]));
+    close(self->ends[1]);
+    free(self->data);
+    async_end;
+}

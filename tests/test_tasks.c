@@ -687,6 +687,47 @@ TEST(tasks, a_task_cannot_watch_itself)
     check_equal(run_traced(watch_oneself), 0);
 }
 
+async(ends_well_and_late, int turns;)
+{
+    int r;
+    async_begin;
+    while (self->turns-- > 0)
+        await(r, async_yield());
+    (void)r;
+    async_return(1);
+    async_end;
+}
+
+async(leaves_two, async_task *tasks;)
+{
+    async_begin;
+    self->tasks[0] = async_spawn(returns, .value = 1, .turns = 1000);
+    self->tasks[1] = async_spawn(ends_well_and_late, .turns = 10);
+    await(async_yield());
+    await(async_yield());
+    async_end;
+}
+
+/* Their parent ends while somebody joins them: they are cancelled, and the one that minds says so. */
+async(joins_orphans, async_task tasks[2]; async_task parent, watcher;)
+{
+    async_result r;
+    async_begin;
+    self->parent = async_spawn(leaves_two, self->tasks);
+    await(async_yield());
+    self->watcher = async_spawn(watches_all, self->tasks, 2);
+    await(r, async_join(self->watcher));
+    check_equal(r, -ECANCELED);
+    await(r, async_join(self->tasks[0]));
+    check_equal(r, -ESRCH);
+    async_end;
+}
+
+TEST(tasks, join_all_of_tasks_whose_parent_ends_gives_their_cancelling)
+{
+    check_equal(run_traced(joins_orphans), 0);
+}
+
 async(duplicates, async_task tasks[4]; int any;)
 {
     async_result r;
