@@ -93,6 +93,7 @@ tsan:
 	tests/tsan.sh
 red:
 	tests/red.sh
+	tests/lint.sh --red
 lint:
 	tests/lint.sh
 coverage:

@@ -636,7 +636,7 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 
 #define ASYNC__AWAIT(operation) \
     do { \
-        if (async__at(&self->async_, __LINE__), async__await(operation)) { \
+        if (async__at(&self->async_, __LINE__), ASYNC__SUSPENDS(operation)) { \
             return ASYNC__SUSPENDED; \
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH: \
@@ -648,7 +648,7 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
 #define ASYNC__AWAIT_RESULT(lvalue, operation) \
     do { \
         ASYNC__CHECK_RESULT(lvalue); \
-        if (async__at(&self->async_, __LINE__), async__await(operation)) { \
+        if (async__at(&self->async_, __LINE__), ASYNC__SUSPENDS(operation)) { \
             return ASYNC__SUSPENDED; \
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH:; \
@@ -660,13 +660,17 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
     do { \
         ASYNC__CHECK_RESULT(lvalue); \
         if (async__at(&self->async_, __LINE__), async__limit(&self->async_, (timeout_ms)), \
-            async__await(async__settled(operation))) { \
+            ASYNC__SUSPENDS(async__settled(operation))) { \
             return ASYNC__SUSPENDED; \
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH:; \
         } \
         (lvalue) = (__typeof__(lvalue))async__result(); \
     } while (0)
+
+#ifndef ASYNC__SUSPENDS /* to an analyzer, `make lint` says that each await does */
+#define ASYNC__SUSPENDS(operation) async__await(operation)
+#endif
 
 #define async_shield(operation) (async__shield(), async__settled(operation))
 
@@ -1141,8 +1145,8 @@ ASYNC__RARE static inline int async__table_grow(async_loop *loop)
     return 0;
 }
 
-/* Give an item a slot. Returns 0 or -ENOMEM. */
-static inline int async__enroll(async_loop *loop, async__item *item)
+/* Give an item a slot. Returns its handle or -ENOMEM. */
+static inline int64_t async__enroll(async_loop *loop, async__item *item)
 {
     uint32_t slot = loop->free_slot;
     if (slot) {
@@ -1156,7 +1160,7 @@ static inline int async__enroll(async_loop *loop, async__item *item)
     loop->slots[slot].item = item;
     loop->slots[slot].timer = 0;
     item->slot = slot & 0x3fffffff;
-    return 0;
+    return async__handle(slot, loop->slots[slot].generation);
 }
 
 static inline void async__dismiss(async_loop *loop, uint32_t slot)
@@ -2082,9 +2086,8 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     loop->root.item.op = ASYNC__IDLE;
     loop->retry_ns = ASYNC__NEVER;
     loop->now_ns = async_now();
-    error = async__enroll(loop, &loop->root.item); /* takes slot 0 */
-    if (!error)
-        error = backend->open(loop);
+    error = async__enroll(loop, &loop->root.item) < 0 ? -ENOMEM /* it takes slot 0 */
+                                                      : backend->open(loop);
     if (error) {
         async__free_loop(loop);
         return error;
@@ -2672,12 +2675,14 @@ static inline async_task async__spawn(const async_type *type, const void *argume
     async_loop *loop = async__loop();
     async__task *parent = loop->task;
     async__task *task = (async__task *)ASYNC_MEM(malloc)(ASYNC__TASK_SIZE + type->size);
+    async_task handle;
     if (!task)
         return -ENOMEM;
     memset(task, 0, sizeof *task);
-    if (async__enroll(loop, &task->item) < 0) {
+    handle = async__enroll(loop, &task->item);
+    if (handle < 0) {
         ASYNC_MEM(free)(task);
-        return -ENOMEM;
+        return handle;
     }
     task->leaf = async__frame_init((char *)task + ASYNC__TASK_SIZE, type, arguments);
     if (parent != &loop->root)
@@ -2688,7 +2693,7 @@ static inline async_task async__spawn(const async_type *type, const void *argume
     loop->live++;
     ASYNC_TRACE(spawn, task);
     async__queue(loop, task, 0);
-    return async__task_handle(loop, task);
+    return handle;
 }
 
 static inline async_op async__call(const async_type *type, const void *arguments)
@@ -4091,8 +4096,8 @@ static inline async_handle async_every(int64_t interval_ms, void *data,
     return async__callback_handle(made);
 }
 
-/* As async__unusable, before a try without waiting. Where nobody waits the poller may not be told to
- * look: there a clear bit proves nothing. */
+/* As async__unusable, before a try without waiting. Where nobody waits the poller may not be told
+ * to look: there a clear bit proves nothing. */
 static inline int async__unusable_now(async_loop *loop, int fd)
 {
     int error = async__unusable(loop, fd);

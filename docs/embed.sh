@@ -1,6 +1,6 @@
 #!/bin/sh
 # Rewrites what stands between the markers of README.md from its source: programs from examples/, numbers from the last
-# `make bench`, the dump from a run. With --check it changes nothing and fails if something is out of date.
+# `make bench`, the dump and the figure from a run. With --check it changes nothing and fails if something is out of date.
 set -eu
 page=README.md
 made=build/README.md
@@ -31,11 +31,11 @@ numbers()
     [ -s build/bench.tsv ] || return 0
     awk -F '\t' '
         $2 ~ /^1,000,000 parked/ { bytes = $3 }
-        $2 ~ /^spawn and finish/ { spawn = $3 }
+        $2 ~ /^yield and resume/ { yield = $8 }
         $2 ~ /^code of the ping-pong/ { code = $3 }
-        END { printf "A parked task takes **%.0f bytes**, a task that is spawned and ends **%.0f ns**, and all of async.h that\n" \
-                     "the ping-pong uses **%.0f KiB** of code. `make bench` measures these and more on your machine.\n",
-                     bytes, spawn, code }' build/bench.tsv > build/numbers.md
+        END { printf "A parked task takes **%.0f bytes**, a switch from one task to the next **%.1f ns**, and what the ping-pong uses\n" \
+                     "of async.h\47s %d lines is **%.0f KiB** of code. `make bench` measures these and more on your machine.\n",
+                     bytes, yield, lines, code }' lines="$(wc -l < async.h)" build/bench.tsv > build/numbers.md
 }
 
 # The dump of docs/dump.c, as it runs now.
@@ -45,7 +45,17 @@ dump()
     { echo '```text'; build/dump; echo '```'; } > build/dump.md
 }
 
+# The figure: a run of docs/figure.c, in which nothing but the times may differ.
+figure()
+{
+    ${CC:-cc} -I. docs/figure.c -o build/figure
+    build/figure > build/four-pages.svg
+    [ "$(grep -c '<rect.*rx="3"' build/four-pages.svg)" -eq 8 ]
+}
+
+figure
 if [ "${1:-}" != --check ]; then
+    cp build/four-pages.svg docs/four-pages.svg
     numbers
     dump
 fi

@@ -260,6 +260,9 @@ identity() {
 
 # ---- analyzers, for the header's users and for a user's own file ----
 
+# To an analyzer each await suspends: it follows one step at a time, and so gets further.
+suspends='-DASYNC__SUSPENDS(operation)=(async__await(operation), 1)'
+
 # A local with an initialiser between the opening brace and async_begin is set anew at each step, so
 # that its loss is not even noticed. Static ones are kept.
 lost_locals() {
@@ -280,21 +283,22 @@ suppressed='
 /async[.]h:.*leak of .<unknown>.*analyzer-malloc-leak | gcc 12 forgets blocks that the loop points to
 '
 
-# findings file: what an analyzer has said, without what is suppressed; all of it if any is left
+# findings file: what is left of an analyzer's findings without the suppressed ones; if any, the
+# whole of what it said follows
 findings() {
     echo "$suppressed" | sed -n 's/ | .*//p' > "$out/suppressed"
     awk '/^[^ ].*: (warning|error): / { line = $0; getline; print line " " $0 }' "$1" |
         grep -Evf "$out/suppressed" > "$out/left"
     # what is no finding at all: the analyzer itself has failed
     if [ -s "$out/left" ] || { [ -s "$1" ] && ! grep -Eq '(warning|error): ' "$1"; }; then
-        cat "$1"
+        cat "$out/left" "$1"
     fi
 }
 
 analyze_clang() {
     have "clang --analyze $1" clang || return
     # shellcheck disable=SC2086
-    clang --analyze --analyzer-output text $CFLAGS "$1" -o "$out/analysis" > "$out/analysis.txt" 2>&1
+    clang --analyze --analyzer-output text "$suspends" $CFLAGS "$1" -o "$out/analysis" > "$out/analysis.txt" 2>&1
     grep -Ev '^[0-9]+ warnings? generated' "$out/analysis.txt" > "$out/analysis.said"
     findings "$out/analysis.said" > "$out/analysis.bad"
     verdict "clang --analyze $1" "$out/analysis.bad"
@@ -303,8 +307,8 @@ analyze_clang() {
 analyze_gcc() {
     have "gcc -fanalyzer $1" gcc || return
     # shellcheck disable=SC2086
-    gcc -fanalyzer -fdiagnostics-plain-output -fdiagnostics-show-caret -O1 -Wall $CFLAGS -c "$1" \
-        -o "$out/analysis.o" > "$out/analysis.said" 2>&1
+    gcc -fanalyzer -fdiagnostics-plain-output -fdiagnostics-show-caret -O1 -Wall "$suspends" $CFLAGS \
+        -c "$1" -o "$out/analysis.o" > "$out/analysis.said" 2>&1
     findings "$out/analysis.said" > "$out/analysis.bad"
     verdict "gcc -fanalyzer $1" "$out/analysis.bad"
 }

@@ -708,7 +708,7 @@ async(leaves_two, async_task *tasks;)
     async_end;
 }
 
-/* Their parent ends while somebody joins them: they are cancelled, and the one that minds says so. */
+/* Their parent ends while somebody joins them: they are cancelled; the one that minds says so. */
 async(joins_orphans, async_task tasks[2]; async_task parent, watcher;)
 {
     async_result r;

@@ -1,8 +1,8 @@
 /* The echo server on async.h, in the three ways it offers. `echo_async PORT
  * [read|readable|stream]`:
  *
- *     read        the frame holds the buffer: the shortest program (the default). 512 bytes, for one of
- *                 4096 puts each connection on a page of its own: at 1000 connections that is 5 %
+ *     read        the frame holds the buffer: the shortest program (the default). 512 bytes, for one
+ *                 of 4096 puts each connection on a page of its own: 5 % at 1000 connections
  *     readable    wait first, then read into one shared buffer: an idle connection holds none
  *     stream      the buffered stream object, which gives its buffer back while it is idle */
 #include "../../async.h"
