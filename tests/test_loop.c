@@ -672,6 +672,7 @@ static void in_child(void (*work)(void))
 
     if (child == 0) {
         work();
+        test_save_coverage();
         _exit(0);
     }
     check_equal(waitpid(child, &status, 0), child);

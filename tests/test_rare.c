@@ -1,0 +1,766 @@
+/*
+ * What seldom happens: system calls that fail where they never do, orders that chance picks, sizes
+ * that nobody sends, tasks that end in the middle of a crowd.
+ *
+ * Goal: each branch of the header is taken by something that a user relies on. Method: the seam
+ * lets the next calls of one function fail with an errno of the test's choice.
+ */
+#include "seam.h"
+
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+/* The calls of `fail_name` fail with `fail_errno`, after `fail_after` of them, `fail_times` often. */
+static const char *fail_name;
+static int fail_errno, fail_after, fail_times;
+
+static int fails(const char *name)
+{
+    if (!fail_name || strcmp(name, fail_name) || fail_times == 0 || fail_after-- > 0)
+        return 0;
+    fail_times--;
+    errno = fail_errno;
+    return 1;
+}
+
+static void let_fail(const char *name, int error, int after, int times)
+{
+    fail_name = name;
+    fail_errno = error;
+    fail_after = after;
+    fail_times = times;
+}
+
+static int rare_fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    int value;
+
+    va_start(arguments, command);
+    value = command == F_SETFL || command == F_SETFD ? va_arg(arguments, int) : 0;
+    va_end(arguments);
+    return fails("fcntl") ? -1 : fcntl(fd, command, value);
+}
+
+static int rare_getsockopt(int fd, int level, int option, void *value, socklen_t *size)
+{
+    return fails("getsockopt") ? -1 : getsockopt(fd, level, option, value, size);
+}
+
+static int rare_getsockname(int fd, struct sockaddr *address, socklen_t *size)
+{
+    int result = fails("getsockname") ? -1 : getsockname(fd, address, size);
+
+    if (fails("family"))
+        address->sa_family = AF_UNSPEC;
+    return result;
+}
+
+static int rare_getpeername(int fd, struct sockaddr *address, socklen_t *size)
+{
+    return fails("getpeername") ? -1 : getpeername(fd, address, size);
+}
+
+static int rare_socket(int family, int type, int protocol)
+{
+    return fails(family == AF_INET6 ? "socket6" : "socket") ? -1 : socket(family, type, protocol);
+}
+
+static ssize_t rare_read(int fd, void *data, size_t size)
+{
+    return fails("read") ? -1 : read(fd, data, size);
+}
+
+static size_t last_first, last_choice; /* where ASYNC_PICK was asked to choose */
+
+static size_t pick_last(size_t count)
+{
+    last_choice = count;
+    return last_first ? count - 1 : 0;
+}
+
+#define SEAM_SYS_fcntl x, rare_fcntl
+#define SEAM_SYS_getsockopt x, rare_getsockopt
+#define SEAM_SYS_getsockname x, rare_getsockname
+#define SEAM_SYS_getpeername x, rare_getpeername
+#define SEAM_SYS_socket x, rare_socket
+#define SEAM_SYS_read x, rare_read
+#undef ASYNC_PICK
+#define ASYNC_PICK(count) pick_last(count)
+
+#include "async.h"
+#include "test.h"
+
+#include "io.h"
+
+static void open_loop(void)
+{
+    seam_reset();
+    fail_name = NULL;
+    last_first = 0;
+    check_equal(async_open(NULL), 0);
+}
+
+static void close_loop(void)
+{
+    check_equal(async_loop_close(), 0);
+    seam_reset();
+    fail_name = NULL;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - System calls that never fail
+ * ------------------------------------------------------------------------- */
+
+/* Whatever fcntl(2) says at any of its calls, the descriptor is as it was. */
+TEST(rare, adopting_reports_what_fcntl_says)
+{
+    int ends[2];
+
+    open_loop();
+    raw_pair(ends);
+    for (int call = 0; call < 4; call++) {
+        let_fail("fcntl", EACCES, call, 1);
+        check_equal(async_adopt(ends[0]), -EACCES);
+        check_equal(async_close(ends[0]), -EBADF);
+        let_fail(NULL, 0, 0, 0);
+        fcntl(ends[0], F_SETFL, fcntl(ends[0], F_GETFL) & ~O_NONBLOCK);
+        fcntl(ends[0], F_SETFD, 0);
+    }
+    check_equal(async_adopt(ends[0]), ends[0]);
+    close_loop();
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* A socket that does not tell what it is is read until it says EAGAIN. */
+TEST(rare, a_socket_of_unknown_kind_works)
+{
+    static const char *const calls[] = { "getsockopt", "getsockname", "family" };
+    char data[16];
+
+    for (int i = 0; i < 3; i++) {
+        int ends[2];
+
+        open_loop();
+        raw_pair(ends);
+        let_fail(calls[i], EINVAL, 0, 1);
+        check_equal(async_adopt(ends[0]), ends[0]);
+        check_equal(write(ends[1], "hello", 5), 5);
+        check_equal(async_read_nowait(ends[0], data, sizeof data), 5);
+        check_equal(async_read_nowait(ends[0], data, sizeof data), -EAGAIN);
+        check_equal(async_write_nowait(ends[0], "x", 0), 0);
+        check_equal(async_write_nowait(ends[0], "x", 1), 1);
+        close_loop();
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+async(connects, int port; int expected;)
+{
+    int fd;
+    async_begin;
+    await(fd, async_connect("127.0.0.1", self->port), 1000);
+    check_equal(fd < 0 ? fd : 0, self->expected);
+    async_end;
+}
+
+/* connect(2): the outcome is SO_ERROR; a peer's name proves it, and without one it is no success:
+ * the attempt goes on to the next event (which here only poll reports once more). */
+TEST(rare, connecting_believes_no_event_alone)
+{
+    static const struct {
+        const char *call;
+        int error, expected;
+    } cases[] = { { "getsockopt", EIO, -EIO }, { "getpeername", ENOTCONN, -ETIMEDOUT } };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int listener = raw_listener(4);
+
+        open_loop();
+        seam_clock = 1000000000;
+        let_fail(cases[i].call, cases[i].error, 0, 1);
+        if (!strcmp(cases[i].call, "getpeername") && !strcmp(test_backend, "poll"))
+            check(async_spawn(connects, async_port(listener), 0) > 0);
+        else
+            check(async_spawn(connects, async_port(listener), cases[i].expected) > 0);
+        check_equal(async_loop_run(), 0);
+        close_loop();
+        close(listener);
+    }
+}
+
+/* A system without IPv6: "all addresses" is IPv4. */
+TEST(rare, listening_everywhere_does_not_need_IPv6)
+{
+    int listener, client;
+
+    open_loop();
+    let_fail("socket6", EAFNOSUPPORT, 0, 1);
+    listener = async_listen(NULL, 0);
+    check(listener >= 0);
+    client = raw_client(async_port(listener));
+    close(client);
+    check_equal(async_close(listener), 0);
+    close_loop();
+}
+
+async(reads_file, int fd; char data[8];)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_read(self->fd, self->data, sizeof self->data), 5000);
+    check_equal(n, 5);
+    async_end;
+}
+
+/* A device the poller does not know is tried again a little later. */
+TEST(rare, a_file_that_is_not_ready_is_tried_again)
+{
+    char path[] = "/tmp/async-test-XXXXXX";
+    int fd = mkstemp(path);
+
+    unlink(path);
+    check_equal(write(fd, "hello", 5), 5);
+    check_equal(lseek(fd, 0, SEEK_SET), 0);
+    open_loop();
+    seam_clock = 1000000000;
+    check_equal(async_adopt(fd), fd);
+    let_fail("read", EAGAIN, 0, 3);
+    check(async_spawn(reads_file, fd) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(fail_times, 0);
+    close_loop();
+    close(fd);
+}
+
+static int writable_calls;
+
+static void finds_no_reader(int fd, void *data)
+{
+    (void)data;
+    writable_calls++;
+    check_equal(async_write_nowait(fd, "x", 1), -EPIPE);
+    check_equal(async_close(fd), 0);
+}
+
+/* A pipe without a reader cannot be watched (kqueue(2): EPIPE), but its writer is told. */
+TEST(rare, a_pipe_without_a_reader_is_writable)
+{
+    int ends[2];
+
+    open_loop();
+    check_equal(async_pipe(ends), 0);
+    check_equal(async_close(ends[0]), 0);
+    writable_calls = 0;
+    check(async_on_writable(ends[1], NULL, finds_no_reader) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(writable_calls, 1);
+    close_loop();
+}
+
+static char much[400000];
+
+async(writes_much, int fd;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_write(self->fd, much, sizeof much), 5000);
+    check_equal(n, (ssize_t)sizeof much);
+    async_end;
+}
+
+async(reads_much, int fd; size_t sum; char data[4096];)
+{
+    ssize_t n;
+    async_begin;
+    await(async_sleep(1));
+    while (self->sum < sizeof much) {
+        await(n, async_read(self->fd, self->data, sizeof self->data), 5000);
+        check(n > 0);
+        self->sum += (size_t)n;
+    }
+    async_end;
+}
+
+/* The number is another file's now, behind our back: a write that has to wait finds it all the
+ * same. */
+TEST(rare, a_number_that_was_given_away_can_be_written_to)
+{
+    int ends[2], others[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    check_equal(async_socketpair(others), 0);
+    check_equal(dup2(others[0], ends[0]), ends[0]);
+    check(async_spawn(writes_much, ends[0]) > 0);
+    check(async_spawn(reads_much, others[1]) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+async(meets_a_ghost, int old[2], next[2], ghost; char data[4];)
+{
+    ssize_t n;
+    async_begin;
+    raw_pair(self->old);
+    raw_pair(self->next);
+    check_equal(async_adopt(self->old[0]), self->old[0]);
+    self->ghost = dup(self->old[0]);
+    check_equal(dup2(self->next[0], self->old[0]), self->old[0]);
+    check_equal(async_adopt(self->old[0]), self->old[0]);
+    check_equal(write(self->old[1], "ghost", 5), 5);
+    seam_refuse = EMFILE;
+    await(n, async_readable(self->old[0]), 0);
+    check_equal(n, -ETIMEDOUT);
+    seam_refuse = 0;
+    check_equal(write(self->next[1], "real", 4), 4);
+    await(n, async_read(self->old[0], self->data, 4), 5000);
+    check_equal(n, 4);
+    check(memcmp(self->data, "real", 4) == 0);
+    async_finally;
+    check_equal(async_close(self->old[0]), 0);
+    close(self->ghost);
+    close(self->old[1]);
+    close(self->next[0]);
+    close(self->next[1]);
+    async_end;
+}
+
+/* epoll(7): closed by close(2) while a duplicate lives, it goes on reporting. Where there is no
+ * descriptor for a set without it, the old set serves on. */
+TEST(rare, a_ghost_does_no_harm_where_no_new_set_is_to_be_had)
+{
+    open_loop();
+    check(async_spawn(meets_a_ghost) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Sizes
+ * ------------------------------------------------------------------------- */
+
+/* More than one call can take, of memory that is only promised: what fits goes out. */
+TEST(rare, a_write_of_gigabytes_is_cut_into_calls)
+{
+    size_t huge = sizeof(size_t) > 4 ? (size_t)3 << 30 : 0;
+    struct iovec pieces[3];
+    void *zeros;
+    int ends[2];
+
+    if (!huge || test_on_valgrind())
+        test_skip("3 GiB of address space are too many");
+    zeros = mmap(NULL, huge, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (zeros == MAP_FAILED)
+        test_skip("3 GiB of address space are not to be had");
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    check(async_write_nowait(ends[0], zeros, huge) > 0);
+    check_equal(async_write_nowait(ends[0], zeros, huge), -EAGAIN);
+    check_equal(async_close(ends[0]), 0);
+    check_equal(async_close(ends[1]), 0);
+    check_equal(async_socketpair(ends), 0);
+    pieces[0].iov_base = zeros;
+    pieces[0].iov_len = 0;
+    pieces[1].iov_base = zeros;
+    pieces[1].iov_len = 100;
+    pieces[2].iov_base = zeros;
+    pieces[2].iov_len = huge;
+    check_equal(async__write_now(async__current, ends[0], pieces, 3), 100);
+    close_loop();
+    munmap(zeros, huge);
+}
+
+async(gathers, int ends[2]; struct iovec pieces[2]; char data[16];)
+{
+    ssize_t n;
+    async_begin;
+    check_equal(async_pipe(self->ends), 0);
+    memcpy(self->data, "hello, world", 12);
+    self->pieces[0].iov_base = self->data;
+    self->pieces[0].iov_len = 5;
+    self->pieces[1].iov_base = self->data + 5;
+    self->pieces[1].iov_len = 7;
+    await(n, async_writev(self->ends[1], self->pieces, 2));
+    check_equal(n, 12);
+    memset(self->data, 0, sizeof self->data);
+    await(n, async_readv(self->ends[0], self->pieces, 2));
+    check_equal(n, 12);
+    check_text(self->data, "hello, world");
+    async_end;
+}
+
+TEST(rare, a_pipe_takes_pieces)
+{
+    open_loop();
+    check(async_spawn(gathers) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Timers
+ * ------------------------------------------------------------------------- */
+
+enum { ALARMS = 3000 };
+
+static int64_t due[ALARMS];
+static int rung;
+
+static void ring(void *data)
+{
+    int64_t *expected = data;
+
+    check_equal(seam_clock, *expected);
+    rung++;
+}
+
+/* Most limits are never reached: their timers are stopped, and what is left rings in time. */
+TEST(rare, timers_survive_that_most_are_stopped)
+{
+    static async_handle alarms[ALARMS];
+
+    open_loop();
+    seam_clock = 1000000000;
+    rung = 0;
+    for (int i = 0; i < ALARMS; i++) {
+        int64_t delay_ms = 1 + i * 7919 % 100003;
+
+        due[i] = seam_clock + delay_ms * 1000000;
+        alarms[i] = async_after(delay_ms, &due[i], ring);
+        check(alarms[i] > 0);
+        if (i % 10)
+            check_equal(async_cancel(alarms[i]), 0);
+    }
+    check(async__current->heap_count < ALARMS / 2);
+    check_equal(async_loop_run(), 0);
+    check_equal(rung, ALARMS / 10);
+    close_loop();
+}
+
+/* The numbers of timers wrap after four milliards; the old ones still ring. */
+TEST(rare, timers_survive_that_their_numbers_wrap)
+{
+    int64_t first, second;
+
+    open_loop();
+    seam_clock = 1000000000;
+    rung = 0;
+    async__current->next_order = UINT32_MAX;
+    first = seam_clock + 20 * 1000000;
+    check(async_after(20, &first, ring) > 0);
+    second = seam_clock + 10 * 1000000;
+    check(async_after(10, &second, ring) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(rung, 2);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Tasks in a crowd
+ * ------------------------------------------------------------------------- */
+
+static char order[16];
+
+async(writes_name, char name;)
+{
+    size_t end;
+    async_begin;
+    await(async_yield());
+    end = strlen(order);
+    order[end] = self->name;
+    async_end;
+}
+
+/* A test may choose who is next; whoever was ready has its turn before a newcomer. */
+TEST(rare, chance_may_pick_any_that_is_ready)
+{
+    open_loop();
+    memset(order, 0, sizeof order);
+    last_first = 1;
+    for (char name = 'a'; name < 'e'; name++)
+        check(async_spawn(writes_name, name) > 0);
+    check_equal(async_loop_run(), 0);
+    check_text(order, "abcd"); /* reversed, and reversed again */
+    check(last_choice >= 1);
+    close_loop();
+}
+
+async(sleeps_long)
+{
+    async_begin;
+    await(async_sleep(100));
+    async_return(7);
+    async_end;
+}
+
+async(joins, async_task task; async_result *result;)
+{
+    async_result r;
+    async_begin;
+    await(r, async_join(self->task));
+    *self->result = r;
+    async_end;
+}
+
+async(watches, const async_task *tasks; async_result *result;)
+{
+    async_result r;
+    async_begin;
+    await(r, async_join_all(self->tasks, 1));
+    *self->result = r;
+    async_end;
+}
+
+/* Six wait for one task, one of them for several; one in the middle and the first leave. */
+async(crowd, async_task target; async_task joiners[5]; async_task watcher; async_result results[6];)
+{
+    int i;
+    async_begin;
+    self->target = async_spawn(sleeps_long);
+    for (i = 0; i < 5; i++)
+        self->joiners[i] = async_spawn(joins, self->target, &self->results[i]);
+    await(async_yield());
+    self->watcher = async_spawn(watches, &self->target, &self->results[5]);
+    await(async_yield());
+    check_equal(async_cancel(self->joiners[2]), 0);
+    check_equal(async_cancel(self->joiners[4]), 0);
+    check_equal(async_cancel(self->joiners[0]), 0);
+    await(async_sleep(200));
+    for (i = 0; i < 6; i++)
+        check_equal(self->results[i], i == 5 ? 0 : i % 2 == 0 ? -ECANCELED : 7);
+    async_end;
+}
+
+/* The watcher comes first: those who come after it stand before it. */
+async(crowd_behind, async_task target; async_task joiners[3]; async_result results[4];)
+{
+    int i;
+    async_begin;
+    self->target = async_spawn(sleeps_long);
+    check(async_spawn(watches, &self->target, &self->results[3]) > 0);
+    await(async_yield());
+    for (i = 0; i < 3; i++)
+        self->joiners[i] = async_spawn(joins, self->target, &self->results[i]);
+    await(async_yield());
+    check_equal(async_cancel(self->joiners[1]), 0);
+    await(async_sleep(200));
+    check_equal(self->results[0], 7);
+    check_equal(self->results[1], -ECANCELED);
+    check_equal(self->results[2], 7);
+    check_equal(self->results[3], 0);
+    async_end;
+}
+
+TEST(rare, of_many_that_join_any_may_leave)
+{
+    open_loop();
+    seam_clock = 1000000000;
+    check(async_spawn(crowd) > 0);
+    check_equal(async_loop_run(), 0);
+    check(async_spawn(crowd_behind) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+async(joins_a_failure, async_task tasks[2];)
+{
+    async_result r;
+    async_begin;
+    self->tasks[0] = self->tasks[1] = -ENOMEM; /* as a spawn that failed gave it */
+    await(r, async_join_all(self->tasks, 2));
+    check_equal(r, -ENOMEM);
+    async_end;
+}
+
+TEST(rare, join_all_reports_a_spawn_that_failed)
+{
+    open_loop();
+    check(async_spawn(joins_a_failure) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+static int ended_children;
+
+async(child_of_the_end)
+{
+    async_begin;
+    await(async_sleep(1000));
+    async_finally;
+    ended_children++;
+    async_end;
+}
+
+async(spawns_at_the_end)
+{
+    async_task task;
+    async_begin;
+    await(async_sleep(3600000));
+    async_finally;
+    task = async_spawn(child_of_the_end);
+    check(task > 0);
+    check_equal(async_detach(task), 0);
+    async_end;
+}
+
+/* What is detached while the loop closes is cancelled like all the rest. */
+TEST(rare, detaching_does_not_outlive_the_loop)
+{
+    open_loop();
+    ended_children = 0;
+    check(async_spawn(spawns_at_the_end) > 0);
+    check(async_loop_run_once(0) > 0);
+    close_loop();
+    check_equal(ended_children, 1);
+}
+
+/* Nor does what is spawned when nothing can be waited for any more. */
+TEST(rare, spawning_in_a_broken_loop_ends)
+{
+    open_loop();
+    ended_children = 0;
+    check(async_spawn(spawns_at_the_end) > 0);
+    check(async_loop_run_once(0) > 0);
+    seam_break = EBADF;
+    check_equal(async_loop_run(), -EBADF);
+    check_equal(ended_children, 1);
+    close_loop();
+}
+
+async(flushes_cancelled, async_stream *stream;)
+{
+    async_result r;
+    async_begin;
+    async_cancel(async_current_task());
+    await(r, async_stream_flush(self->stream));
+    check_equal(r, -ECANCELED);
+    await(r, async_stream_wait_closed(self->stream));
+    check_equal(r, -ECANCELED);
+    async_end;
+}
+
+/* It does not wait, but its stream closes all the same. */
+TEST(rare, a_cancelled_task_does_not_wait_for_its_stream)
+{
+    int ends[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    check(async_spawn(flushes_cancelled, async_stream_open(ends[0])) > 0);
+    check_equal(async_close(ends[1]), 0);
+    check_equal(async_loop_run(), 0);
+    check(!is_open(ends[0]));
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Streams
+ * ------------------------------------------------------------------------- */
+
+static int peer, pieces_left, others_turns;
+
+static void next_piece(async_stream *stream, const char *data, ssize_t size)
+{
+    (void)data;
+    check_equal(size, 1);
+    if (--pieces_left == 0)
+        async_stream_close(stream);
+    else
+        check_equal(write(peer, "x", 1), 1);
+}
+
+async(others)
+{
+    async_begin;
+    while (pieces_left > 0) {
+        others_turns++;
+        await(async_yield());
+    }
+    async_end;
+}
+
+/* A peer that never lets go does not keep the others from their turns. */
+TEST(rare, on_data_lets_others_run)
+{
+    int ends[2];
+    async_stream *stream;
+
+    open_loop();
+    raw_pair(ends);
+    let_fail("getsockopt", EINVAL, 0, 1); /* of a kind that is read to EAGAIN */
+    check_equal(async_adopt(ends[0]), ends[0]);
+    peer = ends[1];
+    pieces_left = 1000;
+    others_turns = 0;
+    stream = async_stream_open(ends[0]);
+    check_equal(async_stream_on_data(stream, next_piece), 0);
+    check(async_spawn(others) > 0);
+    check_equal(write(peer, "x", 1), 1);
+    check_equal(async_loop_run(), 0);
+    check_equal(pieces_left, 0);
+    check(others_turns > 5);
+    close(peer);
+    close_loop();
+}
+
+/* Much that arrives while a stream closes is forgotten piece by piece, and the close still ends. */
+TEST(rare, closing_forgets_what_still_arrives)
+{
+    static char flood[4096];
+    int ends[2];
+    ssize_t n;
+    size_t sum = 0;
+
+    open_loop();
+    raw_tcp_pair(ends);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    while ((n = write(ends[1], flood, sizeof flood)) > 0)
+        sum += (size_t)n;
+    check(sum > 64 * sizeof flood);
+    shutdown(ends[1], SHUT_WR);
+    check_equal(async_stream_close(async_stream_open(ends[0])), 0);
+    check_equal(async_loop_run(), 0);
+    check(!is_open(ends[0]));
+    close(ends[1]);
+    close_loop();
+}
+
+async(writes_beside, async_stream *stream; int fd; size_t written, got; char data[60000];)
+{
+    ssize_t n;
+    async_begin;
+    for (int i = 0; i < 60; i++) {
+        pattern_put(self->data, self->written, sizeof self->data);
+        check_equal(async_stream_write(self->stream, self->data, sizeof self->data), 0);
+        self->written += sizeof self->data;
+    }
+    while (self->got < self->written) {
+        await(n, async_read(self->fd, self->data, 9973));
+        check(n > 0);
+        check(pattern_is(self->data, self->got, (size_t)n));
+        self->got += (size_t)n;
+        if (self->written - self->got < 1500000 && self->written < 6000000) {
+            pattern_put(self->data, self->written, 9973);
+            check_equal(async_stream_write(self->stream, self->data, 9973), 0);
+            self->written += 9973;
+        }
+    }
+    async_end;
+}
+
+/* A queue that is written and sent in turns does not grow for ever: it moves to the front. */
+TEST(rare, a_queue_moves_to_the_front)
+{
+    int ends[2];
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    check(async_spawn(writes_beside, async_stream_open(ends[0]), .fd = ends[1]) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
