@@ -3080,15 +3080,20 @@ ASYNC__RARE static inline void async__unpark(async_loop *loop, async__task *task
     }
 }
 
-/* A task that waits does not any more: it gets `error`, or, if part of a write is out, how much. */
+/* What an operation that is cut short gives: `error`, or, if part of a write is out, how much. */
+static inline async_result async__cut_short(const async__task *task, int error)
+{
+    int writes = task->item.op == ASYNC__WRITE || task->item.op == ASYNC__WRITEV;
+    return writes && task->result > 0 ? task->result : error;
+}
+
+/* A task that waits does not any more. */
 static inline void async__interrupt(async_loop *loop, async__task *task, int error)
 {
-    unsigned op = task->item.op;
-    int partly = (op == ASYNC__WRITE || op == ASYNC__WRITEV) && task->result > 0;
-    if (op <= ASYNC__READY || op >= ASYNC__CHILDREN)
+    if (task->item.op <= ASYNC__READY || task->item.op >= ASYNC__CHILDREN)
         return;
     async__unpark(loop, task);
-    async__wake(loop, task, partly ? task->result : error);
+    async__wake(loop, task, async__cut_short(task, error));
 }
 
 ASYNC__RARE static inline void async__cancel_task(async_loop *loop, async__task *task)
@@ -3177,8 +3182,7 @@ static inline int async_name(const char *name)
  * MARK: - Operations
  * >>operations   An operation on a descriptor is described in the task (what, where, how much) and
  *                tried; only EAGAIN makes it wait, and each event has it tried again. The rules by
- *                which a try clears the sticky bits stand in async__read_now and async__write_now,
- *                and nowhere else.
+ *                which a try clears the sticky bits stand in async__try and nowhere else.
  * ------------------------------------------------------------------------- */
 #ifdef MSG_NOSIGNAL
 #define ASYNC__NOSIGNAL MSG_NOSIGNAL
@@ -3229,12 +3233,6 @@ ASYNC__RARE static inline size_t async__one_call(const struct iovec **pieces, si
     *pieces = first;
     *count = 1;
     return ASYNC__BYTES_MAX;
-}
-
-/* What a system call says, when it says to try again. */
-static inline int async__again(ssize_t result)
-{
-    return result < 0 && errno == EINTR;
 }
 
 /* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken): the
@@ -3296,9 +3294,10 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
     return reported ? -reported : -EAGAIN;
 }
 
-/* Read once, if there is hope. Returns the count, 0 at the end, -EAGAIN, or a negative errno. */
-static inline ssize_t async__read_now(async_loop *loop, int fd, const struct iovec *pieces,
-                                      size_t count)
+/* Read (ASYNC__R) or write (ASYNC__W) once, if there is hope. Returns the count, 0 at the end,
+ * -EAGAIN, or a negative errno. */
+static inline ssize_t async__try(async_loop *loop, int fd, unsigned bit,
+                                 const struct iovec *pieces, size_t count)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     struct iovec first;
@@ -3306,38 +3305,26 @@ static inline ssize_t async__read_now(async_loop *loop, int fd, const struct iov
     ssize_t n;
     if (!bytes)
         return 0;
-    if (!(descriptor->bits & ASYNC__R))
+    if (!(descriptor->bits & bit))
         return -EAGAIN;
     do
-        n = async__receive(descriptor, fd, pieces, count);
-    while (async__again(n));
+        n = bit == ASYNC__R ? async__receive(descriptor, fd, pieces, count)
+                            : async__transmit(descriptor, fd, pieces, count);
+    while (n < 0 && errno == EINTR);
     if (n < 0)
-        return async__try_failed(loop, descriptor, ASYNC__R, errno);
+        return async__try_failed(loop, descriptor, bit, errno);
     if (n > 0 && (size_t)n < bytes && async__short_is_drained(descriptor))
-        descriptor->bits &= (uint16_t)~ASYNC__R;
+        descriptor->bits &= (uint16_t)~bit;
     return n;
 }
 
-/* Write once, if there is hope. Returns the count, -EAGAIN, or a negative errno. */
-static inline ssize_t async__write_now(async_loop *loop, int fd, const struct iovec *pieces,
-                                       size_t count)
+static inline ssize_t async__try_one(async_loop *loop, int fd, unsigned bit, const void *data,
+                                     size_t size)
 {
-    async__descriptor *descriptor = &loop->descriptors[fd];
-    struct iovec first;
-    size_t bytes = async__one_call(&pieces, &count, &first);
-    ssize_t n;
-    if (!bytes)
-        return 0;
-    if (!(descriptor->bits & ASYNC__W))
-        return -EAGAIN;
-    do
-        n = async__transmit(descriptor, fd, pieces, count);
-    while (async__again(n));
-    if (n < 0)
-        return async__try_failed(loop, descriptor, ASYNC__W, errno);
-    if ((size_t)n < bytes && async__short_is_drained(descriptor))
-        descriptor->bits &= (uint16_t)~ASYNC__W;
-    return n;
+    struct iovec whole;
+    whole.iov_base = (void *)(uintptr_t)data;
+    whole.iov_len = size;
+    return async__try(loop, fd, bit, &whole, 1);
 }
 
 /* Write the rest of what the task describes. task->result is how far it is. */
@@ -3356,8 +3343,8 @@ static inline async_result async__write_rest(async_loop *loop, async__task *task
         }
         part.iov_base = (char *)pieces->iov_base + skip;
         part.iov_len = pieces->iov_len - skip;
-        n = skip ? async__write_now(loop, task->fd, &part, 1)
-                 : async__write_now(loop, task->fd, pieces, count);
+        n = skip ? async__try(loop, task->fd, ASYNC__W, &part, 1)
+                 : async__try(loop, task->fd, ASYNC__W, pieces, count);
         if (n < 0)
             return n;
         task->result += n;
@@ -3521,11 +3508,11 @@ static inline async_result async__attempt(async_loop *loop, async__task *task, u
     whole.iov_len = task->size;
     switch (op) {
     case ASYNC__READ:
-        return async__read_now(loop, task->fd, &whole, 1);
+        return async__try(loop, task->fd, ASYNC__R, &whole, 1);
     case ASYNC__WRITE:
         return async__write_rest(loop, task, &whole, 1);
     case ASYNC__READV:
-        return async__read_now(loop, task->fd, pieces, task->size);
+        return async__try(loop, task->fd, ASYNC__R, pieces, task->size);
     case ASYNC__WRITEV:
         return async__write_rest(loop, task, pieces, task->size);
     case ASYNC__ACCEPT: {
@@ -3620,8 +3607,7 @@ ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot, i
     if (item->kind != ASYNC__TASK)
         loop->kinds[item->kind]->drop(loop, item);
     else
-        async__wake(loop, task, (item->op == ASYNC__WRITE || item->op == ASYNC__WRITEV) &&
-                                task->result > 0 ? task->result : error);
+        async__wake(loop, task, async__cut_short(task, error));
 }
 
 /* The task stops waiting on its descriptor. An attempt to connect ends here. */
@@ -4112,20 +4098,14 @@ static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 {
     async_loop *loop = async__loop();
     int error = async__unusable_now(loop, fd);
-    struct iovec whole;
-    whole.iov_base = data;
-    whole.iov_len = size;
-    return error ? error : async__read_now(loop, fd, &whole, 1);
+    return error ? error : async__try_one(loop, fd, ASYNC__R, data, size);
 }
 
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
     async_loop *loop = async__loop();
     int error = async__unusable_now(loop, fd);
-    struct iovec whole;
-    whole.iov_base = (void *)(uintptr_t)data;
-    whole.iov_len = size;
-    return error ? error : async__write_now(loop, fd, &whole, 1);
+    return error ? error : async__try_one(loop, fd, ASYNC__W, data, size);
 }
 
 static inline int async_accept_nowait(int listener)
@@ -4271,10 +4251,7 @@ static inline size_t async__stream_push(async_loop *loop, async_stream *stream, 
     size_t done = 0;
     ssize_t n = 0;
     while (done < size && n >= 0) {
-        struct iovec part;
-        part.iov_base = (void *)(uintptr_t)(data + done);
-        part.iov_len = size - done;
-        n = async__write_now(loop, stream->fd, &part, 1);
+        n = async__try_one(loop, stream->fd, ASYNC__W, data + done, size - done);
         if (n > 0)
             done += (size_t)n;
     }
@@ -4493,11 +4470,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
 {
     int patience;
     for (patience = ASYNC__BUDGET; stream->on_data && patience; patience--) {
-        struct iovec whole;
-        ssize_t n;
-        whole.iov_base = loop->scratch;
-        whole.iov_len = ASYNC__SCRATCH;
-        n = async__read_now(loop, stream->fd, &whole, 1);
+        ssize_t n = async__try_one(loop, stream->fd, ASYNC__R, loop->scratch, ASYNC__SCRATCH);
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
@@ -4518,11 +4491,7 @@ static inline void async__stream_linger(async_loop *loop, async_stream *stream)
     char forgotten[4096];
     int patience;
     for (patience = ASYNC__BUDGET; patience; patience--) {
-        struct iovec whole;
-        ssize_t n;
-        whole.iov_base = forgotten;
-        whole.iov_len = sizeof forgotten;
-        n = async__read_now(loop, stream->fd, &whole, 1);
+        ssize_t n = async__try_one(loop, stream->fd, ASYNC__R, forgotten, sizeof forgotten);
         if (n == -EAGAIN)
             return;
         if (n <= 0) {

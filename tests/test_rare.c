@@ -369,7 +369,7 @@ TEST(rare, a_write_of_gigabytes_is_cut_into_calls)
     pieces[1].iov_len = 100;
     pieces[2].iov_base = zeros;
     pieces[2].iov_len = huge;
-    check_equal(async__write_now(async__current, ends[0], pieces, 3), 100);
+    check_equal(async__try(async__current, ends[0], ASYNC__W, pieces, 3), 100);
     close_loop();
     munmap(zeros, huge);
 }

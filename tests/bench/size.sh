@@ -8,13 +8,12 @@
 # The compiler is $CC; BENCH_SOURCE is this folder and BENCH_ROOT the one of the header.
 set -e
 CC=${CC:-cc}
-source=${BENCH_SOURCE:-tests/bench}
 root=${BENCH_ROOT:-.}
 
 text() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    $CC -O2 -o "$work/pong" "$source/pong.c"
+    $CC -O2 -I"$root" -o "$work/pong" "$root/tests/compile/ping_pong.c"
     strip "$work/pong"
     size "$work/pong" | awk 'NR == 2 { print "text_bytes", $1 }'
 }
