@@ -71,12 +71,15 @@
  *      async_begin (or without an initialiser before it), and the compiler warns where it can.
  *   2. An operation's buffer must be in the frame or on the heap, never on the C stack (a panic).
  *   3. One await per line, and none inside a `switch` of your own (compile errors).
- *   4. await is a statement; the value goes to the left: await(n, op), await(n, op, timeout_ms).
+ *   4. await is a statement; the value goes to the left: await(n, op), await(n, op, timeout_ms). A
+ *      limit of 0 means now or -ETIMEDOUT, a negative one none. async_return leaves a coroutine;
+ *      a plain `return` is a panic.
  *   5. A task belongs to the task that spawned it. When a task ends, its children that still run
  *      are cancelled and waited for. async_detach gives a task to the loop instead.
  *   6. Cancelling and time limits arrive at an await. await(lvalue, op) shows them as -ECANCELED or
- *      -ETIMEDOUT; await(op) leaves the coroutine with that result. Every way out passes through
- *      async_finally, where awaits are shielded. A limit bounds everything beneath it: the
+ *      -ETIMEDOUT; await(op) leaves the coroutine with that result (and drops other errors). Where
+ *      an operation may give these two by itself, async_cancelled tells. Every way out passes
+ *      through async_finally, where awaits are shielded. A limit bounds everything beneath it: the
  *      coroutines called and the tasks spawned there.
  *   7. A descriptor belongs to the loop once it was adopted (those made by async.h are): close it
  *      with async_close. After fork() the child must exec, _exit or open a loop of its own.
@@ -186,6 +189,9 @@
 #endif
 
 #if ASYNC_HAS_EPOLL
+#if defined __TINYC__ && defined __x86_64__ && defined __GLIBC__ && defined _SYS_EPOLL_H
+#error "async.h: with tcc, include it before <sys/epoll.h>, whose struct tcc lays out wrongly"
+#endif
 #if defined __TINYC__ && defined __x86_64__ /* glibc hides `packed` from it: 12 bytes, not 16 */
 #pragma pack(push, 4)
 #endif
@@ -233,12 +239,14 @@ extern int pipe2(int ends[2], int flags);
 #define ASYNC__MUST_AWAIT __attribute__((warn_unused_result))
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__NORETURN __attribute__((noreturn))
+#define ASYNC__NOINLINE __attribute__((noinline, unused))
 #define ASYNC__RARE __attribute__((cold)) /* out of line, small: what is not done per operation */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
 #define ASYNC__MUST_AWAIT
 #define ASYNC__UNUSED
 #define ASYNC__NORETURN
+#define ASYNC__NOINLINE
 #define ASYNC__RARE
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
@@ -279,6 +287,7 @@ typedef struct async_type {
     const char *file;
     int (*step)(void *frame); /* runs the body until it suspends or returns */
     size_t size;              /* of its frame, in bytes                     */
+    unsigned line;            /* where it is defined                        */
 } async_type;
 
 /* A coroutine's record, the first field of its frame: read it in a debugger, never write it. */
@@ -323,8 +332,8 @@ static inline int async_open(const async_options *options);
 static inline int async_loop_run(void);
 
 /* Wait for at most `timeout_ms` (0: not at all, negative: for ever) until something can run, and
- * run that once. Returns how many tasks and callbacks ran, or -EDEADLK, -EPERM as above. A panic
- * inside the loop itself. */
+ * run that once. Returns how many tasks and callbacks ran (0 also where a signal, or an event for
+ * nobody, ended the wait early), or -EDEADLK, -EPERM as above. A panic inside the loop itself. */
 static inline int async_loop_run_once(int64_t timeout_ms);
 
 /* Make async_loop_run return when the running task or callback has given up its turn; before a run,
@@ -332,8 +341,9 @@ static inline int async_loop_run_once(int64_t timeout_ms);
 static inline void async_loop_stop(void);
 
 /* Cancel all tasks, run until they have ended and closing streams have sent what they had, and free
- * the loop. Descriptors made by async.h are closed, adopted ones given back as they were. Returns
- * 0, also where no loop is open, or -EBUSY inside the loop itself. */
+ * the loop. Descriptors made by async.h are closed, adopted ones given back as they were; in a
+ * child after fork() all of them stay as they are. Returns 0, also where no loop is open, or -EBUSY
+ * inside the loop itself. */
 static inline int async_loop_close(void);
 
 /* A descriptor that polls readable when async_loop_run_once(0) has work, for a loop inside another.
@@ -366,15 +376,16 @@ ASYNC__MUST_AWAIT static inline async_op async_yield(void);
  * kept: see async_keep), -EDEADLK (a task cannot wait for itself). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 
-/* Wait until all of `count` tasks have ended; those that are gone have. Returns 0, or the first
- * negative result in the array's order; each can still be joined for its own. -EBUSY: another task
- * waits for all or any of one of them, -EDEADLK: for itself. Suspends. Cancel point. `tasks` must
- * outlive the await: keep it in the frame. */
+/* Wait until all of `count` tasks have ended; those that are gone have, with a result that nobody
+ * knows any more (see async_keep). Returns 0, or the first negative result in the array's order;
+ * each can still be joined for its own. A limit ends the waiting, not the tasks. -EBUSY: another
+ * task waits for all or any of one of them, -EDEADLK: for itself. Suspends. Cancel point. `tasks`
+ * must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
 
 /* Wait until one of `count` tasks has ended. Returns its index, the lowest if there are several,
- * then join it for its result; -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends. Cancel
- * point. `tasks` as above. */
+ * then join it for its result (in a loop, async_keep all: others may end before the next call);
+ * -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends. Cancel point. `tasks` as above. */
 ASYNC__MUST_AWAIT static inline async_op async_join_any(const async_task *tasks, size_t count);
 
 /* Keep the result of a task until it is joined or its parent ends; without this only those who
@@ -382,8 +393,9 @@ ASYNC__MUST_AWAIT static inline async_op async_join_any(const async_task *tasks,
  * errno it is, or -ESRCH. Never suspends. */
 static inline async_task async_keep(async_task task);
 
-/* Ask a task to end: its next await, or the one it is in, gives -ECANCELED (rule 6). A callback is
- * not called any more, and its handle is gone. Returns 0, or -ESRCH. Never suspends. */
+/* Ask a task to end: the await it is in, and every later one, gives -ECANCELED (rule 6), until it
+ * has left; look at the result and leave. A callback is not called any more, and its handle is
+ * gone. Returns 0, or -ESRCH. Never suspends. */
 static inline int async_cancel(async_handle handle);
 
 /* Was the running task told to end? Returns 0, -ECANCELED, or -ETIMEDOUT (a caller's limit has
@@ -394,8 +406,9 @@ static inline int async_cancelled(void);
  *     The same operation, which neither a cancel nor the limits of callers interrupt: they arrive
  *     at the next await. A limit of the await's own still holds. */
 
-/* Give a task to the loop: it may outlive its parent, and its result is not kept. Before its first
- * step this also lifts the limits it was spawned under. Returns 0, or -ESRCH. Never suspends. */
+/* Give a task to the loop: it may outlive its parent, not the loop (async_run closes its own when
+ * the first task ends), and its result is not kept. Before its first step this also lifts the
+ * limits it was spawned under. Returns 0, or -ESRCH. Never suspends. */
 static inline int async_detach(async_task task);
 
 /* The running task's handle, 0 in a callback or outside the loop. Never suspends. */
@@ -426,7 +439,7 @@ ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
 static inline int async_adopt(int fd);
 
 /* Close an adopted descriptor; tasks that wait on it get -EBADF, its callbacks are not called any
- * more. Never closes 0, 1 and 2: they are given back. Returns 0, or -EBADF, -EBUSY (a stream's:
+ * more. An adopted 0, 1 or 2 is given back, not closed. Returns 0, or -EBADF, -EBUSY (a stream's:
  * async_stream_close), -EPERM (another process's loop). Never suspends. */
 static inline int async_close(int fd);
 
@@ -523,6 +536,7 @@ ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream,
                                                            size_t size);
 
 /* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at once.
+ * The queue has no limit of its own: flush where the peer may be slow.
  * Returns 0, or -ENOMEM (none of it was taken), -EBADF (closed), -EBUSY (a task waits to write to
  * the descriptor), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never suspends. */
 static inline int async_stream_write(async_stream *stream, const void *data, size_t size);
@@ -531,13 +545,15 @@ static inline int async_stream_write(async_stream *stream, const void *data, siz
  * flushes), or the error that ended the stream. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream);
 
-/* Send what is still queued, then close; a peer that takes nothing for 5 s is cut off. Whoever
- * waits on the stream gets -EBADF. The stream is the loop's from here on: do not use it again.
- * Returns 0, or -EBADF. Never suspends. */
+/* Send what is still queued, then end our side and read on until the peer ends its own: only so is
+ * the last reply safe. A peer that does not move for 5 s is cut off. Whoever waits on the stream
+ * gets -EBADF. The stream is the loop's from here on: do not use it again. Returns 0, or -EBADF,
+ * -EPERM (another process's loop). Never suspends. */
 static inline int async_stream_close(async_stream *stream);
 
-/* async_stream_close, and wait until it is done. Returns 0, or -EBADF, or the error that kept bytes
- * from being sent. Cancelled, the close goes on without you. Suspends. Cancel point. */
+/* async_stream_close, and wait until what was queued is with the system and our side has ended. Not
+ * for the peer. Returns 0, or -EBADF, or the error that kept bytes from being sent. Cancelled, the
+ * close goes on without you. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_wait_closed(async_stream *stream);
 
 /* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once
@@ -602,8 +618,8 @@ typedef uint64_t async__state;
 #define ASYNC__HIGH ((async__state)1 << 32)
 #endif
 
-enum { ASYNC__RETURNED, ASYNC__SUSPENDED };                     /* what a step says               */
-enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the finally, the end */
+enum { ASYNC__RETURNED = 0x7a51, ASYNC__SUSPENDED = 0x7a52 }; /* what a step says; no `return n` */
+enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };  /* lines: to the finally, the end  */
 
 #define async_begin \
     switch ((async__state)self->async_.line) { \
@@ -709,7 +725,8 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };    /* lines: to the
     declaration const async_type *name##_type(void); \
     ASYNC__UNUSED definition const async_type *name##_type(void) \
     { \
-        static const async_type type = { #name, __FILE__, name##_step, sizeof(struct name) }; \
+        static const async_type type = { #name, __FILE__, name##_step, sizeof(struct name), \
+                                         __LINE__ }; \
         return &type; \
     } \
     static int name(struct name *self)
@@ -842,7 +859,6 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__CLOSED 16u  /* the descriptor is gone                */
 #define ASYNC__AT_END 32u  /* the peer has ended, or reading failed */
 #define ASYNC__WRITTEN 64u /* on_written is due                     */
-#define ASYNC__LINGER 128u /* all is sent; reading to the end       */
 
 typedef struct async_loop async_loop;
 
@@ -1007,6 +1023,12 @@ struct async_loop {
 ASYNC__C ASYNC__THREAD async_loop *async__current;
 __attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current;
 
+/* Where a coroutine waits or last did; before and after that, where it is defined. */
+static inline unsigned async__line(const async_frame *frame)
+{
+    return frame->line - 1 < ASYNC__LEAVE - 1 ? frame->line : frame->type->line;
+}
+
 /* Misuse by the programmer: say where, and stop. */
 ASYNC__RARE ASYNC__NORETURN static inline void async__panic(const char *why)
 {
@@ -1014,8 +1036,10 @@ ASYNC__RARE ASYNC__NORETURN static inline void async__panic(const char *why)
     async_frame *frame = loop ? loop->task->leaf : NULL;
     char text[512];
     if (frame)
-        snprintf(text, sizeof text, "async: panic: %s\n  in %s, %s:%u\n", why, frame->type->name,
-                 frame->type->file, (unsigned)frame->line);
+        snprintf(text, sizeof text, "async: panic: %s\n  in %s, %s:%u%s\n", why, frame->type->name,
+                 frame->type->file, async__line(frame),
+                 !frame->line                   ? ", before its first await"
+                 : frame->line >= ASYNC__LEAVE ? ", after its last await" : "");
     else
         snprintf(text, sizeof text, "async: panic: %s\n  outside a coroutine\n", why);
     ASYNC_PANIC(text);
@@ -1319,11 +1343,14 @@ static inline async__item *async__take(async__item **batch)
     return item;
 }
 
-/* The task can go on: with this result of what it awaited. */
+/* The task can go on: with this result of what it awaited. One that still runs is queued when it
+ * has suspended. */
 static inline void async__queue(async_loop *loop, async__task *task, async_result result)
 {
     task->result = result;
     task->item.op = ASYNC__READY;
+    if (task == loop->task)
+        return;
     async__push(loop, &task->item);
     ASYNC_TRACE(wake, task);
 }
@@ -1402,7 +1429,8 @@ static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
 }
 
 /* Called by the backends for each event. Sets bits and retries what waits for them; runs no user's
- * code, so no descriptor goes away under the walk over a batch. */
+ * code. A descriptor may go away under the walk (a failed connect, a closing stream), a new one
+ * under its number has another generation. */
 static inline void async__event(async_loop *loop, int fd, uint32_t generation, unsigned bits,
                                 int error)
 {
@@ -1627,9 +1655,9 @@ ASYNC__RARE static inline void async__give_back(async_loop *loop, int fd, int cl
 {
     unsigned bits = loop->descriptors[fd].bits;
     async__release(loop, fd, -EBADF);
-    if (fd <= 2 || !closes)
+    if (!closes || (fd <= 2 && !(bits & ASYNC__OWNED)))
         async__restore_flags(loop, fd, bits);
-    if (closes && fd > 2)
+    else
         ASYNC_SYS(close)(fd); /* never again after EINTR: it is closed, its number anybody's */
 }
 
@@ -1822,18 +1850,20 @@ static inline unsigned async__epoll_bits(uint32_t events)
 /* A new set without the ghosts. If there is none to be had now, the next ghost asks again. */
 ASYNC__RARE static inline void async__epoll_rebuild(async_loop *loop)
 {
-    int old = loop->poller, fresh = ASYNC_SYS(epoll_create1)(EPOLL_CLOEXEC);
+    int old = loop->poller, fresh = ASYNC_SYS(epoll_create1)(EPOLL_CLOEXEC), error = 0;
     uint32_t fd;
     if (fresh < 0)
         return;
     loop->poller = fresh;
-    for (fd = 0; fd < loop->descriptor_count; fd++) {
+    for (fd = 0; fd < loop->descriptor_count && !error; fd++) {
         const async__descriptor *descriptor = &loop->descriptors[fd];
         if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->kind != ASYNC__FILE)
-            async__epoll_add(loop, (int)fd,
-                             descriptor->bits & ASYNC__WRITES ? ASYNC__R | ASYNC__W : ASYNC__R);
+            error = async__epoll_add(loop, (int)fd, descriptor->bits & ASYNC__WRITES
+                                                        ? ASYNC__R | ASYNC__W : ASYNC__R);
     }
-    ASYNC_SYS(close)(old);
+    if (error)
+        loop->poller = old;
+    ASYNC_SYS(close)(error ? fresh : old);
 }
 
 static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
@@ -2191,7 +2221,7 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
 }
 
 /* Is it time to ask although something is ready? After 100 us, or with a clock at rest after 4000
- * resumes. The clock is looked at after 1, 3, 7, 15...: so it is late by no more than it took. */
+ * resumes. The clock is looked at after 1, 3, 7, 15, 31, 63 and then once in 64. */
 static inline int async__ask_due(const async_loop *loop)
 {
     return loop->resumes >= 4000 || async_now() - loop->now_ns > 100000;
@@ -2240,8 +2270,8 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
         async__run_ready(loop, 1);
 }
 
-/* Run until `until` tasks are left (0), the main task has ended, the loop was stopped, or
- * nothing more can happen. */
+/* Run until the main task has ended, the loop was stopped, nothing more can happen; or, closing,
+ * until no task is left. */
 static inline int async__run_loop(async_loop *loop)
 {
     int error = 0;
@@ -2258,7 +2288,7 @@ static inline int async__run_loop(async_loop *loop)
             async__fail(loop, error);
             break;
         }
-        async__run_ready(loop, loop->resumes + 1);
+        async__run_ready(loop, loop->resumes < 64 ? loop->resumes + 1 : 64);
     }
     loop->running = loop->stopped = 0;
     return error;
@@ -2326,7 +2356,7 @@ static inline int async_loop_descriptor(void)
 static inline int64_t async_loop_timeout(void)
 {
     async_loop *loop = async__loop();
-    int64_t next_ns = async__is_ready(loop) ? 0 : async__next_ns(loop);
+    int64_t next_ns = async__is_ready(loop) || loop->running ? 0 : async__next_ns(loop);
     return next_ns < 0 ? -1 : (next_ns + 999999) / 1000000;
 }
 
@@ -2354,10 +2384,21 @@ static inline int64_t async__nearest(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Every operation starts so, and what bounds one comes before it. */
+static inline void async__check_idle(const async__task *task)
+{
+    if (ASYNC__EXPECT(task->item.op == ASYNC__RUNNING, 1))
+        return;
+    async__panic(task->item.op == ASYNC__IDLE
+                     ? "an operation was begun outside a coroutine"
+                     : "two operations at once: the one before was not awaited");
+}
+
 /* This await gets a limit of its own; the nearer one wins. */
 static inline void async__limit(async_frame *frame, int64_t timeout_ms)
 {
     async_loop *loop = async__loop();
+    async__check_idle(loop->task);
     loop->own_limit_ns = timeout_ms < 0 ? ASYNC__NEVER : async__from_now(timeout_ms);
     if (!(frame->flags & ASYNC__FINALLY))
         frame->end.outer_ns = frame->deadline_ns;
@@ -2370,7 +2411,8 @@ static inline void async__shield(void)
 {
     async_loop *loop = async__loop();
     async_frame *frame = loop->task->leaf;
-    if (!frame || (frame->flags & (ASYNC__FINALLY | ASYNC__SHIELDED)))
+    async__check_idle(loop->task);
+    if (frame->flags & (ASYNC__FINALLY | ASYNC__SHIELDED))
         return;
     if (!(frame->flags & ASYNC__TIMED))
         frame->end.outer_ns = frame->deadline_ns;
@@ -2390,22 +2432,32 @@ static inline int async__is_covered(const async_frame *frame)
     return (frame->flags & (ASYNC__SHIELDED | ASYNC__FINALLY | ASYNC__COVERED)) != 0;
 }
 
+/* The nearest of the callers' limits. */
+static inline int64_t async__outer_limit(const async_frame *frame)
+{
+    return frame->flags & ASYNC__TIMED ? frame->end.outer_ns : frame->deadline_ns;
+}
+
 /* Must the leaf be told to end? 0, -ECANCELED, or -ETIMEDOUT if a caller's limit has passed. */
-static inline int async__interruption(const async_loop *loop, const async__task *task)
+static inline int async__interruption(const async__task *task, int64_t now_ns)
 {
     const async_frame *frame = task->leaf;
-    int64_t limit_ns = frame->flags & ASYNC__TIMED ? frame->end.outer_ns : frame->deadline_ns;
     if ((task->item.flags & ASYNC__CANCELLED) && !async__is_covered(frame))
         return -ECANCELED;
     if (frame->flags & (ASYNC__SHIELDED | ASYNC__FINALLY))
         return 0;
-    return limit_ns <= loop->now_ns ? -ETIMEDOUT : 0;
+    return async__outer_limit(frame) <= now_ns ? -ETIMEDOUT : 0;
 }
 
 static inline int async_cancelled(void)
 {
     async_loop *loop = async__loop();
-    return loop->task != &loop->root ? async__interruption(loop, loop->task) : 0;
+    int64_t now_ns = loop->now_ns;
+    if (loop->task == &loop->root)
+        return 0;
+    if (async__outer_limit(loop->task->leaf) != ASYNC__NEVER)
+        now_ns = async_now(); /* the loop's stands still while the task computes */
+    return async__interruption(loop->task, now_ns);
 }
 
 static inline void async__return(async_frame *frame, async_result result)
@@ -2471,12 +2523,10 @@ static inline const void *async__real_address(const void *address)
 #endif
 
 /* What an operation uses must outlive the step: it must not be on the C stack, between the loop's
- * frame and this one. 64 KiB below this frame count as well, for it may have been inlined into the
- * coroutine's own. */
-static inline void async__check_buffer(const async_loop *loop, const void *data)
+ * frame and this one, which is never inlined into the coroutine's own. */
+ASYNC__NOINLINE static void async__check_buffer(const async_loop *loop, const void *data)
 {
-    uintptr_t low = (uintptr_t)__builtin_frame_address(0) - 65536,
-              base = (uintptr_t)loop->stack_base;
+    uintptr_t low = (uintptr_t)__builtin_frame_address(0), base = (uintptr_t)loop->stack_base;
     if (ASYNC__EXPECT((uintptr_t)async__real_address(data) - low < base - low, 0))
         async__panic("a buffer on the C stack: it is gone when the coroutine goes on; "
                      "make it a field");
@@ -2524,29 +2574,20 @@ static inline async_result async__result(void)
 static inline async__task *async__begin(async_loop *loop)
 {
     async__task *task = loop->task;
-    if (ASYNC__EXPECT(task->item.op != ASYNC__RUNNING, 0))
-        async__panic(task == &loop->root
-                         ? "an operation was begun outside a coroutine"
-                         : "two operations at once: the one before was not awaited");
+    async__check_idle(task);
     return task;
-}
-
-/* The task goes on with the next turn: it is queued as soon as it has suspended. */
-static inline void async__postpone(async__task *task, async_result result)
-{
-    task->result = result;
-    task->item.op = ASYNC__READY;
 }
 
 /* A task that was told to end does not begin anything: it gets the reason, after one turn. */
 ASYNC__RARE static inline int async__refuse(async_loop *loop, async__task *task)
 {
-    int error = loop->failed ? loop->failed : async__interruption(loop, task);
+    int error = loop->failed ? loop->failed : async__interruption(task, loop->now_ns);
     if (!error)
         return 0;
-    if (task->item.stubborn < ASYNC__STUBBORN && ++task->item.stubborn == ASYNC__STUBBORN)
+    if (error == -ECANCELED && task->item.stubborn < ASYNC__STUBBORN &&
+        ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
-    async__postpone(task, error);
+    async__queue(loop, task, error);
     return 1;
 }
 
@@ -2558,8 +2599,8 @@ static inline int async__refused(async_loop *loop, async__task *task)
 /* Done at once, unless the task has had its share of the turn: the result comes with the next. */
 static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
 {
-    if (ASYNC__EXPECT(--loop->budget <= 0, 0)) {
-        async__postpone(task, result);
+    if (ASYNC__EXPECT(--loop->budget <= 0 || result == ASYNC__PENDING, 0)) {
+        async__queue(loop, task, result);
         return async__pending(loop);
     }
     task->item.op = ASYNC__BEGUN;
@@ -2594,7 +2635,7 @@ static inline async_op async_yield(void)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    async__postpone(task, 0);
+    async__queue(loop, task, 0);
     if (loop->told)
         async__refuse(loop, task);
     return async__pending(loop);
@@ -2715,7 +2756,7 @@ static inline async_op async__call(const async_type *type, const void *arguments
     task->leaf = frame;
     task->item.op = ASYNC__RUNNING;
     if (--loop->budget <= 0)
-        async__postpone(task, 0);
+        async__queue(loop, task, 0);
     return async__pending(loop);
 }
 
@@ -2802,12 +2843,13 @@ static inline void async__scribble(void)
 
 /* The leaf has returned: its caller is next, or the task ends. Says whether there is more to
  * run. */
-static inline int async__leaf_returned(async_loop *loop, async__task *task)
+static inline int async__leaf_returned(async_loop *loop, async__task *task, async_frame *frame)
 {
-    async_frame *frame = task->leaf;
     async_result value = frame->end.value;
-    if (task->item.op != ASYNC__RUNNING)
+    if (task->item.op != ASYNC__RUNNING || task->leaf != frame) {
+        task->leaf = frame;
         async__panic("an operation was begun and not awaited");
+    }
     if (!frame->caller) {
         async__end_task(loop, task, value);
         return 0;
@@ -2823,7 +2865,7 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task)
 static inline int async__step(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
-    int shielded = 0;
+    int shielded = 0, said;
     if (ASYNC__EXPECT(frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED), 0)) {
         shielded = (frame->flags & ASYNC__SHIELDED) != 0;
         async__settle(frame);
@@ -2834,10 +2876,15 @@ static inline int async__step(async_loop *loop, async__task *task)
         async__scribble();
     ASYNC_TRACE(run, task);
     ASYNC_RESUME(task);
-    if (frame->type->step(frame) == ASYNC__RETURNED)
-        return async__leaf_returned(loop, task);
-    if (task->item.op == ASYNC__READY)
-        async__queue(loop, task, task->result);
+    said = frame->type->step(frame);
+    if (said == ASYNC__RETURNED)
+        return async__leaf_returned(loop, task, frame);
+    if (said != ASYNC__SUSPENDED)
+        async__panic("a coroutine was left by `return`: it takes async_return(result)");
+    if (task->item.op == ASYNC__READY) {
+        async__push(loop, &task->item);
+        ASYNC_TRACE(wake, task);
+    }
     if (task->item.op != ASYNC__RUNNING)
         return 0;
     if (task->leaf == frame)
@@ -3318,11 +3365,11 @@ static inline ssize_t async__try(async_loop *loop, int fd, unsigned bit,
     return n;
 }
 
-static inline ssize_t async__try_one(async_loop *loop, int fd, unsigned bit, const void *data,
+static inline ssize_t async__try_one(async_loop *loop, int fd, unsigned bit, void *data,
                                      size_t size)
 {
     struct iovec whole;
-    whole.iov_base = (void *)(uintptr_t)data;
+    whole.iov_base = data;
     whole.iov_len = size;
     return async__try(loop, fd, bit, &whole, 1);
 }
@@ -3419,7 +3466,7 @@ static inline int async__connect_raw(int fd, const struct sockaddr *address, soc
 /* The address of a Unix socket. Returns 0, -ENAMETOOLONG or -EINVAL. */
 static inline int async__unix_address(const char *path, struct sockaddr_un *address)
 {
-    size_t size = strlen(path);
+    size_t size = path ? strlen(path) : 0;
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
     if (size >= sizeof address->sun_path)
@@ -3761,7 +3808,7 @@ static inline async_op async_connect(const char *host, int port)
     int size;
     if (async__refused(loop, task))
         return async__pending(loop);
-    size = async__parse(host, port, &address);
+    size = host ? async__parse(host, port, &address) : -EINVAL;
     return async__connect(loop, task, &address, size, NULL);
 }
 
@@ -4019,8 +4066,10 @@ static inline async_handle async__on_ready(unsigned op, int fd, void *data,
         return error;
     if (*async__waiter_of(loop, fd, op))
         return -EBUSY;
-    if (op == ASYNC__WRITABLE && async__watch_writes(loop, fd, &loop->descriptors[fd]) < 0)
-        return -ENOMEM;
+    if (op == ASYNC__WRITABLE)
+        error = async__watch_writes(loop, fd, &loop->descriptors[fd]);
+    if (error)
+        return error;
     callback = async__callback_new(loop, op, data);
     if (!callback)
         return -ENOMEM;
@@ -4105,7 +4154,7 @@ static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
     async_loop *loop = async__loop();
     int error = async__unusable_now(loop, fd);
-    return error ? error : async__try_one(loop, fd, ASYNC__W, data, size);
+    return error ? error : async__try_one(loop, fd, ASYNC__W, (void *)(uintptr_t)data, size);
 }
 
 static inline int async_accept_nowait(int listener)
@@ -4212,20 +4261,22 @@ static inline void async__stream_evict(async_loop *loop, const async_stream *str
     async__abandon(loop, slot, -EBADF);
 }
 
+/* Only from a socket can come what close(2) would answer with a reset. */
+static inline int async__stream_lingers(const async_loop *loop, const async_stream *stream)
+{
+    int kind = loop->descriptors[stream->fd].kind;
+    return (kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX) &&
+           !(stream->item.flags & ASYNC__AT_END);
+}
+
 /* Closing, and all is sent: say so to the peer, and wait for its end. */
 static inline void async__stream_end(async_loop *loop, async_stream *stream)
 {
-    int kind = loop->descriptors[stream->fd].kind;
-    uint32_t *reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
-    int lingers = (kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX) &&
-                  !(stream->item.flags & ASYNC__AT_END);
-    if (!lingers || stream->error || ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0) {
+    if (!async__stream_lingers(loop, stream) || stream->error ||
+        ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0)
         async__stream_shut(loop, stream);
-        return;
-    }
-    async__stream_set(stream, ASYNC__LINGER);
-    async__attend(loop, reader, stream->item.slot);
-    async__call_soon(loop, &stream->item);
+    else
+        async__stream_wake_flusher(loop, stream, 0);
 }
 
 /* Nothing is queued any more: all is sent, or an error ended the stream. */
@@ -4251,7 +4302,8 @@ static inline size_t async__stream_push(async_loop *loop, async_stream *stream, 
     size_t done = 0;
     ssize_t n = 0;
     while (done < size && n >= 0) {
-        n = async__try_one(loop, stream->fd, ASYNC__W, data + done, size - done);
+        n = async__try_one(loop, stream->fd, ASYNC__W, (void *)(uintptr_t)(data + done),
+                           size - done);
         if (n > 0)
             done += (size_t)n;
     }
@@ -4382,6 +4434,8 @@ static inline int async_stream_close(async_stream *stream)
     async_loop *loop = async__loop();
     if (!async__stream_is_usable(stream))
         return -EBADF;
+    if (async__is_foreign(loop))
+        return -EPERM;
     async__stream_set(stream, ASYNC__CLOSING);
     stream->on_data = NULL;
     stream->on_written = NULL;
@@ -4391,6 +4445,10 @@ static inline int async_stream_close(async_stream *stream)
     async__stream_evict(loop, stream, ASYNC__WRITABLE);
     async__stream_wake_flusher(loop, stream, -EBADF);
     async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
+    if (async__stream_lingers(loop, stream)) {
+        async__attend(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE), stream->item.slot);
+        async__call_soon(loop, &stream->item);
+    }
     if (stream->queue)
         loop->draining++;
     else
@@ -4485,7 +4543,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
         async__call_soon(loop, &stream->item);
 }
 
-/* Our side has ended: read and forget until the peer's has. */
+/* Closing: read and forget until the peer's end, for it may not read before it has written all. */
 static inline void async__stream_linger(async_loop *loop, async_stream *stream)
 {
     char forgotten[4096];
@@ -4495,7 +4553,10 @@ static inline void async__stream_linger(async_loop *loop, async_stream *stream)
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
-            async__stream_shut(loop, stream);
+            async__stream_set(stream, ASYNC__AT_END);
+            async__stream_desert(loop, stream, ASYNC__READABLE);
+            if (!stream->queue)
+                async__stream_shut(loop, stream);
             return;
         }
     }
@@ -4520,15 +4581,16 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
         async__stream_gone(loop, stream);
         return;
     }
-    if (stream->item.flags & ASYNC__LINGER) {
-        async__stream_linger(loop, stream);
+    if (stream->item.flags & ASYNC__CLOSING) {
+        if (!(stream->item.flags & ASYNC__AT_END))
+            async__stream_linger(loop, stream);
         return;
     }
     if (stream->on_data && !(stream->item.flags & ASYNC__AT_END))
         async__stream_deliver(loop, stream);
-    if ((stream->item.flags & ASYNC__WRITTEN) && !(stream->item.flags & ASYNC__CLOSING)) {
+    if ((stream->item.flags & (ASYNC__WRITTEN | ASYNC__CLOSING)) == ASYNC__WRITTEN) {
         stream->item.flags &= 0xff & ~ASYNC__WRITTEN;
-        if (stream->on_written)
+        if (stream->on_written && !stream->queue) /* else: when that is sent, too */
             stream->on_written(stream, stream->error);
     }
 }
@@ -4621,13 +4683,26 @@ ASYNC__RARE static inline void async__free_items(async_loop *loop)
     }
 }
 
+/* close(2) with unread data resets the connection: a closing stream's is read and forgotten. */
+ASYNC__RARE static inline void async__discard(async_loop *loop, int fd)
+{
+    char forgotten[4096];
+    int patience = 1024;
+    loop->descriptors[fd].bits |= ASYNC__R;
+    while (patience-- && async__try_one(loop, fd, ASYNC__R, forgotten, sizeof forgotten) > 0) {
+    }
+}
+
 ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
 {
     uint32_t fd;
-    for (fd = 0; fd < loop->descriptor_count; fd++)
+    for (fd = 0; fd < loop->descriptor_count; fd++) {
+        if (loop->descriptors[fd].bits & ASYNC__LEAVING)
+            async__discard(loop, (int)fd);
         if (loop->descriptors[fd].bits & ASYNC__ADOPTED)
             async__give_back(loop, (int)fd, (loop->descriptors[fd].bits &
                                              (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
+    }
 }
 
 ASYNC__RARE static inline int async_loop_close(void)
@@ -4719,8 +4794,7 @@ static inline void async__dump_wait(const async_loop *loop, const async__task *t
 
 static inline void async__dump_frame(const async_frame *frame, const char *end, FILE *out)
 {
-    fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, (unsigned)frame->line,
-            end);
+    fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, async__line(frame), end);
 }
 
 /* The chain of awaits, the outermost first. Of a long one its ends are enough: 4 frames each. */

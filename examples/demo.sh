@@ -26,6 +26,7 @@ stop()
     server=
 }
 trap stop EXIT
+trap 'exit 1' HUP INT PIPE TERM
 
 exchange()
 {

@@ -1,14 +1,11 @@
 /* ping, the client of pong: sends a message and shows what comes back, COUNT
- * times. With CLIENTS it connects that many at once, and only when all of
- * them are connected does each send its message.
+ * times; or CLIENTS connect at once, and when all have, each sends.
  *
- *     cc -I. examples/ping.c -o ping
- *     ./ping 127.0.0.1 7000 hello 3
+ *     cc -I. examples/ping.c -o ping && ./ping 127.0.0.1 7000 hello 3
  *     ./ping 127.0.0.1 7000 hello 1 1000
  */
 #include "async.h"
 #include <sys/resource.h>
-
 static int connected, same;
 static async_task gate;
 
@@ -60,6 +57,7 @@ async(crowd, const char *host; int port; const char *message;
     self->tasks = malloc((size_t)self->clients * sizeof *self->tasks);
     if (!self->tasks)
         async_return(-ENOMEM);
+    connected = same = 0;
     gate = async_spawn(closed_gate);
     for (self->i = 0; self->i < self->clients; self->i++)
         self->tasks[self->i] = async_keep(
@@ -74,42 +72,49 @@ async(crowd, const char *host; int port; const char *message;
     async_end;
 }
 
-async(ping, char **argv; int count, clients;)
+async(ping, const char *host; int port; const char *message;
+      int count, clients;)
 {
     int n;
     async_begin;
-    if (self->clients) {
-        await(n, async_call(crowd, .host = self->argv[1],
-                            .port = atoi(self->argv[2]),
-                            .message = self->argv[3],
-                            .clients = self->clients));
-        async_return(n);
-    }
     for (; self->count > 0; self->count--) {
-        await(n, async_call(exchange, .host = self->argv[1],
-                            .port = atoi(self->argv[2]),
-                            .message = self->argv[3]));
+        if (self->clients)
+            await(n, async_call(crowd, .host = self->host, .port = self->port,
+                     .message = self->message, .clients = self->clients));
+        else
+            await(n, async_call(exchange, .host = self->host,
+                     .port = self->port, .message = self->message));
         if (n < 0)
             async_return(n);
     }
     async_end;
 }
 
+static int number(const char *text) /* from 1 to 65535, else 0 */
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    return *text && !*end && value > 0 && value < 65536 ? (int)value : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct rlimit limit;
-    intptr_t error;
-    int count = argc > 4 ? atoi(argv[4]) : 1;
-    int clients = argc > 5 ? atoi(argv[5]) : 0;
-    if (argc < 4) {
-        fprintf(stderr, "usage: ping HOST PORT MESSAGE [COUNT [CLIENTS]]\n");
+    int port = argc > 2 ? number(argv[2]) : 0, error;
+    int count = argc > 4 ? number(argv[4]) : 1;
+    int clients = argc > 5 ? number(argv[5]) : 0;
+    if (argc < 4 || argc > 6 || !port || !count || (argc > 5 && !clients)) {
+        fprintf(stderr, "usage: ping ADDRESS PORT MESSAGE [COUNT [CLIENTS]]\n");
         return 2;
     }
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    error = async_run(ping, .argv = argv, .count = count, .clients = clients);
+    error = (int)async_run(ping, .host = argv[1], .port = port, .count = count,
+                           .message = argv[3], .clients = clients);
     if (error < 0)
-        fprintf(stderr, "ping: %s\n", strerror((int)-error));
+        fprintf(stderr, "ping: %s\n", strerror(-error));
+    else if (same != (clients ? clients : count))
+        fprintf(stderr, "ping: not all came back the same\n");
     return error < 0 || same != (clients ? clients : count);
 }

@@ -81,16 +81,22 @@ static void raise_limit(void)
 
 int main(int argc, char **argv)
 {
+    char *end = "";
+    long port = argc > 1 ? strtol(argv[1], &end, 10) : 7000;
     int error;
+    if (argc > 2 || *end || port < 0 || port > 65535) {
+        fprintf(stderr, "usage: pong [PORT]\n");
+        return 2;
+    }
     raise_limit();
     setvbuf(stdout, NULL, _IOLBF, 0);
     error = async_open(NULL);
     if (!error)
-        error = start(argc > 1 ? atoi(argv[1]) : 7000);
+        error = start((int)port);
     if (!error)
         error = async_loop_run();
     async_loop_close();
     if (error)
-        fprintf(stderr, "pong: %s\n", strerror(-error));
+        fprintf(stderr, "pong: port %ld: %s\n", port, strerror(-error));
     return error != 0;
 }

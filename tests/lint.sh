@@ -2,12 +2,15 @@
 # What no compiler checks: the order and the names in async.h, its contracts, its seam, and that each
 # error a contract names is provoked by a test.
 #
-#     tests/lint.sh             from the repository's top; output is below build/lint
+#     tests/lint.sh             the header; output is below build/lint
 #     tests/lint.sh FILE.c...   a user's own files: locals that are lost across an await, and what
 #                               the analyzers of clang and gcc see
 #     tests/lint.sh --only seam     one of the checks, by the name of its function
 #     tests/lint.sh --red       each check on a header with one fault: it must fail, and say so
 set -u
+start=$PWD
+cd "$(dirname "$0")/.." || exit 2
+self=tests/lint.sh
 . tests/report.sh
 
 LC_ALL=C
@@ -263,12 +266,15 @@ identity() {
 # To an analyzer each await suspends: it follows one step at a time, and so gets further.
 suspends='-DASYNC__SUSPENDS(operation)=(async__await(operation), 1)'
 
-# A local with an initialiser between the opening brace and async_begin is set anew at each step, so
+# A plain return. And: a local with an initialiser between the opening brace and async_begin is set anew at each step, so
 # that its loss is not even noticed. Static ones are kept.
 lost_locals() {
     awk '/^(async|async_coroutine|async_define)\(/ { head = 1; body = 0 }
          { code = $0; gsub(/"([^"\\]|\\.)*"|\/\*.*\*\/|\/\/.*/, "", code) }
-         head && /async_begin/ { head = 0 }
+         head && /async_begin/ { head = 0; steps = 1 }
+         steps && code ~ /(^|[^A-Za-z0-9_])return([^A-Za-z0-9_]|$)/ {
+             print FILENAME ":" FNR ": leaves a coroutine past async_finally, use async_return: " $0 }
+         /^}/ { steps = 0 }
          head && body && code ~ /[^=!<>]=[^=]/ && code !~ /^ *(static|typedef|#)/ {
              print FILENAME ":" FNR ": is set anew at each step, declare it after async_begin: " $0 }
          head && /^}/ { head = 0 }
@@ -276,22 +282,23 @@ lost_locals() {
 }
 
 # Findings in the header that are wrong, as "where and what | the reason". A finding is its line and
-# the source line below it; in a user's file nothing is suppressed.
+# the source line below it.
 suppressed='
 /async[.]h:.*UndefReturn.*slots.slot..item | clang 14 forgets that async__enroll has set the root, slot 0
 /async[.]h:.*NullDereference.*loop->kinds. | clang: a kind is known to the loop before it has items
 /async[.]h:.*leak of .<unknown>.*analyzer-malloc-leak | gcc 12 forgets blocks that the loop points to
 '
 
-# findings file: what is left of an analyzer's findings without the suppressed ones; if any, the
-# whole of what it said follows
+# findings file: an analyzer's findings without the suppressed ones
 findings() {
     echo "$suppressed" | sed -n 's/ | .*//p' > "$out/suppressed"
     awk '/^[^ ].*: (warning|error): / { line = $0; getline; print line " " $0 }' "$1" |
         grep -Evf "$out/suppressed" > "$out/left"
     # what is no finding at all: the analyzer itself has failed
-    if [ -s "$out/left" ] || { [ -s "$1" ] && ! grep -Eq '(warning|error): ' "$1"; }; then
-        cat "$out/left" "$1"
+    if [ -s "$out/left" ]; then
+        cat "$out/left"
+    elif ! grep -Eq '(warning|error): ' "$1"; then
+        cat "$1"
     fi
 }
 
@@ -324,7 +331,7 @@ warnings() {
 
 users_file() {
     lost_locals "$1" > "$out/lost"
-    verdict "nothing with an initialiser before async_begin in $1" "$out/lost"
+    verdict "no initialiser before async_begin and no plain return in $1" "$out/lost"
     warnings "$1"
     analyze_clang "$1"
     analyze_gcc "$1"
@@ -346,7 +353,7 @@ red() {
         fail "red, $1: the fault does not fit any more"
         return
     fi
-    HEADER=$out/red.h LINT_OUT=$out/red "$0" --only "$2" > "$out/red.txt" 2>&1
+    HEADER=$out/red.h LINT_OUT=$out/red "$self" --only "$2" > "$out/red.txt" 2>&1
     if grep -q '^FAIL' "$out/red.txt"; then
         ok "red, $1: is seen"
     else
@@ -385,7 +392,7 @@ all_red() {
 # red_file name words: a user's file, from stdin, in which the words must be found
 red_file() {
     cat > "$out/user.c"
-    LINT_OUT=$out/red "$0" "$out/user.c" > "$out/red.txt" 2>&1
+    LINT_OUT=$out/red "$self" "$out/user.c" > "$out/red.txt" 2>&1
     if grep '^    ' "$out/red.txt" | grep -q "$2"; then
         ok "red, $1: is seen"
     else
@@ -402,6 +409,18 @@ async(count, int rounds;)
     async_begin;
     for (; i < self->rounds; i++)
         await(async_sleep(1));
+    async_end;
+}
+int main(void) { return async_run(count, .rounds = 3) < 0; }
+END
+    red_file 'a plain return' 'use async_return' << 'END'
+#include "async.h"
+async(count, int rounds;)
+{
+    async_begin;
+    await(async_sleep(1));
+    if (self->rounds)
+        return 0;
     async_end;
 }
 int main(void) { return async_run(count, .rounds = 3) < 0; }
@@ -458,7 +477,10 @@ elif [ "${1:-}" = --only ]; then
     "$2"
 elif [ $# -gt 0 ]; then
     for file in "$@"; do
-        users_file "$file"
+        case $file in
+        /*) users_file "$file" ;;
+        *) users_file "$start/$file" ;;
+        esac
     done
 else
     tags

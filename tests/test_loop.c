@@ -614,6 +614,7 @@ TEST(loop, stopped_beforehand_runs_once_without_waiting)
  * ------------------------------------------------------------------------- */
 
 static int inherited[2];
+static async_stream *inherited_stream;
 
 static int works_in_child(void)
 {
@@ -634,6 +635,7 @@ static void child_errors(void)
     check_error(async_loop_run_once, EPERM, async_loop_run_once(0));
     check_error(async_adopt, EPERM, async_adopt(0));
     check_error(async_close, EPERM, async_close(inherited[0]));
+    check_error(async_stream_close, EPERM, async_stream_close(inherited_stream));
 }
 
 /* The inherited loop is left where it is; this says to Valgrind that it is not forgotten. */
@@ -696,7 +698,8 @@ static void fork_beside(void (*work)(void), int inside)
     check(async_loop_run_once(0) > 0);
     check(async_after(1, "t", note_data) > 0);
     check(async_soon("u", note_data) > 0);
-    check(async_stream_open(inherited[1]) != NULL);
+    inherited_stream = async_stream_open(inherited[1]);
+    check(inherited_stream != NULL);
     if (inside)
         check(async_spawn(forks, work) > 0);
     else

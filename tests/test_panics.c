@@ -6,6 +6,9 @@
  * beside it.
  */
 #include "async.h"
+#include <pthread.h>
+#include <sys/mman.h>
+
 #include "test.h"
 
 #define STACK_WORDS "a buffer on the C stack"
@@ -80,6 +83,42 @@ TEST(panics, name_an_operation_whose_buffer_is_on_the_c_stack)
     test_panics(async_run(with_pair, PATH), STACK_WORDS);
     test_panics(async_run(with_pair, READ), AT(stack_buffer));
     test_panics(async_run(with_pair, PATH), AT(stack_buffer));
+}
+
+async(reads_into, char *data;)
+{
+    async_result r;
+    int ends[2];
+    async_begin;
+    check_equal(async_pipe(ends), 0);
+    check_equal(write(ends[1], "x", 1), 1);
+    await(r, async_read(ends[0], self->data, 1));
+    async_return(r);
+    async_end;
+}
+
+static void *reads_below(void *data)
+{
+    check_equal(async_run(reads_into, (char *)data), 1);
+    return NULL;
+}
+
+/* Memory that ends where a small stack begins is no stack. */
+TEST(panics, do_not_come_for_a_buffer_just_below_the_stack)
+{
+    enum { BELOW = 4096, STACK = ASYNC__ASAN ? 1 << 20 : 65536 };
+    char *block = (char *)mmap(NULL, BELOW + STACK, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    check(block != MAP_FAILED);
+    check_equal(pthread_attr_init(&attributes), 0);
+    check_equal(pthread_attr_setstack(&attributes, block + BELOW, STACK), 0);
+    check_equal(pthread_create(&thread, &attributes, reads_below, block + BELOW - 64), 0);
+    check_equal(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&attributes);
+    munmap(block, BELOW + STACK);
 }
 
 async(cancelled_stack_buffer, enum kind kind;)
@@ -332,6 +371,59 @@ TEST(panics, come_for_an_operation_that_is_not_awaited)
     test_panics(async_run(returns_begun, .waits = 1), "not awaited");
     test_panics(async_run(returns_begun, .calls = 1), "not awaited");
     test_panics(async_run(returns_begun), AT(returns_begun));
+}
+
+async(limits_too_late)
+{
+    async_result r;
+    async_begin;
+    forgotten = async_sleep(1000);
+    await(r, forgotten, 10);
+    async_return(r);
+    async_end;
+}
+
+TEST(panics, come_for_a_limit_on_what_has_begun_already)
+{
+    test_panics(async_run(limits_too_late), "two operations at once");
+}
+
+async(calls_and_forgets)
+{
+    async_begin;
+    await(async_yield()); forgotten = async_call(nothing);
+    async_return(1);
+    async_end;
+}
+
+/* The one who forgot is named, not the one who was called, and no line that is none. */
+TEST(panics, name_who_forgot_to_await)
+{
+    test_panics(async_run(returns_begun, .calls = 1), AT(returns_begun));
+    test_panics(async_run(returns_begun, .calls = 1), ", before its first await");
+    test_panics(async_run(calls_and_forgets), AT(calls_and_forgets));
+    test_panics(async_run(calls_and_forgets), ", after its last await");
+}
+
+async(returns_plainly, int value; int waits;)
+{
+    async_begin;
+    if (self->waits)
+        await(async_yield());
+    if (self->value >= 0)
+        return self->value;
+    async_finally;
+    check(!"reached");
+    async_end;
+}
+
+TEST(panics, come_for_a_plain_return)
+{
+    for (int value = 0; value < 3; value++) {
+        test_panics(async_run(returns_plainly, value), "left by `return`");
+        test_panics(async_run(returns_plainly, value, .waits = 1), "left by `return`");
+    }
+    test_panics(async_run(returns_plainly, .waits = 1), AT(returns_plainly));
 }
 
 static void outside(void)

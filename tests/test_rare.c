@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-/* The calls of `fail_name` fail with `fail_errno`, after `fail_after` of them, `fail_times` often. */
+/* Calls of `fail_name` fail with `fail_errno`: after `fail_after` of them, `fail_times` often. */
 static const char *fail_name;
 static int fail_errno, fail_after, fail_times;
 
@@ -72,6 +72,7 @@ static ssize_t rare_read(int fd, void *data, size_t size)
     return fails("read") ? -1 : read(fd, data, size);
 }
 
+static int called;
 static size_t last_first, last_choice; /* where ASYNC_PICK was asked to choose */
 
 static size_t pick_last(size_t count)
@@ -99,6 +100,16 @@ static void open_loop(void)
     seam_reset();
     fail_name = NULL;
     last_first = 0;
+    check_equal(async_open(NULL), 0);
+}
+
+/* With a clock that passes only while the loop waits. */
+static void open_loop_at_rest(void)
+{
+    seam_reset();
+    fail_name = NULL;
+    last_first = 0;
+    seam_clock = 1000000000;
     check_equal(async_open(NULL), 0);
 }
 
@@ -179,8 +190,7 @@ TEST(rare, connecting_believes_no_event_alone)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int listener = raw_listener(4);
 
-        open_loop();
-        seam_clock = 1000000000;
+        open_loop_at_rest();
         let_fail(cases[i].call, cases[i].error, 0, 1);
         if (!strcmp(cases[i].call, "getpeername") && !strcmp(test_backend, "poll"))
             check(async_spawn(connects, async_port(listener), 0) > 0);
@@ -225,8 +235,7 @@ TEST(rare, a_file_that_is_not_ready_is_tried_again)
     unlink(path);
     check_equal(write(fd, "hello", 5), 5);
     check_equal(lseek(fd, 0, SEEK_SET), 0);
-    open_loop();
-    seam_clock = 1000000000;
+    open_loop_at_rest();
     check_equal(async_adopt(fd), fd);
     let_fail("read", EAGAIN, 0, 3);
     check(async_spawn(reads_file, fd) > 0);
@@ -423,8 +432,7 @@ TEST(rare, timers_survive_that_most_are_stopped)
 {
     static async_handle alarms[ALARMS];
 
-    open_loop();
-    seam_clock = 1000000000;
+    open_loop_at_rest();
     rung = 0;
     for (int i = 0; i < ALARMS; i++) {
         int64_t delay_ms = 1 + i * 7919 % 100003;
@@ -446,8 +454,7 @@ TEST(rare, timers_survive_that_their_numbers_wrap)
 {
     int64_t first, second;
 
-    open_loop();
-    seam_clock = 1000000000;
+    open_loop_at_rest();
     rung = 0;
     async__current->next_order = UINT32_MAX;
     first = seam_clock + 20 * 1000000;
@@ -557,8 +564,7 @@ async(crowd_behind, async_task target; async_task joiners[3]; async_result resul
 
 TEST(rare, of_many_that_join_any_may_leave)
 {
-    open_loop();
-    seam_clock = 1000000000;
+    open_loop_at_rest();
     check(async_spawn(crowd) > 0);
     check_equal(async_loop_run(), 0);
     check(async_spawn(crowd_behind) > 0);
@@ -762,5 +768,328 @@ TEST(rare, a_queue_moves_to_the_front)
     check_equal(async_socketpair(ends), 0);
     check(async_spawn(writes_beside, async_stream_open(ends[0]), .fd = ends[1]) > 0);
     check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Found by reading
+ * ------------------------------------------------------------------------- */
+
+/* What the peer sent and nobody read must not cost it the reply, though the loop ends at once. */
+TEST(found, the_last_reply_outlives_the_loop)
+{
+    static char reply[1 << 20];
+    int ends[2], whole;
+    ssize_t n;
+    size_t sum = 0;
+
+    open_loop();
+    raw_tcp_pair(ends);
+    check_equal(write(ends[1], "nobody reads this", 17), 17);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    {
+        async_stream *stream = async_stream_open(ends[0]);
+
+        check_equal(async_stream_write(stream, reply, sizeof reply), 0);
+        whole = stream->queue == NULL;
+        check_equal(async_stream_close(stream), 0);
+    }
+    if (!whole)
+        test_skip("the system does not take so much at once");
+    close_loop();
+    check(!is_open(ends[0]));
+    while ((n = read(ends[1], reply, sizeof reply)) > 0)
+        sum += (size_t)n;
+    check_equal(n, 0);
+    check_equal(sum, sizeof reply);
+    close(ends[1]);
+}
+
+static int64_t last_tick, worst_gap;
+
+static void tick(void *data)
+{
+    (void)data;
+    if (last_tick && seam_clock - last_tick > worst_gap)
+        worst_gap = seam_clock - last_tick;
+    last_tick = seam_clock;
+}
+
+async(slows_down, int i; async_handle ticker;)
+{
+    async_begin;
+    self->ticker = async_every(10, NULL, tick);
+    await(async_sleep(50));
+    for (self->i = 0; self->i < 2060; self->i++)
+        await(async_yield());
+    for (self->i = 0; self->i < 2060; self->i++) {
+        seam_clock += 2000000; /* a step of 2 ms */
+        await(async_yield());
+    }
+    async_cancel(self->ticker);
+    async_end;
+}
+
+/* Quick steps do not buy slow ones a time without timers: at most 64 of them. */
+TEST(found, slow_steps_after_quick_ones_starve_nobody)
+{
+    open_loop_at_rest();
+    last_tick = worst_gap = 0;
+    check(async_spawn(slows_down) > 0);
+    check_equal(async_loop_run(), 0);
+    check(worst_gap > 0);
+    check(worst_gap <= 150 * INT64_C(1000000));
+    close_loop();
+}
+
+async(computes, int limit_ms; int ms;)
+{
+    async_begin;
+    for (; !async_cancelled() && self->ms < self->limit_ms; self->ms++)
+        seam_clock += 1000000;
+    async_return(self->ms);
+    async_end;
+}
+
+async(limits_computing)
+{
+    int r;
+    async_begin;
+    await(r, async_call(computes, .limit_ms = 100), 50);
+    check_equal(r, 50);
+    async_end;
+}
+
+/* Time passes within a step, too. */
+TEST(found, async_cancelled_sees_a_limit_pass_while_computing)
+{
+    open_loop_at_rest();
+    check(async_spawn(limits_computing) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+async(writes_until_closed, int fd; async_result *result;)
+{
+    static char block[1 << 20];
+    async_result r;
+    async_begin;
+    await(r, async_write(self->fd, block, sizeof block));
+    *self->result = r;
+    async_end;
+}
+
+async(closes_before_awaiting, int ends[2]; char data[8]; async_result written;)
+{
+    async_result r;
+    async_op op;
+    async_begin;
+    check_equal(async_socketpair(self->ends), 0);
+    check(async_spawn(writes_until_closed, self->ends[0], &self->written) > 0);
+    await(async_yield());
+    await(async_yield());
+    op = async_read(self->ends[0], self->data, sizeof self->data);
+    check_equal(async_close(self->ends[0]), 0);
+    await(r, op);
+    check_equal(r, -EBADF);
+    await(async_yield());
+    check(self->written == -EBADF || self->written > 0);
+    async_end;
+}
+
+/* An operation that ends before its await loses neither its own task nor another. */
+TEST(found, an_operation_may_end_before_its_await)
+{
+    open_loop();
+    check(async_spawn(closes_before_awaiting) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+async(returns_the_least)
+{
+    async_begin;
+    async_return(INT32_MIN);
+    async_end;
+}
+
+async(joins_the_least, async_task task;)
+{
+    async_result r;
+    async_begin;
+    self->task = async_keep(async_spawn(returns_the_least));
+    await(async_sleep(5));
+    await(r, async_join(self->task));
+    check_equal(r, INT32_MIN);
+    await(r, async_read(INT_MIN, &self->task, 1));
+    check_equal(r, INT_MIN);
+    async_end;
+}
+
+TEST(found, any_result_arrives)
+{
+    open_loop();
+    check(async_spawn(joins_the_least) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+enum { MUCH = 4 << 20 };
+
+async(writes_then_reads, int fd; size_t sum; char *data;)
+{
+    ssize_t n;
+    async_begin;
+    self->data = (char *)calloc(1, MUCH);
+    check(self->data != NULL);
+    await(n, async_write(self->fd, self->data, MUCH));
+    check_equal(n, MUCH);
+    for (;;) {
+        await(n, async_read(self->fd, self->data, MUCH));
+        if (n <= 0)
+            break;
+        self->sum += (size_t)n;
+    }
+    check_equal(n, 0);
+    check_equal(self->sum, MUCH);
+    free(self->data);
+    check_equal(async_close(self->fd), 0);
+    async_end;
+}
+
+async(answers_early, int ends[2]; char *data; async_stream *stream;)
+{
+    async_result r;
+    async_begin;
+    check_equal(async_socketpair(self->ends), 0);
+    check(async_spawn(writes_then_reads, self->ends[1]) > 0);
+    self->stream = async_stream_open(self->ends[0]);
+    self->data = (char *)calloc(1, MUCH);
+    check(self->data != NULL);
+    check_equal(async_stream_write(self->stream, self->data, MUCH), 0);
+    free(self->data);
+    await(r, async_stream_wait_closed(self->stream));
+    check_equal(r, 0);
+    await(async_sleep(100));
+    async_end;
+}
+
+/* A peer that reads only after it has written all gets its answer all the same. */
+TEST(found, a_closing_stream_reads_while_it_drains)
+{
+    open_loop();
+    check(async_spawn(answers_early) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
+static int written_calls;
+
+static void count_written(async_stream *stream, int status)
+{
+    (void)stream;
+    (void)status;
+    written_calls++;
+}
+
+/* A small write that went out does not announce the large one behind it. */
+TEST(found, on_written_waits_for_the_queue)
+{
+    static char block[1 << 20];
+    async_stream *stream;
+    int ends[2];
+
+    open_loop();
+    raw_pair(ends);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    stream = async_stream_open(ends[0]);
+    written_calls = 0;
+    check_equal(async_stream_on_written(stream, count_written), 0);
+    check_equal(async_stream_write(stream, "x", 1), 0);
+    check_equal(async_stream_write(stream, block, sizeof block), 0);
+    for (int i = 0; i < 3; i++)
+        check(async_loop_run_once(0) >= 0);
+    check_equal(written_calls, 0);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    for (size_t sum = 0; sum <= sizeof block;) {
+        ssize_t n = read(ends[1], block, sizeof block);
+
+        if (n > 0)
+            sum += (size_t)n;
+        check(async_loop_run_once(0) >= 0);
+    }
+    for (int i = 0; i < 3; i++)
+        check(async_loop_run_once(0) >= 0);
+    check_equal(written_calls, 1);
+    close_loop();
+    close(ends[1]);
+}
+
+/* A number below 3 is closed if async.h made what it names: a daemon may have none of its own. */
+TEST(found, a_descriptor_of_ours_is_closed_whatever_its_number)
+{
+    int saved = dup(0), ends[2], closed;
+    char byte;
+
+    check(saved > 2);
+    open_loop();
+    close(0);
+    check_equal(async_socketpair(ends), 0);
+    check_equal(ends[0], 0);
+    closed = async_close(0) == 0 && !is_open(0);
+    dup2(saved, 0);
+    close(saved);
+    check(closed);
+    check_equal(async_read_nowait(ends[1], &byte, 1), 0);
+    close_loop();
+}
+
+async(tries_twice)
+{
+    int r;
+    async_begin;
+    await(r, async_sleep(1000));
+    if (r < 0)
+        await(r, async_yield());
+    async_return(r);
+    async_end;
+}
+
+async(lets_limits_pass, int i;)
+{
+    int r;
+    async_begin;
+    for (self->i = 0; self->i < 1100; self->i++)
+        await(r, async_call(tries_twice), 1);
+    check_equal(r, -ETIMEDOUT);
+    async_end;
+}
+
+/* A thousand limits that pass are no thousand awaits after a cancel. */
+TEST(found, limits_that_pass_are_not_stubbornness)
+{
+    open_loop_at_rest();
+    check(async_spawn(lets_limits_pass) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(seam_warnings, 0);
+    close_loop();
+}
+
+static void asks_how_long(void *data)
+{
+    (void)data;
+    check_equal(async_loop_timeout(), 0);
+    called++;
+}
+
+/* The batch is not over yet: there is work. */
+TEST(found, a_callback_in_a_batch_sees_the_rest_of_it)
+{
+    open_loop();
+    called = 0;
+    check(async_soon(NULL, asks_how_long) > 0);
+    check(async_soon(NULL, asks_how_long) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(called, 2);
     close_loop();
 }

@@ -183,6 +183,11 @@ TASK_TEST(listening, refuses_bad_addresses_and_ports, int fd;)
     check_error(async_listen, EINVAL, async_listen(NULL, 65536));
     await(self->fd, async_connect("localhost", 80));
     check_error(async_connect, EINVAL, self->fd);
+    await(self->fd, async_connect(NULL, 80));
+    check_equal(self->fd, -EINVAL);
+    await(self->fd, async_connect_unix(NULL));
+    check_equal(self->fd, -EINVAL);
+    check_equal(async_listen_unix(NULL), -EINVAL);
     await(self->fd, async_connect("127.0.0.1", 65536));
     check_error(async_connect, EINVAL, self->fd);
     await(self->fd, async_connect("127.0.0.1", -1));

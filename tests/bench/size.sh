@@ -5,7 +5,7 @@
 #     size.sh files DIRECTORY     writes with.c, which only includes it, and without.c, which only
 #                                 includes the same system headers, for bench to compile
 #
-# The compiler is $CC; BENCH_SOURCE is this folder and BENCH_ROOT the one of the header.
+# The compiler is $CC; BENCH_ROOT is the folder of the header.
 set -e
 CC=${CC:-cc}
 root=${BENCH_ROOT:-.}

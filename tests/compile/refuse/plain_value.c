@@ -1,5 +1,5 @@
 /* await of a plain value: of a function that has not the meaning of an operation. */
-/* gcc: refuse: incompatible type for argument 2 of .async__await */
+/* gcc: refuse: incompatible type for argument 1 of .async__await */
 /* clang: refuse: passing 'int' to parameter of incompatible type 'async_op' */
 /* g++: refuse: could not convert .* from 'int' to 'async_op' */
 /* clang++: refuse: no (viable|matching) .*async */
