@@ -2523,10 +2523,12 @@ static inline const void *async__real_address(const void *address)
 #endif
 
 /* What an operation uses must outlive the step: it must not be on the C stack, between the loop's
- * frame and this one, which is never inlined into the coroutine's own. */
+ * frame and this one, which is never inlined into the coroutine's own. (AddressSanitizer's idea of
+ * a real address may be some way below the frame.) */
 ASYNC__NOINLINE static void async__check_buffer(const async_loop *loop, const void *data)
 {
-    uintptr_t low = (uintptr_t)__builtin_frame_address(0), base = (uintptr_t)loop->stack_base;
+    uintptr_t low = (uintptr_t)__builtin_frame_address(0) - (ASYNC__ASAN ? 65536 : 0),
+              base = (uintptr_t)loop->stack_base;
     if (ASYNC__EXPECT((uintptr_t)async__real_address(data) - low < base - low, 0))
         async__panic("a buffer on the C stack: it is gone when the coroutine goes on; "
                      "make it a field");
