@@ -3248,6 +3248,11 @@ static inline int async_name(const char *name)
 
 /* ---- one try ---- */
 
+static inline int async__is_connection(int kind)
+{
+    return kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX;
+}
+
 static inline int async__is_socket(int kind)
 {
     return kind >= ASYNC__SOCKET;
@@ -3256,8 +3261,8 @@ static inline int async__is_socket(int kind)
 /* Does a short count prove there is no more? Not after a hang-up: data and end may be one event. */
 static inline int async__short_is_drained(const async__descriptor *descriptor)
 {
-    return (descriptor->kind == ASYNC__PIPE || descriptor->kind == ASYNC__STREAM_TCP ||
-            descriptor->kind == ASYNC__STREAM_UNIX) && !(descriptor->bits & ASYNC__HUP);
+    return (descriptor->kind == ASYNC__PIPE || async__is_connection(descriptor->kind)) &&
+           !(descriptor->bits & ASYNC__HUP);
 }
 
 /* Cut the pieces down to what one call takes; a first piece that alone is too long is cut into
@@ -4266,8 +4271,7 @@ static inline void async__stream_evict(async_loop *loop, const async_stream *str
 /* Only from a socket can come what close(2) would answer with a reset. */
 static inline int async__stream_lingers(const async_loop *loop, const async_stream *stream)
 {
-    int kind = loop->descriptors[stream->fd].kind;
-    return (kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX) &&
+    return async__is_connection(loop->descriptors[stream->fd].kind) &&
            !(stream->item.flags & ASYNC__AT_END);
 }
 
@@ -4431,6 +4435,8 @@ static inline async_op async_stream_flush(async_stream *stream)
     return async__park(loop, task, ASYNC__FLUSH);
 }
 
+static inline void async__stream_linger(async_loop *loop, async_stream *stream);
+
 static inline int async_stream_close(async_stream *stream)
 {
     async_loop *loop = async__loop();
@@ -4447,14 +4453,14 @@ static inline int async_stream_close(async_stream *stream)
     async__stream_evict(loop, stream, ASYNC__WRITABLE);
     async__stream_wake_flusher(loop, stream, -EBADF);
     async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
-    if (async__stream_lingers(loop, stream)) {
+    if (async__stream_lingers(loop, stream))
         async__attend(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE), stream->item.slot);
-        async__call_soon(loop, &stream->item);
-    }
     if (stream->queue)
         loop->draining++;
     else
         async__stream_end(loop, stream);
+    if (!(stream->item.flags & ASYNC__CLOSED) && async__stream_lingers(loop, stream))
+        async__stream_linger(loop, stream);
     return 0;
 }
 
@@ -4465,8 +4471,8 @@ static inline async_op async_stream_wait_closed(async_stream *stream)
     int error = async_stream_close(stream);
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (error)
-        return async__done(loop, task, error);
+    if (error || !stream->queue)
+        return async__done(loop, task, error ? error : stream->error);
     stream->flusher = task->item.slot;
     task->item.at.buffer = stream;
     return async__park(loop, task, ASYNC__FLUSH);
@@ -4584,7 +4590,7 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
         return;
     }
     if (stream->item.flags & ASYNC__CLOSING) {
-        if (!(stream->item.flags & ASYNC__AT_END))
+        if (async__stream_lingers(loop, stream))
             async__stream_linger(loop, stream);
         return;
     }
@@ -4699,7 +4705,8 @@ ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
 {
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count; fd++) {
-        if (loop->descriptors[fd].bits & ASYNC__LEAVING)
+        if ((loop->descriptors[fd].bits & ASYNC__LEAVING) &&
+            async__is_connection(loop->descriptors[fd].kind))
             async__discard(loop, (int)fd);
         if (loop->descriptors[fd].bits & ASYNC__ADOPTED)
             async__give_back(loop, (int)fd, (loop->descriptors[fd].bits &

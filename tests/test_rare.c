@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 /* Calls of `fail_name` fail with `fail_errno`: after `fail_after` of them, `fail_times` often. */
 static const char *fail_name;
@@ -1092,4 +1093,81 @@ TEST(found, a_callback_in_a_batch_sees_the_rest_of_it)
     check_equal(async_loop_run(), 0);
     check_equal(called, 2);
     close_loop();
+}
+
+async(hangs_up, int ends[2]; size_t size; char *data; async_stream *stream; int64_t start;)
+{
+    async_result r;
+    async_begin;
+    check_equal(async_adopt(self->ends[0]), self->ends[0]);
+    self->stream = async_stream_open(self->ends[0]);
+    self->data = (char *)calloc(1, self->size);
+    check(self->data != NULL);
+    check_equal(async_stream_write(self->stream, self->data, self->size), 0);
+    free(self->data);
+    self->start = async_now();
+    await(r, async_stream_wait_closed(self->stream));
+    check_equal(r, 0);
+    check_equal(async_now(), self->start);
+    async_end;
+}
+
+async(reads_it_all, int fd; size_t size, sum; char data[4096];)
+{
+    ssize_t n;
+    async_begin;
+    while (self->sum < self->size) {
+        await(n, async_read(self->fd, self->data, sizeof self->data));
+        check(n > 0);
+        self->sum += (size_t)n;
+    }
+    async_end;
+}
+
+/* Who hangs up waits until all is sent, not for a peer that has got it and does nothing. */
+TEST(found, waiting_for_a_close_is_not_waiting_for_the_peer)
+{
+    static const size_t sizes[] = { 5, 1 << 20 };
+
+    for (int i = 0; i < 2; i++) {
+        int ends[2];
+
+        open_loop_at_rest();
+        raw_pair(ends);
+        check_equal(async_adopt(ends[1]), ends[1]);
+        check(async_spawn(hangs_up, { ends[0], ends[1] }, .size = sizes[i]) > 0);
+        check(async_spawn(reads_it_all, ends[1], .size = sizes[i]) > 0);
+        check_equal(async_loop_run(), 0);
+        close_loop();
+        close(ends[1]);
+    }
+}
+
+/* A terminal's or a pipe's input is not the stream's to forget: only a connection is read to its
+ * end. */
+TEST(found, closing_does_not_eat_what_others_may_read)
+{
+    static char block[1 << 18];
+    int fifo[2], beside;
+    char path[64], byte = 0;
+    async_stream *stream;
+
+    snprintf(path, sizeof path, "/tmp/async-test-%ld-fifo", (long)getpid());
+    unlink(path);
+    check_equal(mkfifo(path, 0600), 0);
+    fifo[0] = open(path, O_RDWR | O_NONBLOCK);
+    beside = open(path, O_RDWR | O_NONBLOCK);
+    unlink(path);
+    check(fifo[0] >= 0 && beside >= 0);
+    open_loop_at_rest();
+    check_equal(write(beside, "k", 1), 1);
+    check_equal(async_adopt(fifo[0]), fifo[0]);
+    stream = async_stream_open(fifo[0]);
+    check_equal(async_stream_write(stream, block, sizeof block), 0);
+    check_equal(async_stream_close(stream), 0);
+    check_equal(async_loop_run(), 0); /* nobody reads: cut off after 5 s */
+    close_loop();
+    check_equal(read(beside, &byte, 1), 1);
+    check_equal(byte, 'k');
+    close(beside);
 }
