@@ -82,6 +82,14 @@ static size_t pick_last(size_t count)
     return last_first ? count - 1 : 0;
 }
 
+#ifdef __linux__
+static int rare_epoll_ctl(int poller, int verb, int fd, struct epoll_event *event)
+{
+    return fails("epoll_ctl") ? -1 : epoll_ctl(poller, verb, fd, event);
+}
+#define SEAM_SYS_epoll_ctl x, rare_epoll_ctl
+#endif
+
 #define SEAM_SYS_fcntl x, rare_fcntl
 #define SEAM_SYS_getsockopt x, rare_getsockopt
 #define SEAM_SYS_getsockname x, rare_getsockname
@@ -311,7 +319,7 @@ TEST(rare, a_number_that_was_given_away_can_be_written_to)
     close_loop();
 }
 
-async(meets_a_ghost, int old[2], next[2], ghost; char data[4];)
+async(meets_a_ghost, int old[2], next[2], ghost, in_adding; char data[4];)
 {
     ssize_t n;
     async_begin;
@@ -322,10 +330,14 @@ async(meets_a_ghost, int old[2], next[2], ghost; char data[4];)
     check_equal(dup2(self->next[0], self->old[0]), self->old[0]);
     check_equal(async_adopt(self->old[0]), self->old[0]);
     check_equal(write(self->old[1], "ghost", 5), 5);
-    seam_refuse = EMFILE;
+    if (self->in_adding)
+        let_fail("epoll_ctl", ENOMEM, 0, 1);
+    else
+        seam_refuse = EMFILE;
     await(n, async_readable(self->old[0]), 0);
     check_equal(n, -ETIMEDOUT);
     seam_refuse = 0;
+    let_fail(NULL, 0, 0, 0);
     check_equal(write(self->next[1], "real", 4), 4);
     await(n, async_read(self->old[0], self->data, 4), 5000);
     check_equal(n, 4);
@@ -340,13 +352,15 @@ async(meets_a_ghost, int old[2], next[2], ghost; char data[4];)
 }
 
 /* epoll(7): closed by close(2) while a duplicate lives, it goes on reporting. Where there is no
- * descriptor for a set without it, the old set serves on. */
+ * descriptor or no memory for a set without it, the old set serves on. */
 TEST(rare, a_ghost_does_no_harm_where_no_new_set_is_to_be_had)
 {
-    open_loop();
-    check(async_spawn(meets_a_ghost) > 0);
-    check_equal(async_loop_run(), 0);
-    close_loop();
+    for (int in_adding = 0; in_adding < 2; in_adding++) {
+        open_loop();
+        check(async_spawn(meets_a_ghost, .in_adding = in_adding) > 0);
+        check_equal(async_loop_run(), 0);
+        close_loop();
+    }
 }
 
 /* ----------------------------------------------------------------------------
