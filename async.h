@@ -4356,6 +4356,13 @@ static inline int async__stream_reserve(async_stream *stream, size_t size)
     return 0;
 }
 
+static inline void async__free_spare(async_loop *loop)
+{
+    ASYNC_MEM(free)(loop->spare);
+    loop->spare = NULL;
+    loop->spare_size = 0;
+}
+
 /* The loop's spare is at least as large as the write that is about to be tried: falling short
  * cannot fail for lack of memory, when some bytes are out already. */
 static inline int async__reserve_spare(async_loop *loop, size_t size)
@@ -4410,6 +4417,8 @@ static inline int async_stream_write(async_stream *stream, const void *data, siz
         async__stream_start_queue(loop, stream, (const char *)data + sent, size - sent);
     else if (stream->on_written)
         async__stream_drained(loop, stream);
+    if (loop->spare_size > ASYNC__SCRATCH) /* one large write does not cost memory for ever */
+        async__free_spare(loop);
     return stream->error;
 }
 

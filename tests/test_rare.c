@@ -1193,3 +1193,24 @@ TEST(found, closing_does_not_eat_what_others_may_read)
     check_equal(byte, 'k');
     close(beside);
 }
+
+/* A large write costs memory while it is queued, not longer. */
+TEST(found, a_large_write_that_went_out_keeps_no_memory)
+{
+    static char block[100000];
+    long before;
+    int ends[2];
+    async_stream *stream;
+
+    open_loop();
+    check_equal(async_socketpair(ends), 0);
+    stream = async_stream_open(ends[0]);
+    before = seam_blocks;
+    check_equal(async_stream_write(stream, block, sizeof block), 0);
+    if (!stream->queue) { /* the system took all of it */
+        check_equal(seam_blocks, before);
+        check_equal(async_stream_write(stream, block, 100), 0);
+        check_equal(seam_blocks, before + 1); /* a small one is kept for the next */
+    }
+    close_loop();
+}
