@@ -239,14 +239,12 @@ extern int pipe2(int ends[2], int flags);
 #define ASYNC__MUST_AWAIT __attribute__((warn_unused_result))
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__NORETURN __attribute__((noreturn))
-#define ASYNC__NOINLINE __attribute__((noinline, unused))
 #define ASYNC__RARE __attribute__((cold)) /* out of line, small: what is not done per operation */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
 #define ASYNC__MUST_AWAIT
 #define ASYNC__UNUSED
 #define ASYNC__NORETURN
-#define ASYNC__NOINLINE
 #define ASYNC__RARE
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
@@ -1343,12 +1341,17 @@ static inline async__item *async__take(async__item **batch)
     return item;
 }
 
-/* The task can go on: with this result of what it awaited. One that still runs is queued when it
- * has suspended. */
-static inline void async__queue(async_loop *loop, async__task *task, async_result result)
+/* The running task goes on with the next turn: it is queued when it has suspended. */
+static inline void async__postpone(async__task *task, async_result result)
 {
     task->result = result;
     task->item.op = ASYNC__READY;
+}
+
+/* The task can go on: with this result of what it awaited. */
+static inline void async__queue(async_loop *loop, async__task *task, async_result result)
+{
+    async__postpone(task, result);
     if (task == loop->task)
         return;
     async__push(loop, &task->item);
@@ -2221,7 +2224,7 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
 }
 
 /* Is it time to ask although something is ready? After 100 us, or with a clock at rest after 4000
- * resumes. The clock is looked at after 1, 3, 7, 15, 31, 63 and then once in 64. */
+ * resumes. The clock is looked at after 1, 3, 7, 15... 255, and then once in 256. */
 static inline int async__ask_due(const async_loop *loop)
 {
     return loop->resumes >= 4000 || async_now() - loop->now_ns > 100000;
@@ -2288,7 +2291,7 @@ static inline int async__run_loop(async_loop *loop)
             async__fail(loop, error);
             break;
         }
-        async__run_ready(loop, loop->resumes < 64 ? loop->resumes + 1 : 64);
+        async__run_ready(loop, loop->resumes < 256 ? loop->resumes + 1 : 256);
     }
     loop->running = loop->stopped = 0;
     return error;
@@ -2523,15 +2526,21 @@ static inline const void *async__real_address(const void *address)
 #endif
 
 /* What an operation uses must outlive the step: it must not be on the C stack, between the loop's
- * frame and this one, which is never inlined into the coroutine's own. (AddressSanitizer's idea of
- * a real address may be some way below the frame.) */
-ASYNC__NOINLINE static void async__check_buffer(const async_loop *loop, const void *data)
+ * frame and this one, which is called so that it is never a part of the coroutine's own.
+ * (AddressSanitizer's idea of a real address may be some way below the frame.) */
+static inline void async__check_address(const async_loop *loop, const void *data)
 {
     uintptr_t low = (uintptr_t)__builtin_frame_address(0) - (ASYNC__ASAN ? 65536 : 0),
               base = (uintptr_t)loop->stack_base;
     if (ASYNC__EXPECT((uintptr_t)async__real_address(data) - low < base - low, 0))
         async__panic("a buffer on the C stack: it is gone when the coroutine goes on; "
                      "make it a field");
+}
+
+static inline void async__check_buffer(const async_loop *loop, const void *data)
+{
+    void (*volatile check)(const async_loop *, const void *) = async__check_address;
+    check(loop, data);
 }
 
 static inline async_op async__op(async_result value)
@@ -2589,7 +2598,7 @@ ASYNC__RARE static inline int async__refuse(async_loop *loop, async__task *task)
     if (error == -ECANCELED && task->item.stubborn < ASYNC__STUBBORN &&
         ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
-    async__queue(loop, task, error);
+    async__postpone(task, error);
     return 1;
 }
 
@@ -2602,7 +2611,7 @@ static inline int async__refused(async_loop *loop, async__task *task)
 static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
 {
     if (ASYNC__EXPECT(--loop->budget <= 0 || result == ASYNC__PENDING, 0)) {
-        async__queue(loop, task, result);
+        async__postpone(task, result);
         return async__pending(loop);
     }
     task->item.op = ASYNC__BEGUN;
@@ -2637,7 +2646,7 @@ static inline async_op async_yield(void)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    async__queue(loop, task, 0);
+    async__postpone(task, 0);
     if (loop->told)
         async__refuse(loop, task);
     return async__pending(loop);
@@ -2758,7 +2767,7 @@ static inline async_op async__call(const async_type *type, const void *arguments
     task->leaf = frame;
     task->item.op = ASYNC__RUNNING;
     if (--loop->budget <= 0)
-        async__queue(loop, task, 0);
+        async__postpone(task, 0);
     return async__pending(loop);
 }
 
