@@ -899,7 +899,7 @@ typedef struct async__callback {
 struct async_stream {
     void *data; /* yours */
     async__item item;
-    int fd;           /* -1 once it is closed                                         */
+    int fd;           /* negative once it is closed                                   */
     int error;        /* what ended it, a negative errno                              */
     uint32_t flusher; /* the task that waits for the queue to drain, or for the close */
     char *queue;      /* bytes [sent, queued) are still to be written                 */
@@ -1375,14 +1375,14 @@ static inline void async__call_soon(async_loop *loop, async__item *item)
  *                Unix socket would report each message its peer reads.
  * ------------------------------------------------------------------------- */
 
-/* A backend is six verbs. A descriptor is added once and removed before it is closed; `wait` hands
+/* A backend is five verbs. A descriptor is added once and removed before it is closed; `wait` hands
  * each event to async__event(), which sets the bits. */
 typedef struct async__backend {
     const char *name;
     int (*open)(async_loop *loop);                       /* 0 or -errno                          */
     void (*close)(async_loop *loop);
-    int (*add)(async_loop *loop, int fd, unsigned bits); /* R: new; W: writes too. Returns 0,
-                                                            -EPERM: always ready; -EEXIST: known */
+    int (*add)(async_loop *loop, int fd, unsigned bits); /* R: new; W: writes too. Returns 0 or
+                                                            -errno; -EPERM: always ready         */
     void (*remove)(async_loop *loop, int fd);            /* errors are of no interest            */
     int (*wait)(async_loop *loop, int64_t timeout_ns);   /* 0 or -errno; negative: for ever      */
 } async__backend;
@@ -1679,8 +1679,8 @@ static inline int async_close(int fd)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backends
- * >>backends     Six functions each, in the same order, and one that returns them as a table. All
- *                that the system has are compiled in; which one runs is a matter of async_open.
+ * >>backends     Each has the five verbs, in the same order, and a function that returns them as a
+ *                table. All that the system has are compiled in; async_open chooses one.
  * ------------------------------------------------------------------------- */
 
 /* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one is
@@ -2473,14 +2473,15 @@ static inline void async__return(async_frame *frame, async_result result)
 static inline int async__interrupted(async_frame *frame)
 {
     async_loop *loop = async__current;
+    int error;
     if (ASYNC__EXPECT(!loop->told, 1))
         return 0;
-    if (loop->told == 2 || !async_cancelled()) {
+    error = loop->told == 2 ? 0 : async_cancelled();
+    if (error)
+        async__return(frame, error);
+    else
         loop->told = 1; /* it arrives at the next await */
-        return 0;
-    }
-    async__return(frame, async_cancelled());
-    return 1;
+    return error != 0;
 }
 
 static inline void async__enter_finally(async_frame *frame)
@@ -3277,7 +3278,7 @@ static inline int async__short_is_drained(const async__descriptor *descriptor)
 /* Cut the pieces down to what one call takes; a first piece that alone is too long is cut into
  * `first`. Returns how many bytes they are. */
 ASYNC__RARE static inline size_t async__one_call(const struct iovec **pieces, size_t *count,
-                                     struct iovec *first)
+                                                 struct iovec *first)
 {
     size_t bytes = 0, i;
     for (; *count && !(*pieces)->iov_len; --*count)
@@ -3445,14 +3446,21 @@ static inline int async__accept_raw(int listener)
 }
 #endif
 
+/* What a listener of that kind accepts. */
+static inline int async__accepted_kind(int kind)
+{
+    if (kind == ASYNC__SOCKET)
+        return ASYNC__SOCKET;
+    return kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP;
+}
+
 /* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno.
  * Without a descriptor left the connection stays in the backlog, and the listener has another try a
  * little later, or when one is closed. */
 ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
-    int kind = descriptor->kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX
-                                                        : ASYNC__STREAM_TCP, fd;
+    int fd;
     if (descriptor->bits & ASYNC__RETRY || !(descriptor->bits & ASYNC__R))
         return -EAGAIN;
     do
@@ -3460,7 +3468,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     while (fd < 0 && async__accept_goes_on(errno));
     if (fd >= 0) {
         loop->backoff_ns = 0;
-        return async__adopt_own(loop, fd, descriptor->kind == ASYNC__SOCKET ? ASYNC__SOCKET : kind,
+        return async__adopt_own(loop, fd, async__accepted_kind(descriptor->kind),
                                 ASYNC__R | ASYNC__W);
     }
     if (!async__no_descriptor_left(errno))
@@ -4277,6 +4285,18 @@ static inline void async__stream_evict(async_loop *loop, const async_stream *str
     async__abandon(loop, slot, -EBADF);
 }
 
+/* Read and forget a turn's share. Returns 0 at the end, -EAGAIN, or a negative errno; more than 0:
+ * there is more. */
+static inline ssize_t async__forget(async_loop *loop, int fd)
+{
+    char forgotten[4096];
+    ssize_t n = 1;
+    int patience;
+    for (patience = ASYNC__BUDGET; n > 0 && patience; patience--)
+        n = async__try_one(loop, fd, ASYNC__R, forgotten, sizeof forgotten);
+    return n;
+}
+
 /* Only from a socket can come what close(2) would answer with a reset. */
 static inline int async__stream_lingers(const async_loop *loop, const async_stream *stream)
 {
@@ -4453,7 +4473,21 @@ static inline async_op async_stream_flush(async_stream *stream)
     return async__park(loop, task, ASYNC__FLUSH);
 }
 
-static inline void async__stream_linger(async_loop *loop, async_stream *stream);
+/* Closing: read and forget until the peer's end, for it may not read before it has written all. */
+static inline void async__stream_linger(async_loop *loop, async_stream *stream)
+{
+    ssize_t n = async__forget(loop, stream->fd);
+    if (n == -EAGAIN)
+        return;
+    if (n > 0) {
+        async__call_soon(loop, &stream->item);
+        return;
+    }
+    async__stream_set(stream, ASYNC__AT_END);
+    async__stream_desert(loop, stream, ASYNC__READABLE);
+    if (!stream->queue)
+        async__stream_shut(loop, stream);
+}
 
 static inline int async_stream_close(async_stream *stream)
 {
@@ -4567,26 +4601,6 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
     }
     if (stream->on_data)
         async__call_soon(loop, &stream->item);
-}
-
-/* Closing: read and forget until the peer's end, for it may not read before it has written all. */
-static inline void async__stream_linger(async_loop *loop, async_stream *stream)
-{
-    char forgotten[4096];
-    int patience;
-    for (patience = ASYNC__BUDGET; patience; patience--) {
-        ssize_t n = async__try_one(loop, stream->fd, ASYNC__R, forgotten, sizeof forgotten);
-        if (n == -EAGAIN)
-            return;
-        if (n <= 0) {
-            async__stream_set(stream, ASYNC__AT_END);
-            async__stream_desert(loop, stream, ASYNC__READABLE);
-            if (!stream->queue)
-                async__stream_shut(loop, stream);
-            return;
-        }
-    }
-    async__call_soon(loop, &stream->item);
 }
 
 /* The stream has closed: whoever wants to know is told, then it is freed. */
@@ -4712,10 +4726,9 @@ ASYNC__RARE static inline void async__free_items(async_loop *loop)
 /* close(2) with unread data resets the connection: a closing stream's is read and forgotten. */
 ASYNC__RARE static inline void async__discard(async_loop *loop, int fd)
 {
-    char forgotten[4096];
-    int patience = 1024;
+    int turns = 16;
     loop->descriptors[fd].bits |= ASYNC__R;
-    while (patience-- && async__try_one(loop, fd, ASYNC__R, forgotten, sizeof forgotten) > 0) {
+    while (turns-- && async__forget(loop, fd) > 0) {
     }
 }
 

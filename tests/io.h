@@ -131,6 +131,25 @@ IO_UNUSED static void drain(int fd, size_t size)
     }
 }
 
+/* Callbacks that do nothing. */
+IO_UNUSED static void ignore(void *data)
+{
+    (void)data;
+}
+
+IO_UNUSED static void ignore_ready(int fd, void *data)
+{
+    (void)fd;
+    (void)data;
+}
+
+IO_UNUSED static void ignore_data(async_stream *stream, const char *data, ssize_t size)
+{
+    (void)stream;
+    (void)data;
+    (void)size;
+}
+
 /* A pattern that shows a byte that is missing, doubled or elsewhere: its period is a prime. */
 IO_UNUSED static char pattern_at(size_t place)
 {

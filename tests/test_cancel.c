@@ -8,24 +8,15 @@
 #include "seam.h"
 #include "async.h"
 #include "test.h"
+#include "trace.h"
 
 #define FOREVER INT64_MAX
 #define START INT64_C(1000000000000)
 #define SIZE 4000000 /* more than a socket takes */
 
-static char trace[512];
-static size_t traced;
-
-static void note(const char *text)
-{
-    for (; *text && traced + 1 < sizeof trace; text++)
-        trace[traced++] = *text;
-    trace[traced] = '\0';
-}
-
 /* A fresh trace, the main task's result, and a clock that passes only while the loop waits. */
 #define run_traced(...) \
-    (trace[traced = 0] = '\0', seam_reset(), seam_clock = START, async_run(__VA_ARGS__))
+    (trace_reset(), seam_reset(), seam_clock = START, async_run(__VA_ARGS__))
 
 async(sleeps)
 {

@@ -821,24 +821,6 @@ TASK_TEST(reading, sees_an_end_that_comes_after_a_short_read, int ends[2]; size_
     async_end;
 }
 
-/* A pipe whose last writer goes hangs up, and is not readable. */
-TASK_TEST(reading, ends_when_a_pipe_hangs_up, int ends[2]; char data[4]; async_result read;
-          async_task task;)
-{
-    ssize_t n;
-    async_begin;
-    check_equal(async_pipe(self->ends), 0);
-    self->read = 1;
-    self->task = async_spawn(io_reader, .fd = self->ends[0], .data = self->data, .size = 4,
-                             .result = &self->read);
-    await(async_yield());
-    check_equal(async_close(self->ends[1]), 0);
-    await(n, async_join(self->task), 5000);
-    check_equal(n, 0);
-    check_equal(self->read, 0);
-    async_end;
-}
-
 TASK_TEST(reading, is_spread_over_the_pieces, int ends[2]; char data[16]; struct iovec pieces[4];)
 {
     ssize_t n;

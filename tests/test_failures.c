@@ -83,24 +83,6 @@ static void memory_is_back(void)
     seam_fail_from = seam_failed = 0;
 }
 
-static void do_nothing(void *data)
-{
-    (void)data;
-}
-
-static void do_nothing_ready(int fd, void *data)
-{
-    (void)fd;
-    (void)data;
-}
-
-static void ignore_data(async_stream *stream, const char *data, ssize_t size)
-{
-    (void)stream;
-    (void)data;
-    (void)size;
-}
-
 /* ----------------------------------------------------------------------------
  * MARK: - No memory
  * ------------------------------------------------------------------------- */
@@ -274,14 +256,14 @@ TEST(no_memory, is_a_result_where_a_callback_is_made)
     open_loop();
     check_equal(async_socketpair(ends), 0);
     memory_ends();
-    check_error(async_soon, ENOMEM, async_soon(NULL, do_nothing));
-    check_error(async_after, ENOMEM, async_after(1, NULL, do_nothing));
-    check_error(async_every, ENOMEM, async_every(1, NULL, do_nothing));
-    check_error(async_on_readable, ENOMEM, async_on_readable(ends[0], NULL, do_nothing_ready));
-    check_error(async_on_writable, ENOMEM, async_on_writable(ends[0], NULL, do_nothing_ready));
+    check_error(async_soon, ENOMEM, async_soon(NULL, ignore));
+    check_error(async_after, ENOMEM, async_after(1, NULL, ignore));
+    check_error(async_every, ENOMEM, async_every(1, NULL, ignore));
+    check_error(async_on_readable, ENOMEM, async_on_readable(ends[0], NULL, ignore_ready));
+    check_error(async_on_writable, ENOMEM, async_on_writable(ends[0], NULL, ignore_ready));
     memory_is_back();
-    check(async_on_readable(ends[0], NULL, do_nothing_ready) > 0);
-    check(async_on_writable(ends[0], NULL, do_nothing_ready) > 0);
+    check(async_on_readable(ends[0], NULL, ignore_ready) > 0);
+    check(async_on_writable(ends[0], NULL, ignore_ready) > 0);
     close_loop();
 }
 
@@ -402,7 +384,7 @@ TEST(interrupted, calls_are_made_again)
     check_equal(async_read_nowait(ends[0], data, 8), 4);
     check_equal(signals, 0);
     seam_break = EINTR;
-    check(async_soon(NULL, do_nothing) > 0);
+    check(async_soon(NULL, ignore) > 0);
     check_equal(async_loop_run_once(0), 1);
     seam_break = 0;
     close_loop();

@@ -8,6 +8,7 @@
 #include "seam.h"
 #include "async.h"
 #include "test.h"
+#include "trace.h"
 
 #include <sys/wait.h>
 
@@ -15,19 +16,9 @@
 #define MS INT64_C(1000000)
 #define START INT64_C(1000000000000)
 
-static char trace[512];
-static size_t traced;
-
-static void note(const char *text)
-{
-    for (; *text && traced + 1 < sizeof trace; text++)
-        trace[traced++] = *text;
-    trace[traced] = '\0';
-}
-
 static void reset(void)
 {
-    trace[traced = 0] = '\0';
+    trace_reset();
     seam_reset();
     seam_blocks = 0;
 }

@@ -9,6 +9,8 @@
 #include "async.h"
 #include "test.h"
 
+#include "io.h"
+
 /* The statement after it runs once for each allocation of the expression that can fail; then the
  * expression has succeeded, and `result` is what it gave. */
 #define each_failure(result, expression) \
@@ -29,24 +31,6 @@ async(sleeps)
     async_begin;
     await(async_sleep(INT64_MAX));
     async_end;
-}
-
-static void ignore(void *data)
-{
-    (void)data;
-}
-
-static void ignore_ready(int fd, void *data)
-{
-    (void)fd;
-    (void)data;
-}
-
-static void ignore_data(async_stream *stream, const char *data, ssize_t size)
-{
-    (void)stream;
-    (void)data;
-    (void)size;
 }
 
 /* So that the table of handles is full, or nearly so: it has room for 64 at first. */

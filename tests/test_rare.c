@@ -104,22 +104,24 @@ static int rare_epoll_ctl(int poller, int verb, int fd, struct epoll_event *even
 
 #include "io.h"
 
-static void open_loop(void)
+static void open_loop_at(int64_t clock)
 {
     seam_reset();
     fail_name = NULL;
     last_first = 0;
+    seam_clock = clock;
     check_equal(async_open(NULL), 0);
+}
+
+static void open_loop(void)
+{
+    open_loop_at(0);
 }
 
 /* With a clock that passes only while the loop waits. */
 static void open_loop_at_rest(void)
 {
-    seam_reset();
-    fail_name = NULL;
-    last_first = 0;
-    seam_clock = 1000000000;
-    check_equal(async_open(NULL), 0);
+    open_loop_at(1000000000);
 }
 
 static void close_loop(void)
@@ -294,7 +296,6 @@ async(reads_much, int fd; size_t sum; char data[4096];)
 {
     ssize_t n;
     async_begin;
-    await(async_sleep(1));
     while (self->sum < sizeof much) {
         await(n, async_read(self->fd, self->data, sizeof self->data), 5000);
         check(n > 0);
@@ -951,7 +952,7 @@ async(joins_the_least, async_task task;)
 
 TEST(found, any_result_arrives)
 {
-    open_loop();
+    open_loop_at_rest();
     check(async_spawn(joins_the_least) > 0);
     check_equal(async_loop_run(), 0);
     close_loop();
@@ -980,12 +981,12 @@ async(writes_then_reads, int fd; size_t sum; char *data;)
     async_end;
 }
 
-async(answers_early, int ends[2]; char *data; async_stream *stream;)
+async(answers_early, int ends[2]; char *data; async_stream *stream; async_task peer;)
 {
     async_result r;
     async_begin;
     check_equal(async_socketpair(self->ends), 0);
-    check(async_spawn(writes_then_reads, self->ends[1]) > 0);
+    self->peer = async_spawn(writes_then_reads, self->ends[1]);
     self->stream = async_stream_open(self->ends[0]);
     self->data = (char *)calloc(1, MUCH);
     check(self->data != NULL);
@@ -993,7 +994,7 @@ async(answers_early, int ends[2]; char *data; async_stream *stream;)
     free(self->data);
     await(r, async_stream_wait_closed(self->stream));
     check_equal(r, 0);
-    await(async_sleep(100));
+    await(async_join(self->peer));
     async_end;
 }
 

@@ -786,41 +786,6 @@ TASK_TEST(ending, of_a_dead_TCP_peer_is_noticed_by_the_second_write, int ends[2]
  * MARK: - SIGPIPE
  * ------------------------------------------------------------------------- */
 
-static void (*disposition(void))(int)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    check_equal(sigaction(SIGPIPE, NULL, &action), 0);
-    return action.sa_handler;
-}
-
-static void handle_nothing(int number)
-{
-    (void)number;
-}
-
-TEST(sigpipe, is_ignored_unless_somebody_has_set_it)
-{
-    async_options keep;
-
-    memset(&keep, 0, sizeof keep);
-    keep.keep_sigpipe = 1;
-    signal(SIGPIPE, SIG_DFL);
-    check_equal(async_open(&keep), 0);
-    check(disposition() == SIG_DFL);
-    check_equal(async_loop_close(), 0);
-    signal(SIGPIPE, handle_nothing);
-    check_equal(async_open(NULL), 0);
-    check(disposition() == handle_nothing);
-    check_equal(async_loop_close(), 0);
-    signal(SIGPIPE, SIG_DFL);
-    check_equal(async_open(NULL), 0);
-    check(disposition() == SIG_IGN);
-    check_equal(async_loop_close(), 0);
-    signal(SIGPIPE, SIG_DFL);
-}
-
 async(writes_to_nobody, int ends[2];)
 {
     ssize_t n;

@@ -182,13 +182,6 @@ TASK_TEST(stream, loses_nothing_when_a_read_is_cancelled, int ends[2]; async_str
     async_end;
 }
 
-static void ignore_data(async_stream *stream, const char *data, ssize_t size)
-{
-    (void)stream;
-    (void)data;
-    (void)size;
-}
-
 TASK_TEST(stream, has_one_reader_at_a_time, int ends[2]; async_stream *stream; char data[16];
           async_result read;)
 {

@@ -7,21 +7,12 @@
 #include "seam.h"
 #include "async.h"
 #include "test.h"
+#include "trace.h"
 
 #define FOREVER INT64_MAX
 
-static char trace[512];
-static size_t traced;
-
-static void note(const char *text)
-{
-    for (; *text && traced + 1 < sizeof trace; text++)
-        trace[traced++] = *text;
-    trace[traced] = '\0';
-}
-
 /* A fresh trace, and the main task's result. */
-#define run_traced(...) (trace[traced = 0] = '\0', async_run(__VA_ARGS__))
+#define run_traced(...) (trace_reset(), async_run(__VA_ARGS__))
 
 /* Yields so often, then returns the value. */
 async(returns, async_result value; int turns;)

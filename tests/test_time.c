@@ -9,6 +9,7 @@
 #include "seam.h"
 #include "async.h"
 #include "test.h"
+#include "trace.h"
 
 #include <sys/time.h>
 
@@ -16,17 +17,7 @@
 #define MS INT64_C(1000000)
 #define START INT64_C(1000000000000)
 
-static char trace[512];
-static size_t traced;
-
-static void note(const char *text)
-{
-    for (; *text && traced + 1 < sizeof trace; text++)
-        trace[traced++] = *text;
-    trace[traced] = '\0';
-}
-
-#define run_traced(...) (trace[traced = 0] = '\0', async_run(__VA_ARGS__))
+#define run_traced(...) (trace_reset(), async_run(__VA_ARGS__))
 
 TEST(time, works_without_a_loop)
 {
