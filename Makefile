@@ -55,13 +55,36 @@ $(eval $(call objects,plain-O2,-O2 -DTEST_PLAIN -DASYNC_DEBUG=0))
 $(eval $(call objects,sanitize,$(SANITIZE) -DTEST_PLAIN))
 
 NAMES = $(notdir $(TESTS:.c=.o)) test.o $(if $(EMULATION),kqueue/kqueue.o)
-$(B)/tests: $(NAMES:%=$(B)/criterion/%) $(B)/criterion/criterion_main.o
+$(B)/tests: $(NAMES:%=$(B)/criterion/%) $(B)/criterion/criterion_main.o $(B)/criterion/kit/async_verdict.o
 	$(CC) $^ $(CRITERION) -pthread -o $@
 $(B)/tests-plain: $(NAMES:%=$(B)/plain/%) $(B)/plain/plain.o
 	$(CC) $^ -pthread -o $@
 $(B)/tests-O2: $(NAMES:%=$(B)/plain-O2/%) $(B)/plain-O2/plain.o
 	$(CC) $^ -pthread -o $@
 $(B)/tests-sanitize: $(NAMES:%=$(B)/sanitize/%) $(B)/sanitize/plain.o
+	$(CC) $(SANITIZE) $^ -pthread -o $@
+
+# The tests in the simulated world: with Criterion, and as a plain driver that takes any number of seeds.
+SIM_TESTS = $(wildcard tests/sim_*.c)
+KIT_FLAGS = -Itests/kit -Itests/kqueue $(filter-out -DASYNC_HAS_KQUEUE=1,$(TEST_FLAGS))
+KIT_PARTS = async.h $(wildcard tests/kit/*.h)
+KIT_NAMES = kit/async_sim.o kit/async_test.o $(notdir $(SIM_TESTS:.c=.o)) $(if $(EMULATION),kqueue/kqueue.o)
+
+# kit(folder, flags)
+define kit
+$(B)/$(1)/%.o: tests/%.c $(KIT_PARTS)
+	@mkdir -p $$(@D)
+	$$(CC) $(KIT_FLAGS) $(2) -c $$< -o $$@
+endef
+$(eval $(call kit,sim,-O0))
+$(eval $(call kit,sim-plain,-O1 -DASYNC_TEST_PLAIN))
+$(eval $(call kit,sim-sanitize,$(SANITIZE) -DASYNC_TEST_PLAIN))
+
+$(B)/worlds: $(KIT_NAMES:%=$(B)/sim/%) $(B)/sim/kit/async_verdict.o
+	$(CC) $^ $(CRITERION) -pthread -o $@
+$(B)/worlds-plain: $(KIT_NAMES:%=$(B)/sim-plain/%)
+	$(CC) $^ -pthread -o $@
+$(B)/worlds-sanitize: $(KIT_NAMES:%=$(B)/sim-sanitize/%)
 	$(CC) $(SANITIZE) $^ -pthread -o $@
 
 VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \

@@ -1578,6 +1578,15 @@ ASYNC__RARE static inline int async__set_flags(int fd)
     return changed;
 }
 
+/* The same for one that async.h has just made: or else it is closed. Returns it or -errno. */
+ASYNC__RARE static inline int async__prepare(int fd)
+{
+    int error = async__set_flags(fd);
+    if (error < 0)
+        ASYNC_SYS(close)(fd);
+    return error < 0 ? error : fd;
+}
+
 static inline int async__is_nonblocking(int fd)
 {
     return (ASYNC_SYS(fcntl)(fd, F_GETFL) & O_NONBLOCK) != 0;
@@ -3430,19 +3439,18 @@ static inline int async__no_descriptor_left(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* accept(2), and the flags where the system does not take them. Returns it, or -1 and errno. */
+/* accept(2), and the flags where the system does not take them. Returns it or -errno. */
 #if ASYNC_HAS_ACCEPT4
 static inline int async__accept_raw(int listener)
 {
-    return ASYNC_SYS(accept4)(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = ASYNC_SYS(accept4)(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 #else
 static inline int async__accept_raw(int listener)
 {
     int fd = ASYNC_SYS(accept)(listener, NULL, NULL);
-    if (fd >= 0)
-        async__set_flags(fd);
-    return fd;
+    return fd < 0 ? -errno : async__prepare(fd);
 }
 #endif
 
@@ -3465,15 +3473,14 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
         return -EAGAIN;
     do
         fd = async__accept_raw(listener);
-    while (fd < 0 && async__accept_goes_on(errno));
+    while (async__accept_goes_on(-fd));
     if (fd >= 0) {
         loop->backoff_ns = 0;
         return async__adopt_own(loop, fd, async__accepted_kind(descriptor->kind),
                                 ASYNC__R | ASYNC__W);
     }
-    if (!async__no_descriptor_left(errno))
-        return async__try_failed(loop, descriptor, ASYNC__R, errno);
-    fd = -errno;
+    if (!async__no_descriptor_left(-fd))
+        return async__try_failed(loop, descriptor, ASYNC__R, -fd);
     if (!(descriptor->bits & ASYNC__WARNED))
         async__warn("no descriptor is left: connections wait in the backlog until one is closed",
                     NULL);
@@ -3792,8 +3799,8 @@ ASYNC__RARE static inline int async__socket(int family)
     if (fd < 0)
         return -errno;
     if (!ASYNC__SOCK_FLAGS)
-        async__set_flags(fd);
-    if (family != AF_UNIX)
+        fd = async__prepare(fd);
+    if (fd >= 0 && family != AF_UNIX)
         async__set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* as asyncio; inherited by accept */
     return fd;
 }
@@ -3904,6 +3911,18 @@ static inline int async_port(int fd)
     return address.any.sa_family == AF_INET ? ntohs(address.v4.sin_port) : -EINVAL;
 }
 
+/* Both ends of a pair that async.h has just made. Returns 0 or a negative errno, and then both are
+ * closed. */
+static inline int async__prepare_pair(int ends[2])
+{
+    int first = async__prepare(ends[0]), second = async__prepare(ends[1]);
+    if (first >= 0 && second >= 0)
+        return 0;
+    if (first >= 0 || second >= 0)
+        ASYNC_SYS(close)(first >= 0 ? first : second);
+    return first < 0 ? first : second;
+}
+
 #if ASYNC_HAS_PIPE2
 static inline int async__pipe_raw(int ends[2])
 {
@@ -3914,9 +3933,7 @@ static inline int async__pipe_raw(int ends[2])
 {
     if (ASYNC_SYS(pipe)(ends) < 0)
         return -errno;
-    async__set_flags(ends[0]);
-    async__set_flags(ends[1]);
-    return 0;
+    return async__prepare_pair(ends);
 }
 #endif
 
@@ -3943,11 +3960,12 @@ static inline int async_pipe(int ends[2])
 
 static inline int async_socketpair(int ends[2])
 {
-    if (ASYNC_SYS(socketpair)(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+    int error = 0;
+    if (ASYNC_SYS(socketpair)(AF_UNIX, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0, ends) < 0)
         return -errno;
-    async__set_flags(ends[0]);
-    async__set_flags(ends[1]);
-    return async__adopt_pair(ends, ASYNC__STREAM_UNIX);
+    if (!ASYNC__SOCK_FLAGS)
+        error = async__prepare_pair(ends);
+    return error ? error : async__adopt_pair(ends, ASYNC__STREAM_UNIX);
 }
 
 /* ----------------------------------------------------------------------------

@@ -24,17 +24,19 @@ passed=0
 failed=0
 if command -v timeout > /dev/null; then limit='timeout 120'; else limit=; fi
 
-# build folder flags libraries driver: DWARF 4, as Valgrind 3.19 gives up on clang's DWARF 5
+# build folder flags libraries drivers: DWARF 4, as Valgrind 3.19 gives up on clang's DWARF 5
 build() {
-    mkdir -p "$work/$1" || exit 2
-    for part in test "$4"; do
+    mkdir -p "$work/$1/kit" || exit 2
+    objects=
+    for part in test $4; do
+        objects="$objects $work/$1/$part.o"
         # shellcheck disable=SC2086
         $CC -gdwarf-4 -O0 $2 -c "$part.c" -o "$work/$1/$part.o" || return 1
     done
     for source in red/*.c; do
         program=$(basename "$source" .c)
         # shellcheck disable=SC2086
-        $CC -gdwarf-4 -O0 -pthread $2 "$source" "$work/$1/test.o" "$work/$1/$4.o" $3 \
+        $CC -gdwarf-4 -O0 -pthread $2 "$source" $objects $3 \
             -o "$work/$1/$program" || return 1
     done
 }
@@ -126,7 +128,7 @@ face() {
 
 if pkg-config --exists criterion; then
     face criterion "$(pkg-config --cflags criterion)" "$(pkg-config --libs criterion)" \
-        criterion_main 'Tested: 1 | Passing: 1 | Failing: 0 | Crashing: 0' \
+        'criterion_main kit/async_verdict' 'Tested: 1 | Passing: 1 | Failing: 0 | Crashing: 0' \
         'Crashing: 1' 'Passing: 0 | Failing: 1'
 else
     echo 'left out (criterion): not installed'
