@@ -78,11 +78,14 @@ $(B)/$(1)/%.o: tests/%.c $(KIT_PARTS)
 endef
 $(eval $(call kit,sim,-O0))
 $(eval $(call kit,sim-plain,-O1 -DASYNC_TEST_PLAIN))
+$(eval $(call kit,sim-older,-O1 -DASYNC_TEST_PLAIN -DASYNC_HAS_ACCEPT4=0 -DASYNC_HAS_PIPE2=0))
 $(eval $(call kit,sim-sanitize,$(SANITIZE) -DASYNC_TEST_PLAIN))
 
 $(B)/worlds: $(KIT_NAMES:%=$(B)/sim/%) $(B)/sim/kit/async_verdict.o
 	$(CC) $^ $(CRITERION) -pthread -o $@
 $(B)/worlds-plain: $(KIT_NAMES:%=$(B)/sim-plain/%)
+	$(CC) $^ -pthread -o $@
+$(B)/worlds-older: $(KIT_NAMES:%=$(B)/sim-older/%)
 	$(CC) $^ -pthread -o $@
 $(B)/worlds-sanitize: $(KIT_NAMES:%=$(B)/sim-sanitize/%)
 	$(CC) $(SANITIZE) $^ -pthread -o $@
@@ -103,6 +106,18 @@ test-valgrind: $(B)/tests-plain
 
 sanitize: $(B)/tests-sanitize
 	ASAN_OPTIONS=detect_stack_use_after_return=1 timeout 280 $(B)/tests-sanitize
+
+torture: $(B)/worlds-plain $(B)/worlds-older
+	tests/torture.sh $^
+
+# Any number of worlds, on all cores: make soak SEEDS=10000 is so many for each test and backend.
+SEEDS ?= 10000
+FROM ?= $(shell printf '%d' 0x$$(git rev-parse --short=7 HEAD 2> /dev/null || echo 1))
+soak: $(B)/worlds-plain
+	@rm -f $(B)/soak.tsv
+	ASYNC_SEEDS=$(SEEDS) ASYNC_SEED_FROM=$(FROM) ASYNC_TORTURE=0 ASYNC_WATCHDOG=86400 ASYNC_STATS=$(B)/soak.tsv \
+	    $(B)/worlds-plain --jobs $$(getconf _NPROCESSORS_ONLN)
+	tests/worlds.sh $(B)/soak.tsv 0
 
 matrix:
 	tests/compile/matrix.sh

@@ -898,7 +898,7 @@ static void run_all(void)
             continue;
         run_seeds(backend, is_first);
         is_first = false;
-        if (current->options.torture && !getenv("ASYNC_SEEDS")) {
+        if (current->options.torture && number("ASYNC_TORTURE", 1)) {
             torture_calls(how);
             torture_memory(how);
         }

@@ -29,7 +29,8 @@
  *
  * Environment: ASYNC_SEED, ASYNC_BACKEND, ASYNC_FAIL_CALL, ASYNC_FAIL_ALLOC (the replay line sets
  * them); ASYNC_SEEDS=n instead of each test's own number of seeds; ASYNC_SEED_FROM=n, the first;
- * ASYNC_STATS=file, to which each test adds a line of what it did.
+ * ASYNC_TORTURE=0: no torture; ASYNC_BACKENDS="poll epoll": only these; ASYNC_STATS=file, to which
+ * each test adds what it did.
  */
 #ifndef ASYNC_TEST_H
 #define ASYNC_TEST_H

@@ -1,0 +1,47 @@
+#!/bin/sh
+# The table of (call site of async.h x errno of its manual page): how often each was injected, by the tests with .torture.
+# A blank fails. Built twice: as the system has it, and without accept4 and pipe2, whose fallbacks are call sites too.
+#
+#     tests/torture.sh PROGRAM...     the plain drivers
+set -eu
+out=build/torture
+rm -rf "$out"
+mkdir -p "$out"
+for program in "$@"; do
+    ASYNC_SEEDS=1 ASYNC_TORTURE=1 ASYNC_STATS=$out/stats "$program" --jobs 1 > "$out/$(basename "$program").log" 2>&1 ||
+        { cat "$out/$(basename "$program").log"; exit 1; }
+    tail -n 1 "$out/$(basename "$program").log"
+done
+"$1" --errnos > "$out/errnos"
+# Where the header calls: line, function, call.
+awk '/^[A-Za-z].*\(/ && !/;$/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+     !/^#/ { line = $0
+         while (match(line, /ASYNC_SYS\([a-z_0-9]+\)/)) {
+             call = substr(line, RSTART + 10, RLENGTH - 11)
+             print FNR "\t" name "\t" call
+             line = substr(line, RSTART + RLENGTH) } }' async.h | uniq > "$out/sites"
+awk -F '\t' -v OFS='\t' '
+    FILENAME ~ /errnos$/ && $1 == "call" { page[$2] = $3 }
+    FILENAME ~ /errnos$/ && $1 == "inject" { n[$2]++; number[$2, n[$2]] = $3; word[$2, n[$2]] = $4; from[$2, n[$2]] = $5 }
+    FILENAME ~ /errnos$/ && $1 == "never" { never[$2] = never[$2] "\n    not " $4 " (" $5 ")" }
+    FILENAME ~ /stats$/ && $1 == "site" { count[$3, $4, $5] += $6; visits[$3, $4] += $6 }
+    FILENAME ~ /sites$/ {
+        line = $1; call = $3; sites++
+        printf "%s, line %d: %s\n   ", $2, line, page[call]
+        if (!n[call]) printf " cannot fail"
+        for (i = 1; i <= n[call]; i++) {
+            cells++
+            c = count[line, call, number[call, i]]
+            printf " %s %s", word[call, i], c ? c : "BLANK"
+            if (!c) blanks++
+        }
+        print ""
+    }
+    END {
+        print "\nWhat the manual pages list and no call of async.h can get:"
+        for (call in never) print "  " page[call] ":" never[call]
+        printf "\n%d call sites, %d errnos of them, %d blank\n", sites, cells, blanks
+        exit blanks > 0
+    }' "$out/errnos" "$out/stats" "$out/sites" > "$out/table" || status=1
+cat "$out/table"
+exit "${status:-0}"
