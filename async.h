@@ -3536,8 +3536,9 @@ ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
     if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
     if (!error && ASYNC_SYS(getpeername)(fd, (struct sockaddr *)&peer, &peer_size) < 0)
-        error = !(descriptor->bits & ASYNC__HUP) ? EINPROGRESS
-                : descriptor->error ? descriptor->error : ECONNREFUSED;
+        error = errno != ENOTCONN                  ? errno
+                : !(descriptor->bits & ASYNC__HUP) ? EINPROGRESS
+                : descriptor->error                ? descriptor->error : ECONNREFUSED;
     if (error != EINPROGRESS && error != EINTR)
         return -error;
     descriptor->bits &= (uint16_t)~ASYNC__W;

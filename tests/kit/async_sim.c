@@ -330,8 +330,10 @@ static void count_call(int call)
 /* Was this call made through the seam? A body's own calls are not counted and do not fail. */
 static bool is_seam(int call)
 {
-    if (!pending[call + 1])
+    if (!pending[call + 1]) {
+        site_function = NULL;
         return false;
+    }
     pending[call + 1]--;
     return true;
 }
@@ -1573,6 +1575,21 @@ int sim_connect(int fd, const struct sockaddr *address, unsigned size)
     return (int)(error ? fail(SIM_CALL_connect, fd, error) : leave(SIM_CALL_connect, fd, 0));
 }
 
+/* An injected failure that says "not now" must be followed by an event, as a real one is. */
+static void readiness_comes_later(int fd, int direction)
+{
+    struct file *file = file_of(fd);
+    if (file && !file->held[direction])
+        hold(file, direction, MS);
+}
+
+static ssize_t after(ssize_t n, int fd, int direction)
+{
+    if (n < 0 && errno == EAGAIN && sim.calls == sim.fail_call)
+        readiness_comes_later(fd, direction);
+    return n;
+}
+
 static int has_backlog(void *what)
 {
     return ((struct file *)what)->backlog_count || ((struct file *)what)->is_shut;
@@ -1608,14 +1625,14 @@ int sim_accept4(int fd, struct sockaddr *address, unsigned *size, int flags)
         return is_seam(SIM_CALL_accept4), accept4(fd, address, size, flags);
 #endif
     (void)address, (void)size;
-    return accept_from(SIM_CALL_accept4, fd, socket_flags(flags));
+    return (int)after(accept_from(SIM_CALL_accept4, fd, socket_flags(flags)), fd, READS);
 }
 
 int sim_accept(int fd, struct sockaddr *address, unsigned *size)
 {
     if (sim.real)
         return is_seam(SIM_CALL_accept), accept(fd, address, size);
-    return accept_from(SIM_CALL_accept, fd, 0);
+    return (int)after(accept_from(SIM_CALL_accept, fd, 0), fd, READS);
 }
 
 int sim_shutdown(int fd, int how)
@@ -1685,6 +1702,8 @@ int sim_getpeername(int fd, struct sockaddr *address, unsigned *size)
     struct file *file = file_of(fd);
     if (sim.real)
         return getpeername(fd, address, size);
+    if (failure == ENOTCONN) /* not yet: an event follows */
+        readiness_comes_later(fd, WRITES);
     if (failure > 0 || !file || !is_socket(file))
         return (int)fail(SIM_CALL_getpeername, fd,
                          failure > 0 ? failure : file ? ENOTSOCK : EBADF);
@@ -1921,21 +1940,6 @@ static ssize_t write_any(int call, int fd, const struct iovec *pieces, size_t co
     if (n == -EPIPE)
         broken_pipe(fd, flags);
     return n < 0 ? fail(call, fd, (int)-n) : leave(call, fd, n);
-}
-
-/* An injected failure that says "not now" must be followed by an event, as a real one is. */
-static void readiness_comes_later(int fd, int direction)
-{
-    struct file *file = file_of(fd);
-    if (file && !file->held[direction])
-        hold(file, direction, MS);
-}
-
-static ssize_t after(ssize_t n, int fd, int direction)
-{
-    if (n < 0 && errno == EAGAIN && sim.calls == sim.fail_call)
-        readiness_comes_later(fd, direction);
-    return n;
 }
 
 ssize_t sim_read(int fd, void *data, size_t size)

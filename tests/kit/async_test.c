@@ -419,7 +419,7 @@ static void check_bits(const async_loop *loop, int fd)
 {
     const async__descriptor *descriptor = &loop->descriptors[fd];
     unsigned level = sim_level(fd);
-    if (loop->poller < 0 || descriptor->kind == ASYNC__FILE)
+    if (loop->poller < 0 || descriptor->kind == ASYNC__FILE || (descriptor->bits & ASYNC__RETRY))
         return;
     if (!(descriptor->bits & ASYNC__R) && (level & SIM_IN) &&
         sim_is_watched(loop->poller, fd, false) && !sim_is_pending(loop->poller, fd, false))
