@@ -67,7 +67,7 @@ $(B)/tests-sanitize: $(NAMES:%=$(B)/sanitize/%) $(B)/sanitize/plain.o
 # The tests in the simulated world: with Criterion, and as a plain driver that takes any number of seeds.
 SIM_TESTS = $(wildcard tests/sim_*.c)
 KIT_FLAGS = -Itests/kit -Itests/kqueue $(filter-out -DASYNC_HAS_KQUEUE=1,$(TEST_FLAGS))
-KIT_PARTS = async.h $(wildcard tests/kit/*.h)
+KIT_PARTS = async.h $(wildcard tests/kit/*.h tests/sim_*.h)
 KIT_NAMES = kit/async_sim.o kit/async_test.o $(notdir $(SIM_TESTS:.c=.o)) $(if $(EMULATION),kqueue/kqueue.o)
 
 # kit(folder, flags)

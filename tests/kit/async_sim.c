@@ -437,8 +437,8 @@ static unsigned stream_level(const struct file *file)
         level |= SIM_OUT;
     if ((ended || file->shut_reads) && file->shut_writes)
         level |= SIM_HUP;
-    if (file->family == AF_UNIX && !file->out->has_reader)
-        level |= SIM_HUP | SIM_IN | SIM_RDHUP;
+    if (file->family == AF_UNIX && !file->out->has_reader && ended)
+        level |= SIM_HUP;
     return level | (file->error ? (unsigned)SIM_ERR : 0u);
 }
 
@@ -572,7 +572,7 @@ static struct file *writer_of(const struct channel *channel)
 static void made_room(struct channel *channel)
 {
     struct file *writer = writer_of(channel);
-    if (!writer)
+    if (!writer || !space_in(channel))
         return;
     if ((writer->family != AF_UNIX || writer->kind != STREAM) &&
         (!writer->was_full || space_in(channel) < (channel->capacity + 2) / 3))
