@@ -119,6 +119,23 @@ soak: $(B)/worlds-plain
 	    $(B)/worlds-plain --jobs $$(getconf _NPROCESSORS_ONLN)
 	tests/worlds.sh $(B)/soak.tsv 0
 
+# The same decisions from libFuzzer's bytes: which test, which backend, then each choice.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DASYNC_TEST_PLAIN -DASYNC_TEST_FUZZ
+fuzz:
+	@tests/install.sh clang
+	@mkdir -p $(B)/fuzz
+	clang $(filter-out $(WARN) -Werror,$(KIT_FLAGS)) $(FUZZ_FLAGS) tests/kit/async_sim.c tests/kit/async_test.c \
+	    $(SIM_TESTS) $(EMULATION) -o $(B)/fuzz/worlds
+	$(B)/fuzz/worlds -max_total_time=$(FUZZ_SECONDS) -max_len=512 -artifact_prefix=$(B)/fuzz/ $(B)/fuzz
+
+# The planted bug of docs/testing.md.
+PLANTED = $(B)/sim/kit/async_sim.o $(B)/sim/kit/async_test.o $(B)/sim/kit/async_verdict.o $(B)/sim/kqueue/kqueue.o
+$(B)/planted: docs/testing/worlds.c docs/testing/echo.c $(KIT_PARTS) $(PLANTED)
+	$(CC) -g -I. -Itests/kit -Itests/kqueue $< $(PLANTED) $(CRITERION) -pthread -o $@
+$(B)/planted-plain: docs/testing/plain.c docs/testing/echo.c async.h
+	$(CC) -g -I. $< -o $@
+
 matrix:
 	tests/compile/matrix.sh
 refuse:

@@ -45,6 +45,14 @@ static const char *const fault_names[] = {
     "refused", "descriptor table full", "no memory"
 };
 
+/* In the timeline, before the call that it befalls. */
+static const char *const fault_notes[] = {
+    "", "fault: short read", "fault: short write", "", "fault: not ready yet", "",
+    "fault: spurious event", "fault: few events", "fault: events shuffled", "",
+    "fault: datagram lost", "fault: datagram overtaken", "fault: connection reset",
+    "fault: connection refused", "fault: descriptor table full", "fault: no memory"
+};
+
 const char *sim_call_name(int call)
 {
     return call >= 0 && call < SIM_CALLS ? call_names[call] : "memory";
@@ -78,11 +86,14 @@ uint64_t sim_draw(uint64_t count)
 
 bool sim_hit(int fault)
 {
-    if (!sim.rates[fault] || sim_draw((uint64_t)sim.rates[fault]))
+    if (!sim.rates[fault] || (sim.bytes && !sim.byte_count) || /* a fuzzer has no more to say */
+        sim_draw((uint64_t)sim.rates[fault]))
         return false;
     sim.fired[fault]++;
     if (fault >= SIM_RESET)
         sim.failed++;
+    if (fault != SIM_ORDER && fault != SIM_DRIFT && fault != SIM_LATENCY && fault != SIM_EINTR)
+        sim_note(fault_notes[fault], -1, 0, 0);
     return true;
 }
 
@@ -663,7 +674,6 @@ static void bytes_arrive(struct channel *channel, size_t place)
         return;
     channel->arrived = place;
     if (reader->kind == STREAM && reader->family != AF_UNIX && sim_hit(SIM_RESET)) {
-        sim_note("fault: connection reset", -1, 0, 0);
         reset_connection(reader);
         return;
     }

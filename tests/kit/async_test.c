@@ -151,7 +151,10 @@ static const char *program(void)
 
 static void write_replay(void)
 {
-    if (plan.real)
+    if (sim.bytes)
+        snprintf(replay, sizeof replay, "[async] replay: %s FILE, the one that the fuzzer writes "
+                 "now\n", program());
+    else if (plan.real)
         snprintf(replay, sizeof replay, "[async] replay (on the real kernel): ASYNC_BACKEND=%s %s "
                  "--filter %s/%s\n", backends[plan.backend], program(), current->suite,
                  current->name);
@@ -1095,7 +1098,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     current = test;
     owner = getpid();
     is_shown = false;
-    run_world(&how);
+    if (has_backend(how.backend))
+        run_world(&how);
     current = NULL;
     return 0;
 }
