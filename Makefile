@@ -171,7 +171,7 @@ docs:
 
 docs-check:
 	docs/embed.sh --check
-	docs/check.sh README.md
+	docs/check.sh README.md docs/testing.md
 
 include tests/bench/bench.mk
 bench:

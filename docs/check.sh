@@ -4,6 +4,8 @@
 #     ```c            a whole program: must compile without a warning
 #     ```c run        the same, and what it prints is the ```output fence after it
 #     ```c fragment   statements: must compile inside a function
+#     ```c test       a test in the simulated world: must pass
+#     ```c part       a part of a program that is compiled elsewhere
 #
 # Prints a line a fence and, last, "N passed, N failed".
 set -u
@@ -41,6 +43,11 @@ check()
         compile "$source" "$program" &&
             timeout 20 "$program" > "$program.got" 2>&1
         cmp -s "$program.got" "${program%.run}.output" ;;
+    *.test.c)
+        "$cc" -O1 -Wall -Wextra -Werror -I. -Itests/kit -Itests/kqueue -DASYNC_TEST_PLAIN "$source" tests/kit/*.c \
+            tests/kqueue/kqueue.c -pthread -o "$program" > "$program.log" 2>&1 && timeout 60 "$program" > "$program.got" 2>&1 ;;
+    *.part.c)
+        true ;;
     *.program.c)
         compile "$source" "$program" ;;
     *)

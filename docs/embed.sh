@@ -1,16 +1,14 @@
 #!/bin/sh
-# Rewrites what stands between the markers of README.md from its source: programs from examples/, numbers from the last
-# `make bench`, the dump and the figure from a run. With --check it changes nothing and fails if something is out of date.
+# Rewrites what stands between the markers of README.md and docs/testing.md from its source: programs from examples/, numbers from the last
+# `make bench`, dumps, outputs and the figure from a run. With --check it changes nothing and fails if something is out of date.
 set -eu
-page=README.md
-made=build/README.md
 mkdir -p build
 
-# The file named by <!-- embed FILE -->, as a fence.
+# The file named by <!-- embed FILE -->, as a fence; <!-- embed FILE part --> says that it is no whole program.
 embed()
 {
     awk '
-        /^<!-- embed / { print; print "```c"; while ((getline line < $3) > 0) print line; close($3); print "```"; skip = 1; next }
+        /^<!-- embed / { print; print "```c" ($4 == "part" ? " part" : ""); while ((getline line < $3) > 0) print line; close($3); print "```"; skip = 1; next }
         /^<!-- end -->/ { skip = 0 }
         !skip { print }' "$1"
 }
@@ -53,15 +51,36 @@ figure()
     [ "$(grep -c '<rect.*rx="3"' build/four-pages.svg)" -eq 8 ]
 }
 
+# What the tests of docs/testing say: the plain one passes, the other one fails.
+planted()
+{
+    make -s build/planted build/planted-plain
+    { echo '```console'; echo '$ build/planted-plain'; build/planted-plain; echo '```'; } > build/plain.md
+    { echo '```console'; echo '$ build/planted'; ! build/planted 2>&1; echo '```'; } |
+        sed 's/ ([0-9.]*s)$//; s/ *$//' > build/planted.md
+    # The header's lines move: a page says the same if the sentence and the world are the same, and the world fails again.
+    grep '^\[FAIL\] .*  \|^\[async\]' build/planted.md > build/planted.said
+    replay=$(sed -n 's/^\[async\] replay: //p' build/planted.md)
+    sh -c "$replay" 2>&1 | grep -qF "$(head -n 1 build/planted.said)"
+}
+
 figure
+planted
 if [ "${1:-}" != --check ]; then
     cp build/four-pages.svg docs/four-pages.svg
     numbers
     dump
-fi
-embed "$page" | block numbers build/numbers.md | block dump build/dump.md > "$made"
-if [ "${1:-}" = --check ]; then
-    cmp "$page" "$made"
 else
-    cp "$made" "$page"
+    while read -r line; do grep -qF "$line" docs/testing.md; done < build/planted.said
+    rm build/planted.md
 fi
+for page in README.md docs/testing.md; do
+    made=build/$(basename "$page")
+    embed "$page" | block numbers build/numbers.md | block dump build/dump.md | block plain build/plain.md |
+        block planted build/planted.md > "$made"
+    if [ "${1:-}" = --check ]; then
+        cmp "$page" "$made"
+    else
+        cp "$made" "$page"
+    fi
+done
