@@ -146,7 +146,9 @@ qemu:
 	tests/qemu.sh
 tsan:
 	tests/tsan.sh
-red:
+kit-red:
+	tests/kit/red.sh
+red: kit-red
 	tests/red.sh
 	tests/lint.sh --red
 lint:
@@ -188,4 +190,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo test test-native test-valgrind check $(ARMS) docs bench clean install
+.PHONY: help examples demo test test-native test-valgrind kit-red check $(ARMS) docs bench clean install

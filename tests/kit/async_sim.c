@@ -2685,7 +2685,7 @@ static void play(struct file *file)
  * ------------------------------------------------------------------------- */
 #define CANARY 0xc0ffee11u
 #define QUARANTINE 64
-static struct sim_block blocks = { &blocks, &blocks, NULL, 0, 0, 0 };
+static struct sim_block blocks = { &blocks, &blocks, NULL, 0, 0, { 0 } };
 static struct sim_block *freed[QUARANTINE];
 static int freed_place;
 
@@ -2708,11 +2708,13 @@ struct sim_block *sim_blocks(void)
 static void check_block(struct sim_block *block)
 {
     uint32_t end;
+    bool is_whole = block->front[0] == CANARY && block->front[1] == CANARY &&
+                    block->front[2] == CANARY;
     memcpy(&end, data_of(block) + block->size, sizeof end);
-    if (block->magic == CANARY && end == CANARY)
+    if (is_whole && end == CANARY)
         return;
     async_test_wrong("%s of a block of %lu bytes, allocated by %s, line %d, was written to",
-                     block->magic == CANARY ? "the memory behind the end" : "the memory in front",
+                     is_whole ? "the memory behind the end" : "the memory in front",
                      (unsigned long)block->size, block->function ? block->function : "?",
                      block->line);
 }
@@ -2759,7 +2761,7 @@ static void *allocate(size_t size, int fill)
     block->function = site_function;
     block->line = site_line;
     block->size = size;
-    block->magic = CANARY;
+    block->front[0] = block->front[1] = block->front[2] = CANARY;
     block->next = &blocks;
     block->previous = blocks.previous;
     block->previous->next = block->next->previous = block;

@@ -58,7 +58,7 @@ struct sim_block {
     const char *function;
     size_t size;
     int line;
-    uint32_t magic;
+    uint32_t front[3]; /* up to the data */
 };
 
 /* Begin a world; end it: closes all that is left. What is left is for the judge to ask before. */

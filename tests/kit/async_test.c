@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -131,7 +132,7 @@ static void write_stats(void)
  * ------------------------------------------------------------------------- */
 static char replay[512];
 
-static const char *program(void)
+static const char *executable(void)
 {
     static char path[256];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -149,13 +150,37 @@ static const char *program(void)
     return path + size;
 }
 
-static void write_replay(void)
+/* What Valgrind has found is found again under Valgrind. */
+static const char *program(void)
 {
+<<<<<<< Updated upstream
     if (sim.bytes)
         snprintf(replay, sizeof replay, "[async] replay: %s FILE, the one that the fuzzer writes "
                  "now\n", program());
     else if (plan.real)
         snprintf(replay, sizeof replay, "[async] replay (on the real kernel): ASYNC_BACKEND=%s %s "
+=======
+    static char command[320];
+    snprintf(command, sizeof command, "%s%s",
+             RUNNING_ON_VALGRIND ? "valgrind -q --trace-children=yes --error-exitcode=99 " : "",
+             executable());
+    return command;
+}
+
+/* What has to be run again: one world; one seed, on each backend; the whole test. */
+enum { ONE_WORLD, ONE_SEED, WHOLE_TEST };
+
+static void write_replay(int what)
+{
+    if (what == WHOLE_TEST)
+        snprintf(replay, sizeof replay, "[async] replay: %s --filter %s/%s\n", program(),
+                 current->suite, current->name);
+    else if (what == ONE_SEED)
+        snprintf(replay, sizeof replay, "[async] replay: ASYNC_SEED=0x%llx %s --filter %s/%s\n",
+                 (unsigned long long)plan.seed, program(), current->suite, current->name);
+    else if (plan.real)
+        snprintf(replay, sizeof replay, "[async] replay (on the real kernel): ASYNC_BACKENDS=%s %s "
+>>>>>>> Stashed changes
                  "--filter %s/%s\n", backends[plan.backend], program(), current->suite,
                  current->name);
     else
@@ -201,12 +226,13 @@ static bool is_shown;
 /* The tree, the last events, the replay line: once. */
 static void show_world(void)
 {
-    if (is_shown || !current || !sim.running)
+    if (is_shown || !current)
         return;
     is_shown = true;
-    if (async__current)
+    if (sim.running && async__current)
         async_dump(stderr);
-    show_timeline();
+    if (sim.running)
+        show_timeline();
     fputs(replay, stderr);
 }
 
@@ -702,8 +728,10 @@ int sim_bug(const char *name)
 static void check_marks(void)
 {
     for (int i = 0; i < mark_count; i++)
-        if (marks[i].is_expected && !marks[i].hits)
+        if (marks[i].is_expected && !marks[i].hits) {
+            write_replay(WHOLE_TEST);
             async_test_wrong("\"%s\" never came true, in %ld worlds", marks[i].name, sums.worlds);
+        }
 }
 
 /* ----------------------------------------------------------------------------
@@ -751,10 +779,9 @@ static uint64_t run_world(const struct plan *how)
     unsigned faults = current->options.faults ? current->options.faults : SIM_BENIGN;
     async_result result;
     uint64_t hash;
-    if (plan.backend != how->backend || !getenv("ASYNC_BACKEND"))
-        setenv("ASYNC_BACKEND", backends[how->backend], 1);
+    setenv("ASYNC_BACKEND", backends[how->backend], 1);
     plan = *how;
-    write_replay();
+    write_replay(ONE_WORLD);
     sim_begin(plan.seed, faults & SIM_CALM ? 0 : faults, plan.real);
     sim.fail_call = plan.fail_call;
     sim.fail_errno = plan.fail_errno;
@@ -799,9 +826,11 @@ static void compare_logs(uint64_t index, bool is_first)
         return;
     if (is_first)
         log_hashes[index] = log_hash;
-    else if (log_hashes[index] != log_hash)
-        async_test_wrong("with seed 0x%llx, %s gives another log than the backend before",
-                         (unsigned long long)plan.seed, backends[plan.backend]);
+    if (log_hashes[index] == log_hash)
+        return;
+    write_replay(ONE_SEED);
+    async_test_wrong("with seed 0x%llx, %s gives another log than the backend before",
+                     (unsigned long long)plan.seed, backends[plan.backend]);
 }
 
 static long number(const char *name, long otherwise)
@@ -821,6 +850,14 @@ static void run_counted(const struct plan *how)
     }
 }
 
+static void check_same_twice(const struct plan *how)
+{
+    uint64_t hash = run_world(how);
+    if (hash != run_world(how))
+        async_test_wrong("seed 0x%llx does not give the same world twice",
+                         (unsigned long long)how->seed);
+}
+
 static void run_seeds(int backend, bool is_first)
 {
     long from = number("ASYNC_SEED_FROM", 0), step = number("ASYNC_SEED_STEP", 1);
@@ -834,12 +871,8 @@ static void run_seeds(int backend, bool is_first)
         how.seed = (uint64_t)(from + i * step);
         run_counted(&how);
         compare_logs((uint64_t)i, is_first);
-        if (i < 3) {
-            uint64_t hash = run_world(&how);
-            if (hash != run_world(&how))
-                async_test_wrong("seed 0x%llx does not give the same world twice",
-                                 (unsigned long long)how.seed);
-        }
+        if (i < 3)
+            check_same_twice(&how);
     }
 }
 
@@ -915,22 +948,29 @@ static void run_all(void)
     }
 }
 
-/* The world of the replay line. */
+/* The world of the replay line; without a backend, its seed on each of them. */
 static void run_one(void)
 {
     const char *backend = getenv("ASYNC_BACKEND"), *call = getenv("ASYNC_FAIL_CALL"),
                *allocation = getenv("ASYNC_FAIL_ALLOC"), *colon = call ? strchr(call, ':') : NULL;
+    char wanted[16];
+    bool is_first = true;
     struct plan how;
     memset(&how, 0, sizeof how);
     how.seed = strtoull(getenv("ASYNC_SEED"), NULL, 0);
-    for (int i = 0; backend && i < 3; i++)
-        if (strcmp(backend, backends[i]) == 0)
-            how.backend = i;
     how.fail_call = call ? strtol(call, NULL, 0) : 0;
     how.fail_errno = colon ? (int)strtol(colon + 1, NULL, 0) : 0;
     how.fail_allocation = allocation ? strtol(allocation, NULL, 0) : 0;
     how.for_ever = allocation && strchr(allocation, '+');
-    run_world(&how);
+    snprintf(wanted, sizeof wanted, "%s", backend ? backend : "");
+    for (how.backend = 0; how.backend < 3; how.backend++) {
+        if (*wanted ? strcmp(wanted, backends[how.backend]) != 0 : !has_backend(how.backend))
+            continue;
+        run_counted(&how);
+        compare_logs(0, is_first);
+        check_same_twice(&how);
+        is_first = false;
+    }
 }
 
 /* ----------------------------------------------------------------------------
@@ -1104,6 +1144,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 #else
+/* In memory that the children share: how many have come to the end of their body. */
+static volatile int *ended;
+
 /* Runs in a child. With several jobs each has its share of the seeds. */
 static void run_share(const async_test_case *test, int job, int jobs)
 {
@@ -1118,6 +1161,7 @@ static void run_share(const async_test_case *test, int job, int jobs)
         setenv("ASYNC_SEEDS", text, 1);
     }
     async_test_run(test);
+    __atomic_add_fetch(ended, 1, __ATOMIC_SEQ_CST);
     exit(0);
 }
 
@@ -1125,6 +1169,7 @@ static bool passes(const async_test_case *test, int jobs)
 {
     bool all = true;
     int status;
+    *ended = 0;
     fflush(NULL);
     for (int job = 0; job < jobs; job++)
         if (fork() == 0)
@@ -1132,7 +1177,9 @@ static bool passes(const async_test_case *test, int jobs)
     for (int job = 0; job < jobs; job++)
         if (wait(&status) < 0 || status != 0)
             all = false;
-    return all;
+    if (all && *ended != jobs)
+        printf("[FAIL] %s::%s  its process has ended before its body\n", test->suite, test->name);
+    return all && *ended == jobs;
 }
 
 static void print_errnos(void)
@@ -1150,11 +1197,17 @@ static void print_errnos(void)
     SIM_CALLS(PRINT_ERRORS)
 }
 
+/* A whole name is that test only, a part of one is all that have it. */
 static bool matches(const async_test_case *test, const char *filter)
 {
     char whole[200];
+    bool is_whole = false;
+    for (const async_test_case *each = first_case; each && !is_whole; each = each->next) {
+        snprintf(whole, sizeof whole, "%s/%s", each->suite, each->name);
+        is_whole = strcmp(whole, filter) == 0;
+    }
     snprintf(whole, sizeof whole, "%s/%s", test->suite, test->name);
-    return strstr(whole, filter) != NULL;
+    return is_whole ? strcmp(whole, filter) == 0 : strstr(whole, filter) != NULL;
 }
 
 int main(int argc, char **argv)
@@ -1173,6 +1226,11 @@ int main(int argc, char **argv)
             fprintf(stderr, "usage: %s [--filter suite/name] [--jobs N] [--errnos]\n", argv[0]);
             return 2;
         }
+    }
+    ended = mmap(NULL, sizeof *ended, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ended == MAP_FAILED) {
+        perror("mmap");
+        return 2;
     }
     for (async_test_case *test = first_case; test; test = test->next) {
         bool good;
