@@ -1164,12 +1164,32 @@ static int close_descriptor(int fd)
     return 0;
 }
 
+/* The library closes what is open, once, and not before its poller has forgotten it: a duplicate
+ * would go on reporting under this number. */
+static void check_close(int fd)
+{
+    const async_loop *loop = async__current;
+    const struct file *file = file_of(fd);
+    const struct watch *watch = file ? file->watches : NULL;
+    if (sim.closes_itself)
+        return;
+    if (!file)
+        async_test_wrong("descriptor %d is closed, and is not open: for the second time?", fd);
+    for (; watch && loop && !sim.failed; watch = watch->next_of_file)
+        if (watch->fd == fd && watch->poller == file_of(loop->poller))
+            async_test_wrong("descriptor %d is closed while the poller still watches it", fd);
+}
+
 /* close(2): whatever it says, the descriptor is gone; with EBADF somebody else has closed it. */
 int sim_close(int fd)
 {
     int failure = enter(SIM_CALL_close), error;
     if (sim.real)
         return close(fd);
+    if (failure >= 0)
+        check_close(fd);
+    else
+        sim.closes_itself = true;
     error = close_descriptor(fd);
     if (error || failure > 0)
         return (int)fail(SIM_CALL_close, fd, error ? error : failure);
@@ -1200,6 +1220,7 @@ int sim_dup2(int fd, int number)
         close_descriptor(taken);
         break;
     }
+    sim.closes_itself = true;
     close_descriptor(number);
     descriptors[number - SIM_FIRST_FD].file = file;
     descriptors[number - SIM_FIRST_FD].flags = 0;
@@ -2575,6 +2596,7 @@ void sim_peer_plays(int fd, const sim_line *script)
     file->at = file->piece = 0;
     file->rest_ns = -1;
     file->matched = 0;
+    sim.closes_itself = true;
     descriptors[fd - SIM_FIRST_FD].file = NULL; /* not a descriptor of the program any more */
     if (fd - SIM_FIRST_FD < lowest_free)
         lowest_free = fd - SIM_FIRST_FD;

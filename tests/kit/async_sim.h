@@ -45,6 +45,7 @@ struct sim_world {
     int skew;                /* millionths                                                        */
     bool signal;             /* one arrives during the next wait                                  */
     bool settling;           /* time stands still until all wait                                  */
+    bool closes_itself;      /* the body has closed, or taken away, a descriptor by a raw call    */
     const char *failed_function; /* where the injected failure was                                */
     int failed_line, failed_call;
     short trail[SIM_TRAIL]; /* which calls were made                                          */

@@ -1214,16 +1214,20 @@ int main(int argc, char **argv)
 {
     const char *filter = "";
     int jobs = 1, passed = 0, failed = 0;
+    bool stops = false; /* at the first that fails */
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--filter") == 0 && i + 1 < argc) {
             filter = argv[++i];
         } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
             jobs = atoi(argv[++i]);
+        } else if (strcmp(argv[i], "--stop") == 0) {
+            stops = true;
         } else if (strcmp(argv[i], "--errnos") == 0) {
             print_errnos();
             return 0;
         } else {
-            fprintf(stderr, "usage: %s [--filter suite/name] [--jobs N] [--errnos]\n", argv[0]);
+            fprintf(stderr, "usage: %s [--filter suite/name] [--jobs N] [--stop] [--errnos]\n",
+                    argv[0]);
             return 2;
         }
     }
@@ -1240,6 +1244,8 @@ int main(int argc, char **argv)
         passed += good;
         failed += !good;
         printf("%s %s::%s\n", good ? "ok" : "FAIL", test->suite, test->name);
+        if (stops && failed)
+            break;
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed || !passed;
