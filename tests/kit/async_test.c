@@ -153,13 +153,6 @@ static const char *executable(void)
 /* What Valgrind has found is found again under Valgrind. */
 static const char *program(void)
 {
-<<<<<<< Updated upstream
-    if (sim.bytes)
-        snprintf(replay, sizeof replay, "[async] replay: %s FILE, the one that the fuzzer writes "
-                 "now\n", program());
-    else if (plan.real)
-        snprintf(replay, sizeof replay, "[async] replay (on the real kernel): ASYNC_BACKEND=%s %s "
-=======
     static char command[320];
     snprintf(command, sizeof command, "%s%s",
              RUNNING_ON_VALGRIND ? "valgrind -q --trace-children=yes --error-exitcode=99 " : "",
@@ -172,7 +165,10 @@ enum { ONE_WORLD, ONE_SEED, WHOLE_TEST };
 
 static void write_replay(int what)
 {
-    if (what == WHOLE_TEST)
+    if (sim.bytes)
+        snprintf(replay, sizeof replay, "[async] replay: %s FILE, the one that the fuzzer writes "
+                 "now\n", program());
+    else if (what == WHOLE_TEST)
         snprintf(replay, sizeof replay, "[async] replay: %s --filter %s/%s\n", program(),
                  current->suite, current->name);
     else if (what == ONE_SEED)
@@ -180,7 +176,6 @@ static void write_replay(int what)
                  (unsigned long long)plan.seed, program(), current->suite, current->name);
     else if (plan.real)
         snprintf(replay, sizeof replay, "[async] replay (on the real kernel): ASYNC_BACKENDS=%s %s "
->>>>>>> Stashed changes
                  "--filter %s/%s\n", backends[plan.backend], program(), current->suite,
                  current->name);
     else

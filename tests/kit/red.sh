@@ -166,7 +166,7 @@ ways_out() {
 grind() {
     mode="$1, valgrind"
     command -v valgrind > /dev/null || { echo "left out ($mode): no valgrind"; return; }
-    launcher=$(echo $GRIND)
+    launcher=$GRIND
     green faults red/green
     red uninitialised 'Valgrind found an error in this world'
     red read_after_free 'Valgrind found an error in this world'
