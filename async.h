@@ -1446,14 +1446,19 @@ static inline void async__event(async_loop *loop, int fd, uint32_t generation, u
     async__rouse_both(loop, fd, bits);
 }
 
-/* Does the system say, right now, that a read (a write) would not block? */
+/* Does the system say, right now, that a read (a write) would not block? Where it cannot say, yes:
+ * a try costs one EAGAIN, and after a wrong "no" there is no event. */
 static inline int async__poll_now(int fd, short events)
 {
     struct pollfd entry;
+    int count;
     memset(&entry, 0, sizeof entry);
     entry.fd = fd;
     entry.events = events;
-    return ASYNC_SYS(poll)(&entry, 1, 0) > 0;
+    do
+        count = ASYNC_SYS(poll)(&entry, 1, 0);
+    while (count < 0 && errno == EINTR);
+    return count != 0;
 }
 
 /* Room for the entry of `fd`. Returns 0 or -ENOMEM. */

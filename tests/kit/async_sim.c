@@ -1010,14 +1010,13 @@ static ssize_t put(struct file *file, const struct iovec *pieces, size_t count, 
     }
     if (!room)
         return -EAGAIN;
-    if (size > room) {
+    if (size > room)
         size = room;
-        file->was_full = true;
-    }
     if (seam && size > 1 && sim_hit(SIM_SHORT_WRITE)) {
         size = 1 + (size_t)sim_draw(size - 1);
         hold(file, WRITES, 1 + (int64_t)sim_draw(500000));
     }
+    file->was_full |= size == room;
     send_bytes(out, pieces, size);
     return (ssize_t)size;
 }
@@ -1326,6 +1325,7 @@ void sim_terminal(int ends[2])
 {
     struct file *slave = new_file(TERMINAL, 0), *master = new_file(PIPE, 0);
     slave->in = master->out = new_channel();
+    slave->in->capacity = 4096; /* it takes a whole line, always */
     slave->state = master->state = CONNECTED;
     ends[0] = install(slave, 0);
     ends[1] = install(master, 0);
