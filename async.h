@@ -1157,11 +1157,14 @@ ASYNC__RARE static inline int async__heap_grow(async_loop *loop, uint32_t slots)
 ASYNC__RARE static inline int async__table_grow(async_loop *loop)
 {
     uint32_t capacity = loop->slot_capacity ? loop->slot_capacity * 2 : 64;
-    async__slot *slots = (async__slot *)ASYNC_MEM(realloc)(loop->slots, capacity * sizeof *slots);
+    async__slot *slots;
+    if (capacity >= ASYNC__CALLBACKS)
+        return -ENOMEM;
+    slots = (async__slot *)ASYNC_MEM(realloc)(loop->slots, capacity * sizeof *slots);
     if (!slots)
         return -ENOMEM;
     loop->slots = slots;
-    if (capacity >= ASYNC__CALLBACKS || async__heap_grow(loop, capacity + loop->callback_count) < 0)
+    if (async__heap_grow(loop, capacity + loop->callback_count) < 0)
         return -ENOMEM;
     loop->slot_capacity = capacity;
     return 0;
@@ -2952,19 +2955,14 @@ static inline void async__add_joiner(async_loop *loop, async__task *task, async_
 static inline void async__remove_joiner(async_loop *loop, async__task *task,
                                         const async__task *joiner)
 {
-    async__task *place = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
+    async__task *place = async__task_at(loop, task->joiner), *next = async__next_joiner(joiner);
     if (place == joiner) {
-        next = async__next_joiner(joiner);
         task->joiner = next ? next->item.slot : 0;
         return;
     }
-    for (; place && (next = async__next_joiner(place)) != NULL; place = next) {
-        if (next == joiner) {
-            next = async__next_joiner(joiner);
-            place->item.at.next = next ? &next->item : NULL;
-            return;
-        }
-    }
+    while (async__next_joiner(place) != joiner)
+        place = async__next_joiner(place);
+    place->item.at.next = next ? &next->item : NULL;
 }
 
 /* The watcher goes to the end. */
@@ -3021,7 +3019,7 @@ ASYNC__RARE static inline void async__unwatch(async_loop *loop, async__task *wat
     }
 }
 
-/* The first negative result of those tasks that have ended and are still known, or 0. */
+/* All have ended: the first negative result of those that are still known, or 0. */
 ASYNC__RARE static inline async_result async__first_failure(const async_loop *loop,
                                                             const async_task *tasks, size_t count)
 {
@@ -3030,7 +3028,7 @@ ASYNC__RARE static inline async_result async__first_failure(const async_loop *lo
         const async__task *task = async__find_task(loop, tasks[i]);
         if (tasks[i] < 0) /* a spawn that failed */
             return (async_result)tasks[i];
-        if (task && task->item.op == ASYNC__ENDED && task->result < 0)
+        if (task && task->result < 0)
             return task->result;
     }
     return 0;
@@ -3163,7 +3161,7 @@ static inline async_result async__cut_short(const async__task *task, int error)
 /* A task that waits does not any more. */
 static inline void async__interrupt(async_loop *loop, async__task *task, int error)
 {
-    if (task->item.op <= ASYNC__READY || task->item.op >= ASYNC__CHILDREN)
+    if (task->item.op <= ASYNC__READY)
         return;
     async__unpark(loop, task);
     async__wake(loop, task, async__cut_short(task, error));
@@ -3356,12 +3354,14 @@ static inline ssize_t async__transmit(const async__descriptor *descriptor, int f
     return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
 }
 
+ASYNC__STATIC_ASSERT(EAGAIN == EWOULDBLOCK, async__one_errno_for_not_now);
+
 /* A try failed with this errno: clears the bit after EAGAIN. Returns -EAGAIN or what to report. */
 static inline int async__try_failed(async_loop *loop, async__descriptor *descriptor, unsigned bit,
                                     int error)
 {
     int reported = descriptor->error;
-    if (error != EAGAIN && error != EWOULDBLOCK)
+    if (error != EAGAIN)
         return -error;
     if (descriptor->kind == ASYNC__FILE) { /* a device unknown to the poller, and not ready */
         async__retry_later(loop, descriptor);
@@ -3536,8 +3536,6 @@ ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
     struct sockaddr_storage peer;
     socklen_t size = sizeof(int), peer_size = sizeof peer;
     int error = 0;
-    if (!(descriptor->bits & ASYNC__W))
-        return -EAGAIN;
     if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
     if (!error && ASYNC_SYS(getpeername)(fd, (struct sockaddr *)&peer, &peer_size) < 0)
@@ -3804,9 +3802,9 @@ ASYNC__RARE static inline int async__socket(int family)
     int fd = ASYNC_SYS(socket)(family, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0);
     if (fd < 0)
         return -errno;
-    if (!ASYNC__SOCK_FLAGS)
-        fd = async__prepare(fd);
-    if (fd >= 0 && family != AF_UNIX)
+    if (!ASYNC__SOCK_FLAGS && (fd = async__prepare(fd)) < 0)
+        return fd;
+    if (family != AF_UNIX)
         async__set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* as asyncio; inherited by accept */
     return fd;
 }
@@ -3966,12 +3964,12 @@ static inline int async_pipe(int ends[2])
 
 static inline int async_socketpair(int ends[2])
 {
-    int error = 0;
+    int error;
     if (ASYNC_SYS(socketpair)(AF_UNIX, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0, ends) < 0)
         return -errno;
-    if (!ASYNC__SOCK_FLAGS)
-        error = async__prepare_pair(ends);
-    return error ? error : async__adopt_pair(ends, ASYNC__STREAM_UNIX);
+    if (!ASYNC__SOCK_FLAGS && (error = async__prepare_pair(ends)) < 0)
+        return error;
+    return async__adopt_pair(ends, ASYNC__STREAM_UNIX);
 }
 
 /* ----------------------------------------------------------------------------
@@ -4385,7 +4383,7 @@ static inline void async__stream_drain(async_loop *loop, async_stream *stream)
     }
 }
 
-/* Room for `size` more bytes in the queue. Returns 0 or -ENOMEM. */
+/* Room for `size` more bytes in the queue, which there is. Returns 0 or -ENOMEM. */
 static inline int async__stream_reserve(async_stream *stream, size_t size)
 {
     size_t left = stream->queued - stream->sent, capacity = stream->capacity;
@@ -4400,7 +4398,7 @@ static inline int async__stream_reserve(async_stream *stream, size_t size)
     if (stream->queued + size <= capacity)
         return 0;
     while (capacity < stream->queued + size)
-        capacity = capacity ? capacity * 2 : 4096;
+        capacity *= 2;
     queue = (char *)ASYNC_MEM(realloc)(stream->queue, capacity);
     if (!queue)
         return -ENOMEM;
@@ -4558,7 +4556,7 @@ static inline async_op async_stream_wait_closed(async_stream *stream)
 static inline void async__stream_due(async_loop *loop, async__item *item)
 {
     async_stream *stream = async__stream_of(item);
-    if (stream->queue && !stream->error)
+    if (stream->queue)
         stream->error = -ETIMEDOUT;
     async__stream_free_queue(loop, stream);
     async__stream_shut(loop, stream);
@@ -4818,12 +4816,12 @@ ASYNC__RARE static inline async_result async__run(const async_type *type, const 
  * ------------------------------------------------------------------------- */
 static inline const char *async__op_name(unsigned op)
 {
-    static const char *const names[] = {
+    static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
         "writev", "accept", "connect", "join", "join_all", "join_any", "flush", "its children",
         "ended, its result is kept", "soon", "after", "every", "idle"
     };
-    return op < sizeof names / sizeof *names ? names[op] : "?";
+    return names[op];
 }
 
 static inline double async__seconds(int64_t ns)

@@ -188,6 +188,7 @@ struct file {
     int backlog_count, backlog_limit, attempts;
     struct packet *first;
     const char *text;      /* of a regular file                                             */
+    unsigned mode;         /* st_mode; 0: what its kind has                                 */
     size_t place;
     struct watch *watches; /* on it                                                         */
     struct watch *members; /* of a poller                                                   */
@@ -1321,6 +1322,14 @@ int sim_device(void)
     return install(new_file(DEVICE, 0), 0);
 }
 
+int sim_special(unsigned mode)
+{
+    struct file *file = new_file(REGULAR, 0);
+    file->text = "";
+    file->mode = mode;
+    return install(file, 0);
+}
+
 void sim_terminal(int ends[2])
 {
     struct file *slave = new_file(TERMINAL, 0), *master = new_file(PIPE, 0);
@@ -1424,6 +1433,12 @@ static bool same_host(const struct file *bound, const struct address *to)
     return family == AF_INET6 || a->sin_addr.s_addr == b->sin_addr.s_addr;
 }
 
+/* Any other family is treated as Unix sockets are: an address is a name. */
+static bool is_internet(int family)
+{
+    return family == AF_INET || family == AF_INET6;
+}
+
 static const char *path_of(const struct address *address)
 {
     const struct sockaddr_un *local = (const void *)&address->storage;
@@ -1436,12 +1451,12 @@ static struct file *find_bound(const struct address *to, enum kind kind)
     for (struct file *file = files; file; file = file->next) {
         if (!file->local.size || !file->references || file->kind != kind)
             continue;
-        if (to->storage.ss_family == AF_UNIX) {
-            if (file->local.storage.ss_family == AF_UNIX &&
+        if (!is_internet(to->storage.ss_family)) {
+            if (file->local.storage.ss_family == to->storage.ss_family &&
                 strcmp(path_of(&file->local), path_of(to)) == 0)
                 return file;
-        } else if (file->local.storage.ss_family != AF_UNIX && port_of(&file->local) == port_of(to)
-                   && same_host(file, to)) {
+        } else if (is_internet(file->local.storage.ss_family) && same_host(file, to) &&
+                   port_of(&file->local) == port_of(to)) {
             return file;
         }
     }
@@ -1462,7 +1477,7 @@ int sim_bind(int fd, const struct sockaddr *address, unsigned size)
     copy_address(&to, address, (socklen_t)size);
     if (!is_local(&to))
         return (int)fail(SIM_CALL_bind, fd, EADDRNOTAVAIL);
-    if (to.storage.ss_family != AF_UNIX && !port_of(&to))
+    if (is_internet(to.storage.ss_family) && !port_of(&to))
         set_port(&to, next_port++);
     if (find_bound(&to, file->kind == DATAGRAM ? DATAGRAM : LISTENER) ||
         (file->kind == STREAM && find_bound(&to, STREAM)))
@@ -1482,7 +1497,7 @@ int sim_listen(int fd, int backlog)
     if (file->kind != STREAM && file->kind != LISTENER)
         return (int)fail(SIM_CALL_listen, fd, EOPNOTSUPP);
     if (!file->local.size) {
-        if (file->family == AF_UNIX)
+        if (!is_internet(file->family))
             return (int)fail(SIM_CALL_listen, fd, EINVAL);
         file->local.storage.ss_family = (sa_family_t)file->family;
         file->local.size = file->family == AF_INET ? sizeof(struct sockaddr_in)
@@ -1495,11 +1510,11 @@ int sim_listen(int fd, int backlog)
     return (int)leave(SIM_CALL_listen, fd, 0);
 }
 
-/* The attempt has failed; the socket says why, once. */
+/* The attempt has failed; the socket says why, once, and not if somebody took the error away. */
 static void refuse_connect(struct file *file, int error)
 {
     file->state = FAILED;
-    file->error = error;
+    file->error = sim.takes_errors ? 0 : error;
     wake(file, SIM_OUT | SIM_HUP | SIM_ERR | SIM_IN | SIM_RDHUP);
 }
 
@@ -1563,7 +1578,7 @@ static int connect_file(struct file *file, const struct sockaddr *address, unsig
     if (file->state == CONNECTED && file->kind == STREAM)
         return EISCONN;
     copy_address(&file->remote, address, (socklen_t)size);
-    if (file->local.size == 0 && file->family != AF_UNIX) {
+    if (file->local.size == 0 && is_internet(file->family)) {
         file->local.storage.ss_family = (sa_family_t)file->family;
         file->local.size = size;
         set_port(&file->local, next_port++);
@@ -1572,7 +1587,7 @@ static int connect_file(struct file *file, const struct sockaddr *address, unsig
         file->state = CONNECTED;
         return 0;
     }
-    if (file->family == AF_UNIX)
+    if (!is_internet(file->family))
         return connect_unix(file);
     file->state = CONNECTING;
     file->attempts = 0;
@@ -1765,6 +1780,8 @@ int sim_getsockopt(int fd, int level, int option, void *value, unsigned *size)
     struct file *file = file_of(fd);
     if (sim.real)
         return getsockopt(fd, level, option, value, size);
+    if (option == SO_ERROR && (failure == EINTR || failure == EINPROGRESS))
+        readiness_comes_later(fd, WRITES); /* the attempt goes on */
     if (failure > 0 || !file || !is_socket(file))
         return (int)fail(SIM_CALL_getsockopt, fd, failure > 0 ? failure : file ? ENOTSOCK : EBADF);
     number = level == SOL_SOCKET ? option_of(file, option) : 0;
@@ -2097,7 +2114,7 @@ int sim_fstat(int fd, struct stat *status)
     if (failure > 0 || !file)
         return (int)fail(SIM_CALL_fstat, fd, failure > 0 ? failure : EBADF);
     memset(status, 0, sizeof *status);
-    status->st_mode = (mode_t)(modes[file->kind] | 0600);
+    status->st_mode = (mode_t)((file->mode ? file->mode : modes[file->kind]) | 0600);
     status->st_ino = (ino_t)file->id;
     status->st_dev = 1;
     return (int)leave(SIM_CALL_fstat, fd, 0);
@@ -2573,6 +2590,11 @@ void sim_clog(int fd, int64_t duration_ms)
     if (!file || !file->in)
         async_test_wrong("sim_clog: descriptor %d receives nothing", fd);
     file->in->clogged_ns = sim.now_ns + duration_ms * MS;
+}
+
+void sim_take_errors(int on)
+{
+    sim.takes_errors = on != 0;
 }
 
 void sim_limit(int count)

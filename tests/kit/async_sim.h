@@ -44,6 +44,7 @@ struct sim_world {
     int capacity;            /* bytes a pipe or a socket holds                                    */
     int skew;                /* millionths                                                        */
     bool signal;             /* one arrives during the next wait                                  */
+    bool takes_errors;       /* somebody reads SO_ERROR before the program does                   */
     bool settling;           /* time stands still until all wait                                  */
     bool closes_itself;      /* the body has closed, or taken away, a descriptor by a raw call    */
     const char *failed_function; /* where the injected failure was                                */

@@ -142,6 +142,9 @@ void sim_fail_next_call(int call, int error);
 void sim_limit(int count);
 void sim_signal(void);
 
+/* From now on somebody else takes SO_ERROR off each socket that is refused; 0: no more. */
+void sim_take_errors(int on);
+
 /* Network: of the connection of which `fd` is an end, of datagrams to and from it; -1: of all. What
  * was partitioned arrives when it heals. sim_clog: `fd` receives nothing for so long. */
 void sim_latency(int fd, int64_t least_ms, int64_t most_ms);
@@ -246,6 +249,7 @@ void sim_tcp_pair(int ends[2]);
 int sim_dial(int port);
 int sim_file(const char *text);
 int sim_device(void);
+int sim_special(unsigned mode); /* what has this st_mode: S_IFDIR, S_IFBLK */
 void sim_terminal(int ends[2]);
 ssize_t sim_send_rights(int fd, const void *data, size_t size);
 ssize_t sim_send_urgent(int fd, const void *data, size_t size);
