@@ -7,8 +7,9 @@ help:
 	@echo "make demo      the ping-pong with callbacks and with coroutines, then 1000 clients at once"
 	@echo "make test      the behaviour tests, natively and under Valgrind (installs what is missing)"
 	@echo "make check     the slow arms: matrix, cross, sanitizers, qemu, lint, coverage"
+	@echo "make soak      any number of worlds: SEEDS=10000 of each test; also make torture, make fuzz"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
-	@echo "make install   async.h and async.pc below PREFIX (/usr/local)"
+	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
 	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage"
 
 $(B):
@@ -76,7 +77,7 @@ $(B)/$(1)/%.o: tests/%.c $(KIT_PARTS)
 	@mkdir -p $$(@D)
 	$$(CC) $(KIT_FLAGS) $(2) -c $$< -o $$@
 endef
-$(eval $(call kit,sim,-O0))
+$(eval $(call kit,sim,-O1))
 $(eval $(call kit,sim-plain,-O1 -DASYNC_TEST_PLAIN))
 $(eval $(call kit,sim-older,-O1 -DASYNC_TEST_PLAIN -DASYNC_HAS_ACCEPT4=0 -DASYNC_HAS_PIPE2=0))
 $(eval $(call kit,sim-sanitize,$(SANITIZE) -DASYNC_TEST_PLAIN))
@@ -95,17 +96,25 @@ VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for
 
 test:
 	@tests/install.sh pkg-config criterion valgrind
-	@$(MAKE) --no-print-directory -j2 test-native test-valgrind
+	@$(MAKE) --no-print-directory -j2 test-native test-valgrind test-worlds
+
+# Each test in its worlds; the sums say whether they were enough.
+test-worlds: $(B)/worlds
+	@rm -f $(B)/worlds.tsv
+	ASYNC_STATS=$(B)/worlds.tsv timeout 280 $(B)/worlds
+	tests/worlds.sh $(B)/worlds.tsv
 
 test-native: $(B)/tests $(B)/tests-O2
 	timeout 280 $(B)/tests
 	timeout 280 $(B)/tests-O2
 
-test-valgrind: $(B)/tests-plain
+test-valgrind: $(B)/tests-plain $(B)/worlds-plain
 	timeout 280 $(VALGRIND) $(B)/tests-plain
+	ASYNC_SEEDS=100 timeout 280 $(VALGRIND) $(B)/worlds-plain
 
-sanitize: $(B)/tests-sanitize
+sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
 	ASAN_OPTIONS=detect_stack_use_after_return=1 timeout 280 $(B)/tests-sanitize
+	ASAN_OPTIONS=detect_stack_use_after_return=1 ASYNC_SEEDS=100 timeout 600 $(B)/worlds-sanitize
 
 torture: $(B)/worlds-plain $(B)/worlds-older
 	tests/torture.sh $^
@@ -127,10 +136,22 @@ fuzz:
 	@mkdir -p $(B)/fuzz
 	clang $(filter-out $(WARN) -Werror,$(KIT_FLAGS)) $(FUZZ_FLAGS) tests/kit/async_sim.c tests/kit/async_test.c \
 	    $(SIM_TESTS) $(EMULATION) -o $(B)/fuzz/worlds
-	$(B)/fuzz/worlds -max_total_time=$(FUZZ_SECONDS) -max_len=512 -artifact_prefix=$(B)/fuzz/ $(B)/fuzz
+	@mkdir -p $(B)/fuzz/corpus
+	$(B)/fuzz/worlds -max_total_time=$(FUZZ_SECONDS) -max_len=512 -artifact_prefix=$(B)/fuzz/ -verbosity=0 $(B)/fuzz/corpus
+
+# The fuzzer finds the planted bug within seconds, and nothing in the header.
+fuzz-check:
+	@tests/install.sh clang
+	@mkdir -p $(B)/fuzz
+	clang $(filter-out $(WARN) -Werror,$(KIT_FLAGS)) $(FUZZ_FLAGS) tests/kit/async_sim.c tests/kit/async_test.c \
+	    docs/testing/worlds.c $(EMULATION) -o $(B)/fuzz/planted
+	! $(B)/fuzz/planted -runs=200000 -artifact_prefix=$(B)/fuzz/ 2> $(B)/fuzz/planted.log
+	grep 'deadlock: 1 task waits' $(B)/fuzz/planted.log
+	$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=30
 
 # The planted bug of docs/testing.md.
-PLANTED = $(B)/sim/kit/async_sim.o $(B)/sim/kit/async_test.o $(B)/sim/kit/async_verdict.o $(B)/sim/kqueue/kqueue.o
+PLANTED = $(B)/sim/kit/async_sim.o $(B)/sim/kit/async_test.o $(B)/sim/kit/async_verdict.o \
+    $(if $(EMULATION),$(B)/sim/kqueue/kqueue.o)
 $(B)/planted: docs/testing/worlds.c docs/testing/echo.c $(KIT_PARTS) $(PLANTED)
 	$(CC) -g -I. -Itests/kit -Itests/kqueue $< $(PLANTED) $(CRITERION) -pthread -o $@
 $(B)/planted-plain: docs/testing/plain.c docs/testing/echo.c async.h
@@ -158,7 +179,7 @@ coverage:
 	tests/coverage.sh
 
 # The slow arms, one after the other; all of them run, and any that failed is named at the end.
-ARMS = lint matrix refuse red docs-check sanitize tsan coverage cross qemu
+ARMS = lint matrix refuse red docs-check torture sanitize fuzz-check tsan coverage cross qemu
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov
 	@for arm in $(ARMS); do \
@@ -187,7 +208,9 @@ PREFIX ?= /usr/local
 install:
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/pkgconfig
 	install -m 644 async.h $(DESTDIR)$(PREFIX)/include/
+	install -d $(DESTDIR)$(PREFIX)/share/async_test
+	install -m 644 tests/kit/*.[ch] $(DESTDIR)$(PREFIX)/share/async_test/
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo test test-native test-valgrind kit-red check $(ARMS) docs bench clean install
+.PHONY: help examples demo test test-native test-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz

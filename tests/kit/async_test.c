@@ -875,12 +875,12 @@ static void run_seeds(int backend, bool is_first)
 static void torture_calls(struct plan how)
 {
     static short trail[SIM_TRAIL];
-    long calls;
+    long calls, step = RUNNING_ON_VALGRIND ? 16 : 1;
     how.seed = 0;
     run_world(&how);
     calls = sim.calls < SIM_TRAIL ? sim.calls : SIM_TRAIL;
     memcpy(trail, sim.trail, sizeof trail);
-    for (how.fail_call = 1; how.fail_call <= calls; how.fail_call++) {
+    for (how.fail_call = 1; how.fail_call <= calls; how.fail_call += step) {
         const int *error = errors_of[trail[how.fail_call - 1]];
         for (; *error != NO_MORE; error++) {
             how.fail_errno = *error;
@@ -900,7 +900,8 @@ static void torture_memory(struct plan how)
     how.seed = 0;
     run_world(&how);
     allocations = sim.allocations;
-    for (how.fail_allocation = 1; how.fail_allocation <= allocations; how.fail_allocation++) {
+    for (how.fail_allocation = 1; how.fail_allocation <= allocations;
+         how.fail_allocation += RUNNING_ON_VALGRIND ? 4 : 1) {
         how.for_ever = false;
         run_counted(&how);
         how.for_ever = true;
