@@ -399,6 +399,11 @@ long sim_calls(void)
     return sim.calls;
 }
 
+long sim_allocations(void)
+{
+    return sim.allocations;
+}
+
 long sim_count_call(int call)
 {
     return sim.counts[call];
@@ -2584,6 +2589,13 @@ void sim_heal(int fd)
     free(old);
 }
 
+void sim_calm(void)
+{
+    memset(sim.rates, 0, sizeof sim.rates);
+    each_channel(-1, set_latency, 0, 0);
+    sim_heal(-1);
+}
+
 void sim_clog(int fd, int64_t duration_ms)
 {
     struct file *file = file_of(fd);
@@ -2772,10 +2784,15 @@ static void check_freed(struct sim_block *block)
                              block->function ? block->function : "?", block->line);
 }
 
-void sim_check_blocks(void)
+void sim_check_canaries(void)
 {
     for (struct sim_block *block = blocks.next; block != &blocks; block = block->next)
         check_block(block);
+}
+
+void sim_check_blocks(void)
+{
+    sim_check_canaries();
     for (int i = 0; i < QUARANTINE; i++)
         check_freed(freed[i]);
 }

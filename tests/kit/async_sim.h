@@ -84,7 +84,8 @@ int sim_first_descriptor(void); /* the lowest that is open, or -1               
 
 /* Blocks that were allocated through the seam and not freed. */
 struct sim_block *sim_blocks(void);
-void sim_check_blocks(void); /* canaries, and that nobody wrote to what was freed                 */
+void sim_check_canaries(void); /* around each block                                             */
+void sim_check_blocks(void);   /* and that nobody wrote to what was freed                       */
 
 /* Of async_test.c, called before a wait lets time pass; when nothing can ever happen; where
  * something is wrong with the world. */

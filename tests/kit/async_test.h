@@ -28,7 +28,7 @@
  * events, and a line that replays that world when pasted into a shell.
  *
  * Environment: ASYNC_SEED, ASYNC_BACKEND, ASYNC_FAIL_CALL, ASYNC_FAIL_ALLOC (the replay line sets
- * them); ASYNC_SEEDS=n instead of each test's own number of seeds; ASYNC_SEED_FROM=n, the first;
+ * them); ASYNC_SEEDS=n instead of a test's own number, if that is more than one; ASYNC_SEED_FROM=n, the first;
  * ASYNC_TORTURE=0: no torture; ASYNC_BACKENDS="poll epoll": only these; ASYNC_STATS=file, to which
  * each test adds what it did.
  */
@@ -153,6 +153,9 @@ void sim_heal(int fd);
 void sim_clog(int fd, int64_t duration_ms);
 void sim_reset(int fd);
 
+/* No more faults from here on, and all that was partitioned heals: who still waits will end soon. */
+void sim_calm(void);
+
 /* A scripted peer plays the other side: `fd`, a raw descriptor, is its own from here on.
  *     sim_peer(fd, SIM_EXPECT("GET /"), SIM_WAIT(50), SIM_SEND("HTTP/1.1 200"), SIM_RESET);
  * SIM_TAKE(n) reads n bytes, SIM_SHORT(n) sends what follows in pieces of n, SIM_END ends its
@@ -254,9 +257,11 @@ void sim_terminal(int ends[2]);
 ssize_t sim_send_rights(int fd, const void *data, size_t size);
 ssize_t sim_send_urgent(int fd, const void *data, size_t size);
 
-/* How many descriptors are open, how many calls were made through the seam, of one call. */
+/* How many descriptors are open, how many calls and allocations were made through the seam, how many
+ * of one call. */
 int sim_descriptors(void);
 long sim_calls(void);
+long sim_allocations(void);
 #define sim_count(call) sim_count_call(SIM_CALL_##call)
 long sim_count_call(int call);
 
