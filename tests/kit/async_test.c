@@ -387,8 +387,8 @@ static void task_runs(const async_loop *loop, const async__task *task, struct sh
     if ((long)loop->live > most_alive)
         most_alive = (long)loop->live;
     if (turns - shadow->ready_turn > 2 * most_alive + 2)
-        async_test_wrong("unfair: %ld turns of others while %s was ready, with %ld tasks in all",
-                         turns - shadow->ready_turn, describe(task), most_alive);
+        async_test_wrong("unfair: %ld turns of others while a task was ready, with %ld tasks in "
+                         "all: %s", turns - shadow->ready_turn, most_alive, describe(task));
     shadow->state = RUNNING;
 }
 
@@ -532,7 +532,7 @@ static void check_tasks(const async_loop *loop)
             continue;
         why = why_not_waiting(loop, task);
         if (why)
-            async_test_wrong("lost wake-up: %s waits although %s", describe(task), why);
+            async_test_wrong("lost wake-up: a task waits although %s: %s", why, describe(task));
     }
 }
 
@@ -554,11 +554,13 @@ static void check_waiters(const async_loop *loop)
             continue;
         level = sim_level((int)fd);
         if (descriptor->reader && (level & (SIM_IN | SIM_RDHUP | SIM_HUP | SIM_ERR)))
-            async_test_wrong("lost wake-up: %s waits although descriptor %d (%s) can be read",
-                             who_waits(loop, descriptor->reader), (int)fd, sim_kind((int)fd));
+            async_test_wrong("lost wake-up: somebody waits although descriptor %d (%s) can be "
+                             "read: %s", (int)fd, sim_kind((int)fd),
+                             who_waits(loop, descriptor->reader));
         if (descriptor->writer && (level & (SIM_OUT | SIM_HUP | SIM_ERR)))
-            async_test_wrong("lost wake-up: %s waits although descriptor %d (%s) can be written",
-                             who_waits(loop, descriptor->writer), (int)fd, sim_kind((int)fd));
+            async_test_wrong("lost wake-up: somebody waits although descriptor %d (%s) can be "
+                             "written: %s", (int)fd, sim_kind((int)fd),
+                             who_waits(loop, descriptor->writer));
     }
 }
 

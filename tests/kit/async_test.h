@@ -313,7 +313,8 @@ void async_test_warn(const char *text);
 #endif
 
 /* The thread's loop has another name here. The plain one is defined too, not thread-local: beside
- * a file that includes async.h itself the linker finds two kinds of symbol, and refuses. */
+ * a file that includes async.h itself the linker finds two kinds of symbol, and refuses. (lld does
+ * not look: of two weak symbols it takes the first.) */
 __attribute__((weak, visibility("default"))) int async__current;
 #define async__current async__current_simulated
 

@@ -109,6 +109,7 @@ time_and_kernel() {
     red no_clog 'sim_clog: descriptor 7 receives nothing'
     red no_peer 'sim_peer: descriptor 7 is no connection'
     red sigpipe 'SIGPIPE ends the program: a write to descriptor 1[0-9]*, whose reader is gone'
+    red closed_twice 'descriptor 1234 is closed, and is not open: for the second time?'
     red peer_gets_another_byte "the peer expected \"GET\"; byte 1 is 'O' (79)"
     red peer_gets_less 'the peer expected "GET", and after 2 bytes the connection ended'
     red peer_gets_a_reset 'the peer expected "GET", and after 0 bytes the connection Connection reset by peer'
@@ -207,6 +208,179 @@ whole_face() {
     sanitized "$1" "$2" "$3" "$4" "$6"
 }
 
+# ---- a broken async.h ---------------------------------------------------------
+
+# broken name body words edit...: a copy of async.h, changed by sed, under the plain face; each of
+# the edits must change something.
+broken() {
+    name=$1 body=$2 words=$3 copy=$work/broken.h
+    shift 3
+    cp async.h "$copy"
+    for edit in "$@"; do
+        sed "$edit" "$copy" > "$copy.new" || exit 2
+        cmp -s "$copy" "$copy.new" && { failed=$((failed + 1)); echo "FAIL $name: no edit: $edit"; }
+        mv "$copy.new" "$copy"
+    done
+    for source in tests/kit/async_test.c tests/kit/red/broken.c; do
+        # shellcheck disable=SC2086
+        $CC $FLAGS -w -DASYNC_TEST_PLAIN "-DASYNC_TEST_HEADER=\"$copy\"" -c "$source" \
+            -o "$work/$(basename "$source" .c).o" || exit 2
+    done
+    # shellcheck disable=SC2086
+    $CC -pthread "$work/async_test.o" "$work/broken.o" "$work/plain/async_sim.o" \
+        ${emulation:+"$work/plain/kqueue.o"} -o "$work/broken" || exit 2
+    $limit "$work/broken" --filter "broken/$body" > "$work/output" 2>&1 < /dev/null
+    status=$?
+    fails "$name" "$words"
+    verdict $? "$name" "status $status, expected the words \"$words\" from broken/$body"
+}
+
+# within function edit: the edit in that function only
+within() {
+    printf '/^[a-zA-Z_].*[ *]%s(/,/^}/{\n%s\n}' "$1" "$2"
+}
+
+broken_time() {
+    broken early_sleep two_sleeps 'a sleep ends 0.3[0-9]* ms early: sleeper, line' \
+        "$(within async__expire_due 's/<= loop->now_ns) {/<= loop->now_ns + 500000) {/')"
+    broken early_limit two_limits 'a limit is over 2.0[0-9]* ms early: broken_two_limits, line' \
+        "$(within async__expire_due 's/<= loop->now_ns) {/<= loop->now_ns + 5000000) {/')"
+    broken no_timer two_sleeps 'a sleep without a timer: broken_two_sleeps, line' \
+        "$(within async_sleep_until '/async__timer_start/d')"
+    broken heap many_sleeps 'timer [0-9]* is due before the one above it in the heap' \
+        "$(within async__timer_up 's/place > 1 &&/place > 2 \&\&/')"
+    broken dead_timers late_write '1 timers are dead, and the loop thinks 0' \
+        "$(within async__timer_stop '/heap_dead/d')"
+    broken lost_timer cancelled_sleeps 'lost wake-up: a task waits although its sleep has no timer: sleeper, line [0-9]*, sleep' \
+        "$(within async__timers_sort 's/loop->heap_count = count;/loop->heap_count = count -= count > 0;/')"
+    broken late two_sleeps 'the loop waits for [0-9.]* ms although a timer is due in [0-9.]* ms' \
+        "$(within async__next_ns 's/next - now : 0/next - now + 5000000 : 0/')"
+    broken never two_sleeps 'the loop waits for ever although a timer is due in [0-9.]* ms' \
+        "$(within async__next_ns 's/return next > now.*/return -1;/')"
+    broken long long_sleep 'a wait of more than a day' \
+        "$(within async__milliseconds 's/timeout_ns < ASYNC__DAY_NS/timeout_ns < 9 * ASYNC__DAY_NS/')"
+    broken busy two_sleeps 'livelock: 100000 calls and steps while virtual time stands still' \
+        "$(within async__milliseconds 's/ + 999999//')"
+}
+
+broken_turns() {
+    broken double_wake two_sleeps 'a task is woken that does not wait (twice, or it has ended): sleeper, line' \
+        "$(within async__wake 's/async__queue(loop, task, result);/&&/')"
+    broken double_resume two_sleeps 'a task is resumed that is not ready: broken_two_sleeps, line' \
+        "$(within async__run_ready 's/async__run_task(.*);/&&/')"
+    broken invented_cancel two_sleeps '-ECANCELED for a task that nobody has cancelled: sleeper, line' \
+        "$(within async__expire 's/async__wake(loop, task, 0)/async__wake(loop, task, -ECANCELED)/')"
+    broken unfair yielders 'unfair: [0-9]* turns of others while a task was ready, with [0-9] tasks in all: yields, line' \
+        "$(within async__next_batch 's/    \*loop->last = NULL;/    async__item *item, **place = \&loop->first; if (loop->last == place) return NULL; &/')" \
+        "$(within async__next_batch 's/    loop->last = &loop->first;/    while ((*place)->at.next) place = \&(*place)->at.next; item = *place; loop->last = place;/')" \
+        "$(within async__next_batch 's/return loop->first;/return item;/')"
+    broken ready_but_waits yielders 'the loop waits although something can run' \
+        "$(within async__ask 's/async__is_ready(loop) ? 0 : //')"
+}
+
+broken_wakes() {
+    broken no_queue cancelled_sleep 'lost wake-up: a task waits although it is ready, and in no queue: sleeper, line [0-9]*, ready' \
+        "$(within async__queue 's/async__push(/if (result != -ECANCELED) &/')"
+    broken lost_turn caller 'lost wake-up: a task waits although it has lost its turn: calls, line [0-9]*, [a-z]*' \
+        "$(within async__leaf_returned 's/return 1;/return 0;/')"
+    broken last_child family 'lost wake-up: a task waits although its last child has ended: task [0-9]*, its children' \
+        "$(within async__complete 's/task = parent->item.op == .*/task = NULL;/')"
+    broken not_kept two_sleeps 'lost wake-up: a task waits although it has ended, and its result is not kept: task [0-9]*, ended' \
+        "$(within async__complete 's/(task->item.flags & ASYNC__KEPT) && parent/parent/')"
+    broken no_cancel cancelled_sleep 'lost wake-up: a task waits although it was cancelled: sleeper, line [0-9]*, sleep' \
+        "$(within async__cancel_task 's/async__interrupt(loop, task, -ECANCELED);/return;/')"
+    broken no_limit limit_of_a_read 'lost wake-up: a task waits although its limit has passed: limited, line [0-9]*, read on descriptor [0-9]*' \
+        "$(within async__expire 's/async__interrupt(loop, task, -ETIMEDOUT);/return;/')"
+    broken limit_without_timer limit_of_a_read 'lost wake-up: a task waits although its limit has no timer: limited, line [0-9]*, read on descriptor [0-9]*' \
+        "$(within async__park 's/async__timer_start(.*);/;/')"
+    broken no_join joiner 'lost wake-up: a task waits although the task it joins has ended: joins, line [0-9]*, join' \
+        "$(within async__complete 's/async__tell_joiners(loop, task);/;/')"
+    broken no_flusher flusher 'lost wake-up: a task waits although its stream has forgotten it: flushes, line [0-9]*, flush' \
+        "$(within async_stream_flush 's/stream->flusher = .*/;/')"
+}
+
+broken_descriptors() {
+    broken bit_of_reading half_read 'descriptor [0-9]* (connection) can be read, is believed not to be, and no event will say so' \
+        "$(within async__try 's/if (n > 0 && (size_t)n < bytes.*/if (n > 0)/')"
+    broken bit_of_writing full_pipe 'descriptor [0-9]* (pipe) can be written, is believed not to be, and no event will say so' \
+        "$(within async__try 's/if (n > 0 && (size_t)n < bytes.*/if (n > 0)/')"
+    broken waiters late_write '0 waiters on descriptors, and the loop thinks 1' \
+        "$(within async__desert '/loop->waiting--/d')"
+    broken not_removed late_write 'descriptor [0-9]* is closed while the poller still watches it' \
+        "$(within async__release 's/loop->backend->remove(loop, fd);/;/')"
+    broken forgotten limit_of_a_read 'lost wake-up: a task waits although its descriptor has forgotten it: limited, line [0-9]*, read on descriptor [0-9]*' \
+        "$(within async__attend 's/\*waiter = slot;/(void)waiter, (void)slot, (void)loop;/')" \
+        "$(within async__attend '/loop->waiting++/d')"
+    broken not_roused_to_read late_write 'lost wake-up: somebody waits although descriptor [0-9]* (pipe) can be read: limited, line [0-9]*, read on descriptor [0-9]*' \
+        "$(within async__event 's/    async__rouse_both(loop, fd, bits);/    ;/')"
+    broken callback_not_roused late_write_for_a_callback 'lost wake-up: somebody waits although descriptor [0-9]* (pipe) can be read: a callback' \
+        "$(within async__event 's/    async__rouse_both(loop, fd, bits);/    ;/')"
+    broken not_roused_to_write pipe_that_drains 'lost wake-up: somebody waits although descriptor [0-9]* (pipe) can be written: broken_pipe_that_drains, line [0-9]*, write on descriptor [0-9]*' \
+        "$(within async__event 's/    async__rouse_both(loop, fd, bits);/    ;/')"
+}
+
+broken_header() {
+    mode=broken
+    green broken broken/
+    broken_time
+    broken_turns
+    broken_wakes
+    broken_descriptors
+}
+
+# ---- the two headers ------------------------------------------------------------
+
+# A file that is simulated and one that is not are no program. (lld does not see it.)
+mixed() {
+    mode='mixed build'
+    printf '#include "async.h"\nint opens_it(void) { return async_open(NULL); }\n' > "$work/real.c"
+    printf '#include "async_test.h"\nint opens(void) { return async_open(NULL); }\n' > "$work/sim.c"
+    for file in real sim; do
+        # shellcheck disable=SC2086
+        $CC $FLAGS -DASYNC_TEST_PLAIN -c "$work/$file.c" -o "$work/$file.o" || exit 2
+    done
+    for linker in bfd gold; do
+        printf 'int main(void) { return 0; }\n' > "$work/empty.c"
+        if ! $CC "-fuse-ld=$linker" "$work/empty.c" -o "$work/empty" 2> /dev/null; then
+            echo "left out (mixed build, $linker): not installed"
+            continue
+        fi
+        for files in sim real,sim sim,real; do
+            objects=$(echo "$files" | tr , '\n' | sed "s|.*|$work/&.o|")
+            # shellcheck disable=SC2086
+            $CC "-fuse-ld=$linker" $objects "$work/plain/async_sim.o" "$work/plain/async_test.o" \
+                ${emulation:+"$work/plain/kqueue.o"} -pthread -o "$work/program" \
+                > "$work/output" 2>&1
+            status=$?
+            case $files in
+            *,*) [ "$status" -ne 0 ] && grep -q 'async__current' "$work/output" ;;
+            *) [ "$status" -eq 0 ] ;;
+            esac
+            verdict $? "$files, with $linker" "status $status"
+        done
+    done
+    printf '#include "async.h"\n#include "async_test.h"\n' > "$work/both.c"
+    # shellcheck disable=SC2086
+    ! $CC $FLAGS -DASYNC_TEST_PLAIN -c "$work/both.c" -o "$work/both.o" > "$work/output" 2>&1 &&
+        grep -q 'async_test.h: include it instead of async.h, or before it' "$work/output"
+    verdict $? 'one file, async.h first' 'no such error'
+}
+
+# What users compile has nothing of the kit in it.
+production() {
+    mode=production
+    printf '#include "async.h"\n' > "$work/real.c"
+    $CC -I. -E -P "$work/real.c" > "$work/output" || exit 2
+    grep -q 'async_loop_run_once' "$work/output"
+    verdict $? 'the preprocessor has written the header'
+    grep -n -i -e 'sim_' -e 'async_test' -e 'ASYNC_\(SYS\|MEM\|PICK\|TRACE\|RESUME\)' \
+        "$work/output" > "$work/found"
+    status=$?
+    mv "$work/found" "$work/output"
+    [ "$status" -eq 1 ]
+    verdict $? 'no token of the kit' 'there are some'
+}
+
 if pkg-config --exists criterion; then
     good='Tested: 1 | Passing: 1 | Failing: 0 | Crashing: 0'
     assertion='async_now() < 0'
@@ -222,6 +396,11 @@ assertion='cr_assert(async_now() < 0) is false'
 bug='cr_assert(!.*) is false'
 killed='FAIL red::is_'
 whole_face plain -DASYNC_TEST_PLAIN '' '' '' ''
+face=plain
+good=', 0 failed'
+broken_header
+mixed
+production
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

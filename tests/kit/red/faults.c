@@ -133,6 +133,11 @@ AsyncTestBare(red, sigpipe, (.seeds = 1))
     async_loop_close();
 }
 
+AsyncTestBare(red, closed_twice, (.seeds = 1))
+{
+    ASYNC_SYS(close)(1234);
+}
+
 AsyncTest(red, peer_gets_another_byte, int ends[2];)
 {
     async_begin;
