@@ -676,7 +676,7 @@ static void packet_arrives(struct file *file, struct packet *packet);
 static void bytes_arrive(struct channel *channel, size_t place)
 {
     struct file *reader = reader_of(channel);
-    if (place <= channel->arrived || !reader)
+    if (place <= channel->arrived || !reader || reader->is_reset)
         return;
     channel->arrived = place;
     if (reader->kind == STREAM && reader->family != AF_UNIX && sim_hit(SIM_RESET)) {
@@ -703,7 +703,7 @@ static void end_arrives(struct channel *channel)
 static void deliver(struct delivery *delivery)
 {
     struct channel *channel = delivery->channel;
-    if (channel && (delivery->what == ARRIVE || delivery->what == END) &&
+    if (channel && delivery->what != SPACE &&
         (channel->is_blocked || channel->clogged_ns > sim.now_ns)) {
         delivery->at_ns = channel->is_blocked ? NEVER - 1 : channel->clogged_ns;
         add_delivery(*delivery);
@@ -724,6 +724,8 @@ static void deliver(struct delivery *delivery)
         wake(delivery->file, EVERYTHING);
         break;
     case RESET:
+        if (channel) /* nothing is overtaken */
+            bytes_arrive(channel, channel->written);
         reset_connection(delivery->file);
         break;
     case SPACE:
@@ -912,7 +914,7 @@ static bool holds(struct file *file, int direction, bool seam)
 {
     if (file->held[direction])
         return true;
-    if (!seam || !sim_hit(SIM_EAGAIN))
+    if (!seam || file->is_reset || !sim_hit(SIM_EAGAIN))
         return false;
     hold(file, direction, 1000 + (int64_t)sim_draw(3000000));
     return true;
@@ -940,8 +942,8 @@ static size_t cut_read(struct file *file, size_t size)
 {
     struct channel *in = file->in;
     size_t cut;
-    if (size < 2 || in->end_arrived || file->kind == TERMINAL || in->rights != SIZE_MAX ||
-        in->urgent != SIZE_MAX || !sim_hit(SIM_SHORT_READ))
+    if (size < 2 || in->end_arrived || file->is_reset || file->kind == TERMINAL ||
+        in->rights != SIZE_MAX || in->urgent != SIZE_MAX || !sim_hit(SIM_SHORT_READ))
         return size;
     cut = 1 + (size_t)sim_draw(size - 1);
     deliver_later(ARRIVE, NULL, in, in->arrived, sim.now_ns + 1 + (int64_t)sim_draw(500000));
@@ -1099,8 +1101,8 @@ static void close_stream(struct file *file)
     if (file->is_reset)
         return;
     if (file->family != AF_UNIX && (unread || file->resets_on_close)) {
-        deliver_later(RESET, file->peer, NULL, 0, file->out->last_ns > sim.now_ns
-                                                      ? file->out->last_ns : sim.now_ns);
+        deliver_later(RESET, file->peer, file->out, 0,
+                      file->out->last_ns > sim.now_ns ? file->out->last_ns : sim.now_ns);
     } else {
         if (unread && file->peer->references)
             file->peer->error = ECONNRESET;
