@@ -375,6 +375,7 @@ static int enter(int call)
     return 0;
 }
 
+/* errno(3): a call that succeeds may change errno, too. This one does. */
 static long leave(int call, int fd, long result)
 {
     int error = errno;
@@ -384,7 +385,7 @@ static long leave(int call, int fd, long result)
         event->function = site_function;
         event->line = site_line;
     }
-    errno = error;
+    errno = result < 0 ? error : ENOTTY;
     return result;
 }
 
@@ -1632,6 +1633,8 @@ int sim_connect(int fd, const struct sockaddr *address, unsigned size)
 static void readiness_comes_later(int fd, int direction)
 {
     struct file *file = file_of(fd);
+    if (file && direction == WRITES && file->out && !space_in(file->out))
+        file->was_full = true; /* and so it is: the reader will tell */
     if (file && !file->held[direction])
         hold(file, direction, MS);
 }

@@ -1,0 +1,376 @@
+/*
+ * Rules that the real kernel seldom puts to the test: one test each.
+ *
+ * Each of these fails with one of the mutants in tests/mutants: what it forbids is a mistake that
+ * programs do make, and that goes unnoticed until a signal, a full table or a long computation
+ * comes at the wrong moment. Most are calm worlds in which one call fails, by sim_fail_next.
+ */
+#include "async_test.h"
+
+#define CALM (.faults = SIM_CALM)
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Accepting
+ * ------------------------------------------------------------------------- */
+
+/* A connection's bad luck is not the listener's. */
+AsyncTestWith(rules, accept_goes_on_after_a_connection_that_failed, CALM, int listener; int dialled;
+              int fd; int next;)
+{
+    static const int errors[] = { EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN,
+                                  EHOSTUNREACH, ENETUNREACH };
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    async_ok(self->listener);
+    for (; self->next < 8; self->next++) {
+        self->dialled = sim_dial(async_port(self->listener));
+        async_ok(self->dialled);
+        sim_fail_next(accept4, errors[self->next]);
+        await(self->fd, async_accept(self->listener));
+        sim_close(self->dialled);
+        cr_assert(self->fd >= 0);
+        async_close(self->fd);
+    }
+    async_finally;
+    async_close(self->listener);
+    async_end;
+}
+
+/* Without a descriptor, or memory, the connection stays in the backlog until there is one. */
+AsyncTestWith(rules, accept_waits_for_a_descriptor_or_memory, CALM, int listener; int dialled;
+              int fd; int next; int64_t start;)
+{
+    static const int errors[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM };
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    async_ok(self->listener);
+    for (; self->next < 4; self->next++) {
+        self->dialled = sim_dial(async_port(self->listener));
+        async_ok(self->dialled);
+        self->start = async_now();
+        sim_fail_next(accept4, errors[self->next]);
+        await(self->fd, async_accept(self->listener), 1000);
+        sim_close(self->dialled);
+        cr_assert(self->fd >= 0);
+        cr_assert(async_now() - self->start == 10000000); /* the first pause, each time anew */
+        async_close(self->fd);
+    }
+    async_finally;
+    async_close(self->listener);
+    async_end;
+}
+
+/* Why it cannot listen is said, whatever closing the socket says. */
+AsyncTestWith(rules, listen_reports_the_error_and_not_its_clean_up, CALM)
+{
+    async_begin;
+    sim_fail_next(bind, EADDRINUSE);
+    cr_assert(async_listen("127.0.0.1", 0) == -EADDRINUSE);
+    sim_fail_next(listen, EADDRINUSE);
+    cr_assert(async_listen("127.0.0.1", 0) == -EADDRINUSE);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Connecting
+ * ------------------------------------------------------------------------- */
+
+/* connect(2): after EINTR the attempt goes on. */
+AsyncTestWith(rules, connect_goes_on_after_a_signal, CALM, int listener; int fd;)
+{
+    async_begin;
+    self->fd = -1;
+    self->listener = async_listen("127.0.0.1", 0);
+    async_ok(self->listener);
+    sim_fail_next(connect, EINTR);
+    await(self->fd, async_connect("127.0.0.1", async_port(self->listener)));
+    async_ok(self->fd);
+    async_finally;
+    async_close(self->fd);
+    async_close(self->listener);
+    async_end;
+}
+
+/* An event that says "writable" is no connection yet: what is connected has a peer. */
+AsyncTestWith(rules, connect_does_not_believe_an_event, (.seeds = 300), int listener; int fd;)
+{
+    struct sockaddr_storage peer;
+    unsigned size = sizeof peer;
+    async_begin;
+    self->fd = -1;
+    self->listener = async_listen("127.0.0.1", 0);
+    async_ok(self->listener);
+    sim_latency(-1, 20, 50);
+    await(self->fd, async_connect("127.0.0.1", async_port(self->listener)));
+    async_ok(self->fd);
+    cr_assert(sim_getpeername(self->fd, (struct sockaddr *)&peer, &size) == 0);
+    async_finally;
+    async_close(self->fd);
+    async_close(self->listener);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - The poller
+ * ------------------------------------------------------------------------- */
+static char filling[65536];
+
+async(drainer, int fd; size_t size; char data[4096];)
+{
+    ssize_t n;
+    async_begin;
+    while (self->size) {
+        await(n, async_read(self->fd, self->data, sizeof self->data));
+        if (n <= 0)
+            async_return(n);
+        self->size -= (size_t)n;
+    }
+    async_end;
+}
+
+async(filler, int fd;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_write(self->fd, filling, sizeof filling));
+    async_return(n);
+    async_end;
+}
+
+/* Events of a descriptor that was closed with close(2) while a duplicate lives on: the set is made
+ * anew, and whoever waits goes on waiting, for writes too. */
+AsyncTestWith(rules, a_set_made_anew_watches_for_all_that_was_watched,
+              (.torture = 1, .faults = SIM_CALM), int pipe[2]; int ghost[2]; int twin; int heir[2];
+              async_task tasks[2];)
+{
+    async_result result;
+    async_begin;
+    self->pipe[0] = self->pipe[1] = self->ghost[0] = self->ghost[1] = self->twin = -1;
+    self->heir[0] = self->heir[1] = -1;
+    async_ok(async_pipe(self->pipe));
+    self->tasks[0] = async_spawn(filler, .fd = self->pipe[1]);
+    async_ok(self->tasks[0]);
+    async_keep(self->tasks[0]);
+    self->tasks[1] = async_spawn(filler, .fd = self->pipe[1]);
+    async_ok(self->tasks[1]);
+    await(async_join(self->tasks[0]));
+    async_ok(sim_socketpair(AF_UNIX, SOCK_STREAM, 0, self->ghost));
+    if (async_adopt(self->ghost[0]) < 0)
+        async_return(-EBADF);
+    self->twin = sim_dup(self->ghost[0]);
+    sim_close(self->ghost[0]);
+    self->ghost[0] = -1;
+    async_ok(async_pipe(self->heir));
+    sim_write(self->ghost[1], "x", 1);
+    await(async_sleep(10));
+    self->tasks[0] = async_spawn(drainer, .fd = self->pipe[0], .size = sizeof filling);
+    async_ok(self->tasks[0]);
+    await(result, async_join(self->tasks[0]));
+    async_ok(result);
+    async_finally;
+    sim_close(self->ghost[0]);
+    sim_close(self->ghost[1]);
+    sim_close(self->twin);
+    async_close(self->heir[0]);
+    async_close(self->heir[1]);
+    async_close(self->pipe[0]);
+    async_close(self->pipe[1]);
+    async_end;
+}
+
+/* The number of such a descriptor means another: its events are not the newcomer's. */
+AsyncTestWith(rules, an_event_of_the_one_before_is_not_believed, CALM, int ghost[2]; int twin;
+              int pipe[2]; async_result result;)
+{
+    async_begin;
+    self->pipe[0] = self->pipe[1] = -1;
+    async_ok(sim_socketpair(AF_UNIX, SOCK_STREAM, 0, self->ghost));
+    async_ok(async_adopt(self->ghost[0]));
+    self->twin = sim_dup(self->ghost[0]);
+    sim_close(self->ghost[0]);
+    async_ok(async_pipe(self->pipe));
+    cr_assert(self->pipe[0] == self->ghost[0]);
+    sim_write(self->ghost[1], "x", 1);
+    await(self->result, async_readable(self->pipe[0]), 20);
+    cr_assert(self->result == -ETIMEDOUT);
+    async_finally;
+    sim_close(self->ghost[1]);
+    sim_close(self->twin);
+    async_close(self->pipe[0]);
+    async_close(self->pipe[1]);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Time
+ * ------------------------------------------------------------------------- */
+
+/* A deadline that has passed by the time the wait begins is no reason to wait for ever. */
+AsyncTestWith(rules, a_deadline_may_pass_just_before_the_wait,
+              (.seeds = 100, .faults = 1 << SIM_DRIFT), int next;)
+{
+    async_begin;
+    for (; self->next < 200; self->next++)
+        await(async_sleep_until(async_now() + 100));
+    async_end;
+}
+
+/* Due in the same millisecond is not due yet. */
+async(sleeper, int64_t until;)
+{
+    async_begin;
+    await(async_sleep_until(self->until));
+    cr_assert(async_now() >= self->until);
+    async_end;
+}
+
+AsyncTestWith(rules, a_timer_is_due_to_the_nanosecond, CALM, int64_t start; int next;
+              async_task tasks[10];)
+{
+    async_begin;
+    self->start = async_now();
+    for (; self->next < 10; self->next++) {
+        self->tasks[self->next] = async_spawn(sleeper, .until = self->start + 1000000 +
+                                                                 100001 * self->next);
+        async_ok(self->tasks[self->next]);
+    }
+    await(async_join_all(self->tasks, 10));
+    async_end;
+}
+
+/* Half a millisecond is not waited for by asking again and again. */
+AsyncTestWith(rules, the_last_part_of_a_millisecond_is_not_spun_through, CALM, long waits;)
+{
+    async_begin;
+    self->waits = sim_count(poll) + sim_count(epoll_wait) + sim_count(kevent);
+    await(async_sleep_until(async_now() + 1500000));
+    cr_assert(sim_count(poll) + sim_count(epoll_wait) + sim_count(kevent) - self->waits <= 2);
+    async_end;
+}
+
+async(late, int64_t until;)
+{
+    async_begin;
+    await(async_sleep_until(self->until));
+    cr_assert(async_now() - self->until < 2000000);
+    async_end;
+}
+
+/* After a long computation the wait is shorter by as much. */
+AsyncTestWith(rules, a_wait_is_measured_by_the_clock_of_now, CALM, async_task task;)
+{
+    async_begin;
+    self->task = async_spawn(late, .until = async_now() + 100000000);
+    async_ok(self->task);
+    await(async_sleep(10));
+    sim_advance(50);
+    await(async_join(self->task));
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Tasks
+ * ------------------------------------------------------------------------- */
+async(speaks, int number;)
+{
+    async_begin;
+    sim_log("%d", self->number);
+    await(async_yield());
+    sim_log("%d again", self->number);
+    async_end;
+}
+
+AsyncTestWith(rules, who_comes_first_is_first_served, CALM, async_task tasks[3]; int next;)
+{
+    async_begin;
+    for (; self->next < 3; self->next++) {
+        self->tasks[self->next] = async_spawn(speaks, .number = self->next);
+        async_ok(self->tasks[self->next]);
+    }
+    await(async_join_all(self->tasks, 3));
+    sim_expect("0", "1", "2", "0 again", "1 again", "2 again");
+    async_end;
+}
+
+async(busy, int *turns; int done;)
+{
+    async_result result;
+    async_begin;
+    for (; self->done < 1000; self->done++) {
+        await(result, async_join(1));
+        cr_assert(result == -ESRCH);
+        cr_assert(self->done < 200 || *self->turns > 1);
+    }
+    async_end;
+}
+
+/* What is done at once costs a part of the turn, too. */
+AsyncTestWith(rules, nobody_keeps_the_turn, CALM, async_task task; int turns;)
+{
+    async_begin;
+    self->task = async_spawn(busy, .turns = &self->turns);
+    async_ok(self->task);
+    for (; self->turns < 10; self->turns++)
+        await(async_yield());
+    await(async_join(self->task));
+    async_end;
+}
+
+async(shielded, int *ended;)
+{
+    async_begin;
+    await(async_shield(async_sleep(20)));
+    await(async_sleep(1000000));
+    async_finally;
+    *self->ended = 1;
+    async_end;
+}
+
+/* A cancel that comes while the task is shielded arrives at the next await. */
+AsyncTestWith(rules, a_cancel_waits_behind_a_shield, CALM, async_task task; int ended;
+              int64_t start;)
+{
+    async_result result;
+    async_begin;
+    self->start = async_now();
+    self->task = async_spawn(shielded, .ended = &self->ended);
+    async_ok(self->task);
+    await(async_sleep(10));
+    async_cancel(self->task);
+    await(result, async_join(self->task));
+    cr_assert(result == -ECANCELED && self->ended);
+    cr_assert(async_now() - self->start <= 21000000);
+    async_end;
+}
+
+async(parent, int *left;)
+{
+    async_task child;
+    async_begin;
+    child = async_spawn(shielded, .ended = self->left);
+    async_ok(child);
+    async_keep(child);
+    await(async_yield());
+    async_end;
+}
+
+/* A result is kept for the parent: when that has ended it is kept for nobody. */
+AsyncTestWith(rules, a_result_is_kept_for_somebody, CALM, async_task task; int ended;)
+{
+    async_begin;
+    self->task = async_spawn(parent, .left = &self->ended);
+    async_ok(self->task);
+    await(async_join(self->task));
+    cr_assert(self->ended);
+    async_end;
+}
+
+/* A table that cannot grow: the one that has no place in it is given back whole. */
+AsyncTestWith(rules, a_task_without_a_place_is_freed, (.torture = 1, .faults = SIM_CALM), int next;)
+{
+    async_begin;
+    for (; self->next < 70; self->next++)
+        async_ok(async_spawn(speaks, .number = self->next));
+    await(async_sleep(1));
+    async_end;
+}
