@@ -64,9 +64,9 @@ const char *sim_fault_name(int fault)
 }
 
 /* splitmix64, by Sebastiano Vigna: any seed will do, 0 too. */
-static uint64_t draw_bits(void)
+static uint64_t draw_bits(uint64_t *state)
 {
-    uint64_t z = (sim.random += UINT64_C(0x9e3779b97f4a7c15));
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return z ^ z >> 31;
@@ -77,11 +77,16 @@ uint64_t sim_draw(uint64_t count)
     if (count < 2)
         return 0;
     if (!sim.bytes)
-        return draw_bits() % count;
+        return draw_bits(&sim.random) % count;
     if (!sim.byte_count)
         return 0;
     sim.byte_count--;
     return *sim.bytes++ % count;
+}
+
+uint64_t sim_random(uint64_t count)
+{
+    return sim.bytes || count < 2 ? sim_draw(count) : draw_bits(&sim.chosen) % count;
 }
 
 bool sim_hit(int fault)
@@ -2948,6 +2953,7 @@ void sim_begin(uint64_t seed, unsigned faults, bool real)
     sim.bytes = bytes;
     sim.byte_count = byte_count;
     sim.seed = sim.random = seed;
+    sim.chosen = ~seed;
     sim.hash = UINT64_C(0xcbf29ce484222325);
     sim.real = real;
     sim.limit = -1;

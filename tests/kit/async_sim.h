@@ -23,7 +23,7 @@ struct sim_event {
 
 /* A world: the clock, the source of randomness, the faults, and what happened so far. */
 struct sim_world {
-    uint64_t seed, random, hash;
+    uint64_t seed, random, chosen, hash; /* random is the kernel's, chosen the body's             */
     const uint8_t *bytes; /* a fuzzer's: draws come from here, then all are 0                     */
     size_t byte_count;
     int64_t now_ns;

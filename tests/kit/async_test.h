@@ -111,6 +111,9 @@ int sim_has_failed(void);
 int sim_is_real(void);
 int sim_is_calm(void);
 
+/* A number below `count`, drawn from the seed for the body alone: the same on every backend. */
+uint64_t sim_random(uint64_t count);
+
 /* A line of the body's own log, which must be the same on every backend for the same seed; and
  * whether it is these lines, both side by side if it is not. */
 __attribute__((format(printf, 1, 2))) void sim_log(const char *format, ...);
