@@ -91,6 +91,25 @@ $(B)/worlds-older: $(KIT_NAMES:%=$(B)/sim-older/%)
 $(B)/worlds-sanitize: $(KIT_NAMES:%=$(B)/sim-sanitize/%)
 	$(CC) $(SANITIZE) $^ -pthread -o $@
 
+# The tests above a second time, in calm worlds on the simulated kernel: what takes time on the real one takes none here.
+BOTH_TESTS = $(filter-out tests/test_kqueue_emulation.c tests/test_layer.c,$(wildcard tests/test_*.c))
+BOTH_NAMES = $(notdir $(BOTH_TESTS:.c=.o)) test.o simulated/driver.o kit/async_sim.o kit/async_test.o \
+    $(if $(EMULATION),kqueue/kqueue.o)
+
+# simulated(folder, flags)
+define simulated
+$(B)/$(1)/%.o: tests/%.c $(PARTS) $(KIT_PARTS) $(wildcard tests/simulated/*.h)
+	@mkdir -p $$(@D)
+	$$(CC) -Itests/simulated -Itests/kit $(TEST_FLAGS) -DTEST_SIMULATED $(2) -c $$< -o $$@
+endef
+$(eval $(call simulated,simulated,-O0))
+$(eval $(call simulated,simulated-plain,-O0 -DTEST_PLAIN -DASYNC_TEST_PLAIN))
+
+$(B)/tests-simulated: $(BOTH_NAMES:%=$(B)/simulated-plain/%)
+	$(CC) $^ -pthread -o $@
+$(B)/tests-simulated-criterion: $(BOTH_NAMES:%=$(B)/simulated/%) $(B)/simulated/kit/async_verdict.o
+	$(CC) $^ $(CRITERION) -pthread -o $@
+
 VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
     --trace-children=yes --error-exitcode=99
 

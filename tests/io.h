@@ -27,6 +27,23 @@
     } \
     async_define(suite##_##name)
 
+/* The same where another build runs the test. */
+#define TASK_TEST_ELSEWHERE(suite, name, ...) \
+    async_declare(suite##_##name, __VA_ARGS__); \
+    TEST_ELSEWHERE(suite, name) \
+    { \
+        async_run(suite##_##name); \
+    } \
+    async_define(suite##_##name)
+
+#ifdef TEST_SIMULATED
+#define REAL_TASK_TEST(suite, name, why, ...) TASK_TEST_ELSEWHERE(suite, name, __VA_ARGS__)
+#define SIMULATED_TASK_TEST(...) TASK_TEST(__VA_ARGS__)
+#else
+#define REAL_TASK_TEST(suite, name, why, ...) TASK_TEST(suite, name, __VA_ARGS__)
+#define SIMULATED_TASK_TEST(...) TASK_TEST_ELSEWHERE(__VA_ARGS__)
+#endif
+
 #define IO_UNUSED TEST_ATTRIBUTE((unused))
 
 /* Blocking, and not the loop's. */
@@ -97,7 +114,7 @@ IO_UNUSED static int is_open(int fd)
 /* The lowest number that no descriptor has: it stays the same if nothing was left open. */
 IO_UNUSED static int lowest_free(void)
 {
-    int fd = dup(2);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     close(fd);
     return fd;
@@ -129,6 +146,19 @@ IO_UNUSED static void drain(int fd, size_t size)
         check(n > 0);
         size -= (size_t)n;
     }
+}
+
+/* A step that takes so long. */
+IO_UNUSED static void take_ms(int64_t duration_ms)
+{
+#ifdef TEST_SIMULATED
+    sim_advance(duration_ms);
+#else
+    int64_t end = async_now() + duration_ms * 1000000;
+
+    while (async_now() < end) {
+    }
+#endif
 }
 
 /* Callbacks that do nothing. */
@@ -171,6 +201,11 @@ IO_UNUSED static int pattern_is(const char *data, size_t place, size_t size)
     return 1;
 }
 
+#ifdef TEST_SIMULATED
+#define allow_descriptors(count) ((void)0)
+#define leave_descriptors(spare) (sim_limit(spare), (rlim_t)0)
+#define restore_descriptors(count) ((void)(count), sim_limit(-1))
+#else
 /* Allow that many descriptors, where the system lets us. */
 IO_UNUSED static void allow_descriptors(rlim_t count)
 {
@@ -208,6 +243,7 @@ IO_UNUSED static void restore_descriptors(rlim_t count)
     limit.rlim_cur = count;
     check_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
+#endif
 
 /* From here on close(2) of a TCP socket resets the connection. */
 IO_UNUSED static void reset_on_close(int fd)

@@ -41,15 +41,51 @@
 
 #define SEAM_UNUSED __attribute__((unused))
 
-static long seam_fail_from, seam_failed, seam_blocks, seam_waits, seam_warnings;
+/* ---- stderr ---- */
+
+static int seam_stderr;
+
+static SEAM_UNUSED void seam_hush(void)
+{
+    int nowhere = open("/dev/null", O_WRONLY);
+    fflush(stderr);
+    seam_stderr = dup(STDERR_FILENO);
+    dup2(nowhere, STDERR_FILENO);
+    close(nowhere);
+}
+
+static SEAM_UNUSED void seam_speak(void)
+{
+    fflush(stderr);
+    dup2(seam_stderr, STDERR_FILENO);
+    close(seam_stderr);
+}
+
+/* ---- which kernel ----
+ *
+ * In the simulated build what follows lies between the loop and the simulated kernel: the clock is
+ * the world's own, and it is the world's waits that let time pass. */
+#ifdef TEST_SIMULATED
+#include "simulated/calls.h"
+#define seam_clock (*sim_clock_ns())
+#define SEAM_OWN_CLOCK 0
+#define SEAM_MEM(call) sim_##call
+#else
 static int64_t seam_clock;
+#define SEAM_OWN_CLOCK (seam_clock != 0)
+#define SEAM_MEM(call) call
+#endif
+
+static long seam_fail_from, seam_failed, seam_blocks, seam_waits, seam_warnings;
 static int seam_fail_once, seam_break, seam_refuse;
 static char seam_warning[600];
 
 static SEAM_UNUSED void seam_reset(void)
 {
     seam_fail_from = seam_failed = seam_waits = seam_warnings = 0;
+#ifndef TEST_SIMULATED
     seam_clock = 0;
+#endif
     seam_fail_once = seam_break = seam_refuse = 0;
     seam_warning[0] = '\0';
 }
@@ -67,21 +103,21 @@ static SEAM_UNUSED int seam_fails(void)
 
 static SEAM_UNUSED void *seam_malloc(size_t size)
 {
-    void *block = seam_fails() ? NULL : malloc(size);
+    void *block = seam_fails() ? NULL : SEAM_MEM(malloc)(size);
     seam_blocks += block != NULL;
     return block;
 }
 
 static SEAM_UNUSED void *seam_calloc(size_t count, size_t size)
 {
-    void *block = seam_fails() ? NULL : calloc(count, size);
+    void *block = seam_fails() ? NULL : SEAM_MEM(calloc)(count, size);
     seam_blocks += block != NULL;
     return block;
 }
 
 static SEAM_UNUSED void *seam_realloc(void *old, size_t size)
 {
-    void *block = seam_fails() ? NULL : realloc(old, size);
+    void *block = seam_fails() ? NULL : SEAM_MEM(realloc)(old, size);
     seam_blocks += block && !old;
     return block;
 }
@@ -89,14 +125,14 @@ static SEAM_UNUSED void *seam_realloc(void *old, size_t size)
 static SEAM_UNUSED void seam_free(void *block)
 {
     seam_blocks -= block != NULL;
-    free(block);
+    SEAM_MEM(free)(block);
 }
 
 /* ---- time ---- */
 
 static SEAM_UNUSED int seam_clock_gettime(clockid_t clock, struct timespec *now)
 {
-    if (!seam_clock)
+    if (!SEAM_OWN_CLOCK)
         return clock_gettime(clock, now);
     now->tv_sec = (time_t)(seam_clock / 1000000000);
     now->tv_nsec = (long)(seam_clock % 1000000000);
@@ -106,12 +142,12 @@ static SEAM_UNUSED int seam_clock_gettime(clockid_t clock, struct timespec *now)
 /* With a clock of our own, a wait looks whether something is there, and else time has passed. */
 static SEAM_UNUSED int seam_timeout(int timeout_ms)
 {
-    return seam_clock && timeout_ms > 0 ? 0 : timeout_ms;
+    return SEAM_OWN_CLOCK && timeout_ms > 0 ? 0 : timeout_ms;
 }
 
 static SEAM_UNUSED void seam_pass(int count, int64_t timeout_ns)
 {
-    if (seam_clock && count == 0 && timeout_ns > 0)
+    if (SEAM_OWN_CLOCK && count == 0 && timeout_ns > 0)
         seam_clock += timeout_ns;
 }
 
@@ -167,7 +203,7 @@ static SEAM_UNUSED int seam_kevent(int poller, const struct kevent *changes, int
         return kevent(poller, changes, change_count, events, count, timeout);
     seam_waits++;
     if (!seam_break)
-        found = kevent(poller, NULL, 0, events, count, seam_clock && timeout ? &at_once : timeout);
+        found = kevent(poller, NULL, 0, events, count, SEAM_OWN_CLOCK && timeout ? &at_once : timeout);
     else
         errno = seam_break;
     if (timeout)
@@ -182,26 +218,6 @@ static SEAM_UNUSED void seam_warn(const char *text)
     snprintf(seam_warning, sizeof seam_warning, "%s", text);
 }
 
-/* ---- stderr ---- */
-
-static int seam_stderr;
-
-static SEAM_UNUSED void seam_hush(void)
-{
-    int nowhere = open("/dev/null", O_WRONLY);
-    fflush(stderr);
-    seam_stderr = dup(STDERR_FILENO);
-    dup2(nowhere, STDERR_FILENO);
-    close(nowhere);
-}
-
-static SEAM_UNUSED void seam_speak(void)
-{
-    fflush(stderr);
-    dup2(seam_stderr, STDERR_FILENO);
-    close(seam_stderr);
-}
-
 /* ---- the five macros of the seam, and the warning ----
  *
  * ASYNC_SYS(read) is read, unless there is a SEAM_SYS_read, which holds "x, replacement". */
@@ -214,11 +230,18 @@ static SEAM_UNUSED void seam_speak(void)
 #define SEAM_SYS_kqueue x, seam_kqueue
 #define SEAM_SYS_kevent x, seam_kevent
 
+#ifdef TEST_SIMULATED
+#define ASYNC_SYS(call) \
+    (sim_site(__func__, __LINE__, SIM_CALL_##call), SEAM_CHOOSE(SEAM_SYS_##call, sim_##call, x))
+#define ASYNC_MEM(call) (sim_site(__func__, __LINE__, -1), seam_##call)
+#define ASYNC_PICK(count) 0
+#else
 #define ASYNC_SYS(call) SEAM_CHOOSE(SEAM_SYS_##call, call, x)
 #define ASYNC_MEM(call) seam_##call
 #define ASYNC_PICK(count) 0
 #define ASYNC_TRACE(event, task) ((void)0)
 #define ASYNC_RESUME(task) ((void)0)
+#endif
 
 #define ASYNC_WARN(text) seam_warn(text)
 

@@ -275,7 +275,7 @@ void test_error(const char *file, int line, const char *function, const char *na
  * ------------------------------------------------------------------------- */
 
 /* A static program has no header of Valgrind's to ask by, but finds its library preloaded. */
-int test_on_valgrind(void)
+int (test_on_valgrind)(void)
 {
 #ifdef RUNNING_ON_VALGRIND
     return RUNNING_ON_VALGRIND > 0;
@@ -571,6 +571,25 @@ void test_run(const struct test_case *test)
     else
         test_run_once();
     test_end();
+}
+
+/* The kit has taken the place of the driver, and looks itself for what is left behind. */
+void test_in_world(const struct test_case *test)
+{
+    static const char *const names[] = { "poll", "epoll", "kqueue" };
+    const char *chosen = getenv("ASYNC_BACKEND");
+
+    test_owner = getpid();
+    test_current = test;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (chosen && strcmp(chosen, names[i]) == 0)
+            test_backend = names[i];
+    }
+    test->body();
+    if (test_owner != getpid())
+        _exit(TEST_RETURNED);
+    test_compare_children();
+    test_current = NULL;
 }
 
 void test_end(void)

@@ -11,6 +11,14 @@
  *         test_panics(statement, "words that stderr must contain");
  *     }
  *
+ * The same sources are built twice: for the real kernel, and with -DTEST_SIMULATED for the kit's
+ * simulated one (tests/kit), where each body runs in a calm world on a virtual clock. A test whose
+ * point is the real kernel, or which needs what the simulation has not, says so; one whose point is
+ * that time passes is not run on the real clock:
+ *
+ *     REAL_TEST(suite, name, "why")
+ *     SIMULATED_TEST(suite, name)
+ *
  * A test fails when a check fails, when it leaves a descriptor or a child process behind, when it
  * is stuck, and when it ends its process. With `#define TEST_ONCE` before the include, the tests of
  * that file run once and no backend is chosen.
@@ -60,8 +68,15 @@ void test_watchdog(int seconds);
 /* End the test here: neither passed nor failed. To leave out one backend, return from the body. */
 TEST_ATTRIBUTE((noreturn)) void test_skip(const char *reason);
 
-/* 1 under Valgrind, where counts and repetitions should be smaller. */
+/* Whether Valgrind stands between the test and a real kernel; whether counts and repetitions should
+ * be smaller, since it does, or since all is judged in the simulation. */
 int test_on_valgrind(void);
+#ifdef TEST_SIMULATED
+#define test_on_valgrind() 0
+#define test_is_costly() 1
+#else
+#define test_is_costly() test_on_valgrind()
+#endif
 
 /* In a child that a body forks, before its _exit: such an end loses the coverage counters. Does
  * nothing unless test.c is compiled with -DTEST_SAVE_COVERAGE=__gcov_dump (gcc --coverage) or
@@ -82,6 +97,7 @@ int test_forked(const char *file, int line);
 TEST_ATTRIBUTE((noreturn)) void test_not_panicked(void);
 void test_panicked(const char *file, int line, const char *statement, const char *words);
 void test_run(const struct test_case *test);
+void test_in_world(const struct test_case *test);
 void test_end(void);
 
 /* What a driver has for test.c: report and end the test; the watchdog's limit has changed. */
@@ -128,7 +144,20 @@ void test_driver_limit(int seconds);
         #suite, #name, test_body_##suite##_##name, TEST_EACH_BACKEND, NULL \
     };
 
-#ifdef TEST_PLAIN
+/* A test that another build runs is compiled all the same. */
+#define TEST_ELSEWHERE(suite, name) \
+    TEST_ATTRIBUTE((unused)) static void test_body_##suite##_##name(void)
+
+#if defined TEST_SIMULATED
+#define TEST(suite, name) \
+    TEST_CASE(suite, name) \
+    AsyncTestBare(suite, name, (.faults = SIM_CALM)) \
+    { \
+        sim_patience(3000000); /* much is computed while no time passes */ \
+        test_in_world(&test_case_##suite##_##name); \
+    } \
+    static void test_body_##suite##_##name(void)
+#elif defined TEST_PLAIN
 void test_register(struct test_case *test);
 
 #define TEST(suite, name) \
@@ -147,6 +176,14 @@ void test_register(struct test_case *test);
         test_run(&test_case_##suite##_##name); \
     } \
     static void test_body_##suite##_##name(void)
+#endif
+
+#ifdef TEST_SIMULATED
+#define REAL_TEST(suite, name, why) TEST_ELSEWHERE(suite, name)
+#define SIMULATED_TEST(suite, name) TEST(suite, name)
+#else
+#define REAL_TEST(suite, name, why) TEST(suite, name)
+#define SIMULATED_TEST(suite, name) TEST_ELSEWHERE(suite, name)
 #endif
 
 #endif

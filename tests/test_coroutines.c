@@ -265,7 +265,7 @@ async(deep, long left;)
 /* Fewer in debug builds, where each step scribbles over 4 KiB: still too many for a stack. */
 TEST(coroutines, a_recursion_of_a_million_levels_needs_no_stack)
 {
-    long levels = test_on_valgrind() ? 20000 : ASYNC_DEBUG ? 100000 : 1000000;
+    long levels = test_is_costly() ? 20000 : ASYNC_DEBUG ? 100000 : 1000000;
     check_equal(async_run(deep, .left = levels), levels + 1);
 }
 
@@ -796,7 +796,8 @@ async(sleeper_beside_yielders, int done;)
     async_end;
 }
 
-TEST(coroutines, yielders_do_not_keep_a_timer_from_its_turn)
+REAL_TEST(coroutines, yielders_do_not_keep_a_timer_from_its_turn,
+          "a clock that moves while tasks run")
 {
     check_equal(async_run(sleeper_beside_yielders), 0);
 }

@@ -117,7 +117,7 @@ TEST(adopt, belongs_to_the_process_that_opened_the_loop)
 }
 
 /* The shell's terminal must survive the program: 0, 1 and 2 are given back and never closed. */
-TEST(adopt, never_closes_the_standard_descriptors)
+REAL_TEST(adopt, never_closes_the_standard_descriptors, "descriptors 0 to 2")
 {
     int ends[2], saved = dup(0);
 
@@ -142,7 +142,7 @@ TEST(adopt, never_closes_the_standard_descriptors)
 }
 
 /* 0 and 1 of a terminal are one description, and so is their O_NONBLOCK. */
-TEST(adopt, keeps_a_description_non_blocking_until_its_last_descriptor_goes)
+REAL_TEST(adopt, keeps_a_description_non_blocking_until_its_last_descriptor_goes, "descriptor 0")
 {
     int ends[2], saved_in = dup(0), saved_out = dup(1);
 
@@ -165,7 +165,8 @@ TEST(adopt, keeps_a_description_non_blocking_until_its_last_descriptor_goes)
     close(ends[1]);
 }
 
-TASK_TEST(adopt, serves_regular_files, int fd; char data[64]; struct iovec pieces[2];)
+REAL_TASK_TEST(adopt, serves_regular_files, "a real file", int fd; char data[64]; struct iovec
+               pieces[2];)
 {
     char path[] = "/tmp/async-test-XXXXXX";
     ssize_t n;
@@ -193,7 +194,7 @@ TASK_TEST(adopt, serves_regular_files, int fd; char data[64]; struct iovec piece
     async_end;
 }
 
-TASK_TEST(adopt, serves_directories_and_dev_null, int fd; char data[64];)
+REAL_TASK_TEST(adopt, serves_directories_and_dev_null, "real files", int fd; char data[64];)
 {
     ssize_t n;
     async_begin;
@@ -215,7 +216,8 @@ TASK_TEST(adopt, serves_directories_and_dev_null, int fd; char data[64];)
 }
 
 /* A terminal hands out one line per read, and makes no event for the next. */
-TASK_TEST(adopt, serves_terminals_line_by_line, int master, slave; char data[64];)
+REAL_TASK_TEST(adopt, serves_terminals_line_by_line, "a real terminal", int master, slave; char
+               data[64];)
 {
     ssize_t n;
     async_begin;
@@ -257,8 +259,8 @@ static int raw_terminal(int *master)
 }
 
 /* A master's reads stop short of what there is. */
-TASK_TEST(adopt, serves_the_masters_of_terminals, int master, slave; ssize_t sum, sent;
-          char data[16384];)
+REAL_TASK_TEST(adopt, serves_the_masters_of_terminals, "a real terminal", int master, slave; ssize_t
+               sum, sent; char data[16384];)
 {
     ssize_t n;
     async_begin;
@@ -279,7 +281,7 @@ TASK_TEST(adopt, serves_the_masters_of_terminals, int master, slave; ssize_t sum
 }
 
 #ifdef __linux__
-TASK_TEST(adopt, serves_event_descriptors, int fd; uint64_t count;)
+REAL_TASK_TEST(adopt, serves_event_descriptors, "an eventfd", int fd; uint64_t count;)
 {
     ssize_t n;
     async_begin;

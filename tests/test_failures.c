@@ -148,7 +148,7 @@ static void close_spread(int lowest, const char *before)
     }
 }
 
-TEST(no_memory, for_the_second_half_of_a_pair_takes_back_the_first)
+REAL_TEST(no_memory, for_the_second_half_of_a_pair_takes_back_the_first, "numbers below 64")
 {
     char before[128];
     int made[2], count, lowest, fd;
@@ -225,7 +225,7 @@ async(accepts_without_memory, int listener;)
 }
 
 /* The listener sits in the table, and the connection's number is above it. */
-TEST(no_memory, is_a_result_where_one_accepts)
+REAL_TEST(no_memory, is_a_result_where_one_accepts, "numbers below 64")
 {
     char before[128];
     int listener, count, lowest, fd, client;

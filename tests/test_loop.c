@@ -174,7 +174,7 @@ TEST(loop, without_a_descriptor_is_not_opened)
 
 TEST(loop, a_thousand_of_them_leave_nothing)
 {
-    int count = test_on_valgrind() ? 50 : 1000;
+    int count = test_is_costly() ? 50 : 1000;
 
     reset();
     for (int i = 0; i < count; i++) {

@@ -207,7 +207,7 @@ TASK_TEST(listening, reports_what_the_system_says, int fd;)
 }
 
 /* The superuser may bind any port, so the test becomes somebody else in a child. */
-TEST(listening, on_a_low_port_needs_a_privilege)
+REAL_TEST(listening, on_a_low_port_needs_a_privilege, "a privilege of a real user")
 {
     int status = 0;
     pid_t child = fork();
@@ -228,8 +228,8 @@ TEST(listening, on_a_low_port_needs_a_privilege)
     provokes(async_listen, EACCES);
 }
 
-TASK_TEST(listening, on_a_path_reports_what_is_wrong_with_it, int fd; char path[64];
-          char longest[200];)
+REAL_TASK_TEST(listening, on_a_path_reports_what_is_wrong_with_it, "a real file system", int fd;
+               char path[64]; char longest[200];)
 {
     async_begin;
     snprintf(self->path, sizeof self->path, "%s", fresh_path());
@@ -840,7 +840,7 @@ TASK_TEST(much, arrives_whole_at_a_slow_reader, int ends[2]; size_t total, place
 {
     ssize_t n;
     async_begin;
-    self->total = test_on_valgrind() ? 10000000 : 100000000;
+    self->total = test_is_costly() ? 10000000 : 100000000;
     raw_tcp_pair(self->ends);
     check_equal(async_adopt(self->ends[0]), self->ends[0]);
     check_equal(async_adopt(self->ends[1]), self->ends[1]);

@@ -220,7 +220,7 @@ TASK_TEST(stream, writes_all_through_a_slow_reader, int ends[2]; async_stream *s
 {
     ssize_t n;
     async_begin;
-    self->mebibytes = test_on_valgrind() ? 4 : 16;
+    self->mebibytes = test_is_costly() ? 4 : 16;
     raw_pair(self->ends);
     self->stream = stream_over(self->ends[0]);
     check_equal(async_adopt(self->ends[1]), self->ends[1]);
@@ -462,7 +462,7 @@ static int reads_all(int fd, size_t total)
     return place == total;
 }
 
-TEST(closing_stream, sends_its_queue_before_the_loop_goes)
+REAL_TEST(closing_stream, sends_its_queue_before_the_loop_goes, "the reader is a child process")
 {
     int ends[2], status;
     char *data = large();

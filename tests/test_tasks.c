@@ -147,7 +147,7 @@ async(ends_generations, long count; int returns;)
 
 TEST(tasks, thousands_of_generations_end_with_the_first)
 {
-    long count = test_on_valgrind() ? 1000 : 20000;
+    long count = test_is_costly() ? 1000 : 20000;
     ended = 0;
     check_equal(run_traced(ends_generations, .count = count), 0);
     check_equal(ended, count + 1);

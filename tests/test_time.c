@@ -249,7 +249,7 @@ async(sleeps_alarmed, int64_t start; int ends[2]; char data[1];)
     async_end;
 }
 
-TEST(time, signals_do_not_end_a_sleep)
+REAL_TEST(time, signals_do_not_end_a_sleep, "a real signal")
 {
     struct sigaction action, before;
     memset(&action, 0, sizeof action);
@@ -429,7 +429,7 @@ static int by_deadline(const void *a, const void *b)
 
 TEST(time, a_hundred_thousand_timers_fire_as_a_sorted_list_says)
 {
-    uint32_t count = test_on_valgrind() ? 2000 : 100000, place = 0;
+    uint32_t count = test_is_costly() ? 2000 : 100000, place = 0;
 
     seam_reset();
     seam_clock = START;

@@ -146,7 +146,9 @@ struct channel {
     char *bytes;
     size_t capacity, allocated;
     size_t head, arrived, written, base; /* counted from the beginning; bytes[0] is base     */
-    size_t rights, urgent;               /* a read ends behind it, before it; SIZE_MAX: none */
+    struct rights { size_t start, end; } rights[8]; /* messages with descriptors              */
+    int rights_count;                    /* a read ends behind such a message                */
+    size_t urgent;                       /* and before this byte; SIZE_MAX: none             */
     bool is_ended, end_arrived;          /* the writer's end                                 */
     bool has_reader, is_blocked;
     int64_t last_ns, clogged_ns;         /* nothing overtakes; nothing arrives before        */
@@ -210,7 +212,15 @@ struct descriptor {
     int flags;         /* FD_CLOEXEC */
 };
 
+/* A path to which a Unix socket was bound; its socket, if that is open still. */
+struct name {
+    struct name *next;
+    struct file *file;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
 static struct descriptor *descriptors;
+static struct name *paths;
 static int descriptor_count, lowest_free;
 static struct file *files;
 static struct channel *channels;
@@ -244,34 +254,45 @@ static struct channel *new_channel(void)
     channel->next = channels;
     channels = channel;
     channel->capacity = (size_t)sim.capacity;
-    channel->rights = channel->urgent = SIZE_MAX;
+    channel->urgent = SIZE_MAX;
     channel->has_reader = true;
     return channel;
 }
 
-/* The lowest free number. Returns it, or -1 and EMFILE. */
-static int open_descriptor(struct file *file, int flags)
+static void grow_table(void)
 {
-    int index = lowest_free;
+    int count = descriptor_count ? descriptor_count * 2 : 64;
+    descriptors = realloc(descriptors, (size_t)count * sizeof *descriptors);
+    memset(descriptors + descriptor_count, 0,
+           (size_t)(count - descriptor_count) * sizeof *descriptors);
+    descriptor_count = count;
+}
+
+/* The lowest free number that is not below `index`. Returns it, or -1 and EMFILE. */
+static int open_descriptor_from(struct file *file, int flags, int index)
+{
     if (sim.limit >= 0 && sim.descriptors >= sim.limit) {
         errno = EMFILE;
         return -1;
     }
+    if (index < lowest_free)
+        index = lowest_free;
     while (index < descriptor_count && descriptors[index].file)
         index++;
-    if (index == descriptor_count) {
-        int count = descriptor_count ? descriptor_count * 2 : 64;
-        descriptors = realloc(descriptors, (size_t)count * sizeof *descriptors);
-        memset(descriptors + descriptor_count, 0,
-               (size_t)(count - descriptor_count) * sizeof *descriptors);
-        descriptor_count = count;
-    }
+    while (index >= descriptor_count)
+        grow_table();
     descriptors[index].file = file;
     descriptors[index].flags = flags & O_CLOEXEC ? FD_CLOEXEC : 0;
     file->references++;
-    lowest_free = index + 1;
+    if (index == lowest_free)
+        lowest_free = index + 1;
     sim.descriptors++;
     return index + SIM_FIRST_FD;
+}
+
+static int open_descriptor(struct file *file, int flags)
+{
+    return open_descriptor_from(file, flags, 0);
 }
 
 /* A file under a number of its own, or, where there is none left, nothing. */
@@ -331,8 +352,9 @@ static bool makes_descriptor(int call)
 
 static void count_still(void)
 {
-    if (++sim.still > 100000)
-        async_test_wrong("livelock: 100000 calls and steps while virtual time stands still");
+    if (++sim.still > sim.patience)
+        async_test_wrong("livelock: %ld calls and steps while virtual time stands still",
+                         sim.patience);
 }
 
 static void count_call(int call)
@@ -775,6 +797,17 @@ void sim_advance(int64_t duration_ms)
     move_clock(sim.now_ns + duration_ms * MS);
 }
 
+int64_t *sim_clock_ns(void)
+{
+    sim.still = 0;
+    return &sim.now_ns;
+}
+
+void sim_patience(long count)
+{
+    sim.patience = count;
+}
+
 void sim_skew(int millionths)
 {
     sim.skew = millionths;
@@ -931,8 +964,8 @@ static size_t may_take(const struct file *file, size_t size)
 {
     const struct channel *in = file->in;
     size_t end = in->arrived;
-    if (in->rights != SIZE_MAX && in->rights > in->head && in->rights < end)
-        end = in->rights;
+    if (in->rights_count && in->rights[0].end < end)
+        end = in->rights[0].end;
     if (in->urgent != SIZE_MAX && in->urgent > in->head && in->urgent < end)
         end = in->urgent;
     if (file->kind == TERMINAL) {
@@ -949,7 +982,7 @@ static size_t cut_read(struct file *file, size_t size)
     struct channel *in = file->in;
     size_t cut;
     if (size < 2 || in->end_arrived || file->is_reset || file->kind == TERMINAL ||
-        in->rights != SIZE_MAX || in->urgent != SIZE_MAX || !sim_hit(SIM_SHORT_READ))
+        in->rights_count || in->urgent != SIZE_MAX || !sim_hit(SIM_SHORT_READ))
         return size;
     cut = 1 + (size_t)sim_draw(size - 1);
     deliver_later(ARRIVE, NULL, in, in->arrived, sim.now_ns + 1 + (int64_t)sim_draw(500000));
@@ -982,16 +1015,27 @@ static ssize_t take(struct file *file, const struct iovec *pieces, size_t count,
     if (seam)
         n = cut_read(file, n);
     spread(pieces, in->bytes + (in->head - in->base), NULL, n);
-    if (in->rights != SIZE_MAX && in->head + n >= in->rights && cut_rights) {
-        *cut_rights = 1;
-        in->rights = SIZE_MAX;
-    }
     in->head += n;
+    if (in->rights_count && in->head > in->rights[0].start) { /* they came with its first byte */
+        memmove(in->rights, in->rights + 1, (size_t)--in->rights_count * sizeof *in->rights);
+        if (cut_rights)
+            *cut_rights = 1;
+    }
     if (sim.rates[SIM_LATENCY] && sim_draw(2))
         deliver_later(SPACE, NULL, in, 0, sim.now_ns + (int64_t)sim_draw(1000000));
     else
         made_room(in);
     return (ssize_t)n;
+}
+
+/* Behind what is under way in a channel, if there is one. */
+static void send_reset(struct file *to, struct channel *behind, int64_t at_ns)
+{
+    struct delivery reset = { at_ns, 0, RESET, to, behind, 0, NULL };
+    if (at_ns > sim.now_ns)
+        add_delivery(reset);
+    else
+        deliver(&reset);
 }
 
 /* Nobody reads any more. Returns -errno. */
@@ -1007,10 +1051,10 @@ static ssize_t put(struct file *file, const struct iovec *pieces, size_t count, 
 {
     struct channel *out = file->out;
     size_t size = total(pieces, count), room;
-    if (file->shut_writes || file->is_reset || file->error)
-        return broken(file);
     if (!out->has_reader && (file->kind != STREAM || file->family == AF_UNIX))
         return -EPIPE;
+    if (file->shut_writes || file->is_reset || file->error)
+        return broken(file);
     if (!size)
         return 0;
     room = space_in(out);
@@ -1019,7 +1063,7 @@ static ssize_t put(struct file *file, const struct iovec *pieces, size_t count, 
     if (holds(file, WRITES, seam))
         return -EAGAIN;
     if (!out->has_reader) { /* TCP: the peer answers with a reset */
-        deliver_later(RESET, file, NULL, 0, sim.now_ns + latency(out));
+        send_reset(file, NULL, sim.now_ns + latency(out));
         return (ssize_t)size;
     }
     if (!room)
@@ -1071,6 +1115,8 @@ static void connect_pair(struct file *a, struct file *b)
     b->out = a->in = new_channel();
 }
 
+static void leave_name(struct file *file);
+
 static void remove_watch(struct watch *watch)
 {
     struct watch **place;
@@ -1107,8 +1153,7 @@ static void close_stream(struct file *file)
     if (file->is_reset)
         return;
     if (file->family != AF_UNIX && (unread || file->resets_on_close)) {
-        deliver_later(RESET, file->peer, file->out, 0,
-                      file->out->last_ns > sim.now_ns ? file->out->last_ns : sim.now_ns);
+        send_reset(file->peer, file->out, file->out->last_ns);
     } else {
         if (unread && file->peer->references)
             file->peer->error = ECONNRESET;
@@ -1148,6 +1193,7 @@ static void close_file(struct file *file)
     default:
         break;
     }
+    leave_name(file);
     file->local.size = 0;
 }
 
@@ -1226,13 +1272,10 @@ int sim_dup2(int fd, int number)
     errno = EBADF;
     if (!file || number < SIM_FIRST_FD)
         return -1;
-    while (number - SIM_FIRST_FD >= descriptor_count) {
-        int taken = open_descriptor(file, 0);
-        if (taken == number)
-            return number;
-        close_descriptor(taken);
-        break;
-    }
+    if (fd == number)
+        return number;
+    while (number - SIM_FIRST_FD >= descriptor_count)
+        grow_table();
     sim.closes_itself = true;
     close_descriptor(number);
     descriptors[number - SIM_FIRST_FD].file = file;
@@ -1458,22 +1501,89 @@ static const char *path_of(const struct address *address)
     return local->sun_path;
 }
 
+/* unix(7): a name is in the file system, and stays there after its socket, until somebody unlinks
+ * it; an abstract one, which begins with a NUL, goes with the socket. */
+static struct name **find_name(const char *path)
+{
+    struct name **place = &paths;
+    while (*place && memcmp((*place)->path, path, sizeof(*place)->path) != 0)
+        place = &(*place)->next;
+    return place;
+}
+
+static void remove_name(struct name **place)
+{
+    struct name *name = *place;
+    *place = name->next;
+    free(name);
+}
+
+static void add_name(struct file *file)
+{
+    struct name *name = calloc(1, sizeof *name);
+    memcpy(name->path, path_of(&file->local), sizeof name->path);
+    name->file = file;
+    name->next = paths;
+    paths = name;
+}
+
+static void leave_name(struct file *file)
+{
+    struct name **place = find_name(path_of(&file->local));
+    if (!file->local.size || is_internet(file->local.storage.ss_family) || !*place ||
+        (*place)->file != file)
+        return;
+    (*place)->file = NULL;
+    if (!(*place)->path[0])
+        remove_name(place);
+}
+
+int sim_unlink(const char *path)
+{
+    char padded[sizeof paths->path] = { 0 };
+    struct name **place;
+    snprintf(padded, sizeof padded, "%s", path);
+    place = find_name(padded);
+    if (sim.real)
+        return unlink(path);
+    errno = ENOENT;
+    if (!*place)
+        return -1;
+    remove_name(place);
+    return 0;
+}
+
 /* Whoever is bound to where this address leads, or NULL. */
 static struct file *find_bound(const struct address *to, enum kind kind)
 {
+    if (!is_internet(to->storage.ss_family)) {
+        struct name *name = *find_name(path_of(to));
+        return name && name->file && name->file->kind == kind ? name->file : NULL;
+    }
     for (struct file *file = files; file; file = file->next) {
         if (!file->local.size || !file->references || file->kind != kind)
             continue;
-        if (!is_internet(to->storage.ss_family)) {
-            if (file->local.storage.ss_family == to->storage.ss_family &&
-                strcmp(path_of(&file->local), path_of(to)) == 0)
-                return file;
-        } else if (is_internet(file->local.storage.ss_family) && same_host(file, to) &&
-                   port_of(&file->local) == port_of(to)) {
+        if (is_internet(file->local.storage.ss_family) && port_of(&file->local) == port_of(to) &&
+            same_host(file, to))
             return file;
-        }
     }
     return NULL;
+}
+
+/* Would a bind to this address be of a place that somebody has? */
+static bool is_taken(const struct file *by, const struct address *to)
+{
+    if (!is_internet(to->storage.ss_family))
+        return *find_name(path_of(to)) != NULL;
+    for (struct file *file = files; file; file = file->next) {
+        if (!file->local.size || !file->references || !is_internet(file->local.storage.ss_family) ||
+            (file->kind == DATAGRAM) != (by->kind == DATAGRAM) || port_of(&file->local) != port_of(to))
+            continue;
+        if (same_host(file, to) || (to->storage.ss_family == AF_INET6 && is_any(to) &&
+                                    !by->only_v6))
+            return true;
+    }
+    return false;
 }
 
 int sim_bind(int fd, const struct sockaddr *address, unsigned size)
@@ -1492,10 +1602,11 @@ int sim_bind(int fd, const struct sockaddr *address, unsigned size)
         return (int)fail(SIM_CALL_bind, fd, EADDRNOTAVAIL);
     if (is_internet(to.storage.ss_family) && !port_of(&to))
         set_port(&to, next_port++);
-    if (find_bound(&to, file->kind == DATAGRAM ? DATAGRAM : LISTENER) ||
-        (file->kind == STREAM && find_bound(&to, STREAM)))
+    if (is_taken(file, &to))
         return (int)fail(SIM_CALL_bind, fd, EADDRINUSE);
     file->local = to;
+    if (!is_internet(to.storage.ss_family))
+        add_name(file);
     return (int)leave(SIM_CALL_bind, fd, 0);
 }
 
@@ -1569,7 +1680,7 @@ static int connect_unix(struct file *file)
 {
     struct file *listener = find_bound(&file->remote, LISTENER);
     if (!listener)
-        return find_bound(&file->remote, STREAM) ? ECONNREFUSED : ENOENT;
+        return *find_name(path_of(&file->remote)) ? ECONNREFUSED : ENOENT;
     if (sim_hit(SIM_REFUSE))
         return ECONNREFUSED;
     if (listener->backlog_count > listener->backlog_limit)
@@ -1800,6 +1911,8 @@ int sim_getsockopt(int fd, int level, int option, void *value, unsigned *size)
     if (failure > 0 || !file || !is_socket(file))
         return (int)fail(SIM_CALL_getsockopt, fd, failure > 0 ? failure : file ? ENOTSOCK : EBADF);
     number = level == SOL_SOCKET ? option_of(file, option) : 0;
+    if (level == IPPROTO_IPV6 && option == IPV6_V6ONLY)
+        number = file->only_v6;
     memcpy(value, &number, *size < sizeof number ? *size : sizeof number);
     return (int)leave(SIM_CALL_getsockopt, fd, 0);
 }
@@ -1973,7 +2086,8 @@ static void broken_pipe(int fd, int flags)
                          fd);
 }
 
-static ssize_t read_any(int call, int fd, const struct iovec *pieces, size_t count, int *cut)
+static ssize_t read_any(int call, int fd, const struct iovec *pieces, size_t count, int flags,
+                        int *cut)
 {
     int failure = enter(call);
     struct file *file = file_of(fd);
@@ -1981,7 +2095,7 @@ static ssize_t read_any(int call, int fd, const struct iovec *pieces, size_t cou
     if (failure > 0 || !file)
         return fail(call, fd, failure > 0 ? failure : EBADF);
     n = read_file(file, pieces, count, cut, failure >= 0);
-    while (n == -EAGAIN && !(file->flags & O_NONBLOCK)) {
+    while (n == -EAGAIN && !(file->flags & O_NONBLOCK) && !(flags & MSG_DONTWAIT)) {
         wait_for(is_readable, file, -1, false);
         n = read_file(file, pieces, count, cut, false);
     }
@@ -1995,6 +2109,8 @@ static ssize_t write_any(int call, int fd, const struct iovec *pieces, size_t co
     ssize_t n;
     if (failure > 0 || !file)
         return fail(call, fd, failure > 0 ? failure : EBADF);
+    if ((flags & MSG_OOB) && file->out) /* tcp(7): the last byte is the urgent one */
+        file->out->urgent = file->out->written + total(pieces, count) - 1;
     n = write_file(file, pieces, count, failure >= 0);
     while (n == -EAGAIN && !(file->flags & O_NONBLOCK) && !(flags & MSG_DONTWAIT)) {
         wait_for(is_writable, file, -1, false);
@@ -2010,14 +2126,14 @@ ssize_t sim_read(int fd, void *data, size_t size)
     struct iovec piece = { data, size };
     if (sim.real)
         return is_seam(SIM_CALL_read), read(fd, data, size);
-    return after(read_any(SIM_CALL_read, fd, &piece, 1, NULL), fd, READS);
+    return after(read_any(SIM_CALL_read, fd, &piece, 1, 0, NULL), fd, READS);
 }
 
 ssize_t sim_readv(int fd, const struct iovec *pieces, int count)
 {
     if (sim.real)
         return is_seam(SIM_CALL_readv), readv(fd, pieces, count);
-    return after(read_any(SIM_CALL_readv, fd, pieces, (size_t)count, NULL), fd, READS);
+    return after(read_any(SIM_CALL_readv, fd, pieces, (size_t)count, 0, NULL), fd, READS);
 }
 
 ssize_t sim_recv(int fd, void *data, size_t size, int flags)
@@ -2025,7 +2141,7 @@ ssize_t sim_recv(int fd, void *data, size_t size, int flags)
     struct iovec piece = { data, size };
     if (sim.real)
         return is_seam(SIM_CALL_recv), recv(fd, data, size, flags);
-    return after(read_any(SIM_CALL_recv, fd, &piece, 1, NULL), fd, READS);
+    return after(read_any(SIM_CALL_recv, fd, &piece, 1, flags, NULL), fd, READS);
 }
 
 ssize_t sim_recvmsg(int fd, struct msghdr *message, int flags)
@@ -2034,8 +2150,8 @@ ssize_t sim_recvmsg(int fd, struct msghdr *message, int flags)
     ssize_t n;
     if (sim.real)
         return is_seam(SIM_CALL_recvmsg), recvmsg(fd, message, flags);
-    n = after(read_any(SIM_CALL_recvmsg, fd, message->msg_iov, (size_t)message->msg_iovlen, &cut),
-              fd, READS);
+    n = after(read_any(SIM_CALL_recvmsg, fd, message->msg_iov, (size_t)message->msg_iovlen, flags,
+                       &cut), fd, READS);
     message->msg_flags = cut ? MSG_CTRUNC : 0;
     return n;
 }
@@ -2063,28 +2179,36 @@ ssize_t sim_send(int fd, const void *data, size_t size, int flags)
     return after(write_any(SIM_CALL_send, fd, &piece, 1, flags), fd, WRITES);
 }
 
+/* Descriptors come along with the bytes that are written next. They go nowhere: their receiver is
+ * the library, which throws them away. */
+static void send_along(struct file *file, size_t size)
+{
+    struct channel *out = file ? file->out : NULL;
+    if (!out || !size || out->rights_count == 8)
+        return;
+    out->rights[out->rights_count].start = out->written;
+    out->rights[out->rights_count++].end = out->written + size;
+}
+
 ssize_t sim_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (sim.real)
         return is_seam(SIM_CALL_sendmsg), sendmsg(fd, message, flags);
+    if (message->msg_controllen)
+        send_along(file_of(fd), total(message->msg_iov, (size_t)message->msg_iovlen));
     return after(write_any(SIM_CALL_sendmsg, fd, message->msg_iov, (size_t)message->msg_iovlen,
                            flags), fd, WRITES);
 }
 
 ssize_t sim_send_rights(int fd, const void *data, size_t size)
 {
-    struct file *file = file_of(fd);
-    ssize_t n;
-    file->out->rights = file->out->written + 1;
-    n = sim_send(fd, data, size, MSG_NOSIGNAL);
-    return n;
+    send_along(file_of(fd), size);
+    return sim_send(fd, data, size, MSG_NOSIGNAL);
 }
 
 ssize_t sim_send_urgent(int fd, const void *data, size_t size)
 {
-    struct file *file = file_of(fd);
-    file->out->urgent = file->out->written + size - 1;
-    return sim_send(fd, data, size, MSG_NOSIGNAL);
+    return sim_send(fd, data, size, MSG_NOSIGNAL | MSG_OOB);
 }
 
 /* ----------------------------------------------------------------------------
@@ -2096,13 +2220,16 @@ int sim_fcntl(int fd, int command, ...)
     struct file *file = file_of(fd);
     va_list list;
     va_start(list, command);
-    value = command == F_SETFL || command == F_SETFD ? va_arg(list, int) : 0;
+    value = command == F_SETFL || command == F_SETFD || command == F_DUPFD ? va_arg(list, int) : 0;
     va_end(list);
     if (sim.real)
         return fcntl(fd, command, value);
     if (failure > 0 || !file)
         return (int)fail(SIM_CALL_fcntl, fd, failure > 0 ? failure : EBADF);
     switch (command) {
+    case F_DUPFD:
+        value = open_descriptor_from(file, 0, value - SIM_FIRST_FD);
+        return (int)leave(SIM_CALL_fcntl, fd, value);
     case F_GETFL:
         return (int)leave(SIM_CALL_fcntl, fd, file->flags);
     case F_SETFL:
@@ -2426,7 +2553,8 @@ static void give_filter(void *events, int place, const struct watch *watch, unsi
 {
     struct kevent *event = (struct kevent *)events + place;
     struct file *file = watch->file;
-    bool ended = watch->filter ? (level & (SIM_HUP | SIM_ERR)) ||
+    bool ended = file->kind == DATAGRAM ? false /* its error comes with the next call */
+                 : watch->filter ? (level & (SIM_HUP | SIM_ERR)) ||
                                      (file->kind == STREAM && file->shut_writes)
                                : (level & (SIM_HUP | SIM_ERR | SIM_RDHUP)) != 0;
     memset(event, 0, sizeof *event);
@@ -2957,6 +3085,7 @@ void sim_begin(uint64_t seed, unsigned faults, bool real)
     sim.hash = UINT64_C(0xcbf29ce484222325);
     sim.real = real;
     sim.limit = -1;
+    sim.patience = 100000;
     sim.faults = faults;
     sim.now_ns = INT64_C(1000000000) + (int64_t)sim_draw(seed ? 1000000000 : 1) * 1000;
     if (seed || bytes)
@@ -2998,6 +3127,8 @@ void sim_end(void)
         free_file(file);
     }
     files = NULL;
+    while (paths)
+        remove_name(&paths);
     while (channels) {
         struct channel *channel = channels;
         channels = channel->next;

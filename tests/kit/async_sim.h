@@ -32,6 +32,7 @@ struct sim_world {
     long fired[SIM_FAULTS];
     long calls, counts[SIM_CALLS], allocations;
     long still;              /* calls and steps since time has last moved                         */
+    long patience;           /* so many are too many                                              */
     bool real, shows_errors, running;
     long failed;             /* faults that show, so far                                          */
     long fail_call;          /* this call of the seam fails, 0: none                              */

@@ -134,6 +134,13 @@ int sim_bug(const char *name);
 /* Let this much time pass in one step, as a long computation does. */
 void sim_advance(int64_t duration_ms);
 
+/* The clock, to be read and to be set; a body sets it while nothing is under way. */
+int64_t *sim_clock_ns(void);
+
+/* So many calls and steps while virtual time stands still are a livelock; at first 100000. A task
+ * may make a 50th of them in one turn. */
+void sim_patience(long count);
+
 /* The clock of a wait runs faster (slower) than CLOCK_MONOTONIC by so many millionths. */
 void sim_skew(int millionths);
 
@@ -245,6 +252,7 @@ int sim_shutdown(int fd, int how);
 int sim_sigaction(int number, const struct sigaction *action, struct sigaction *old);
 int sim_socket(int family, int type, int protocol);
 int sim_socketpair(int family, int type, int protocol, int ends[2]);
+int sim_unlink(const char *path);
 ssize_t sim_write(int fd, const void *data, size_t size);
 ssize_t sim_writev(int fd, const struct iovec *pieces, int count);
 
@@ -299,11 +307,23 @@ void async_test_warn(const char *text);
 
 #ifndef ASYNC_SYS
 #define ASYNC_SYS(call) (sim_site(__func__, __LINE__, SIM_CALL_##call), sim_##call)
+#endif
+#ifndef ASYNC_MEM
 #define ASYNC_MEM(call) (sim_site(__func__, __LINE__, -1), sim_##call)
+#endif
+#ifndef ASYNC_PICK
 #define ASYNC_PICK(count) (sim_picks() ? sim_pick(count) : 0)
+#endif
+#ifndef ASYNC_TRACE
 #define ASYNC_TRACE(event, task) async_test_trace(SIM_TRACE_##event, task)
+#endif
+#ifndef ASYNC_RESUME
 #define ASYNC_RESUME(task) async_test_resume(task)
+#endif
+#ifndef ASYNC_PANIC
 #define ASYNC_PANIC(text) async_test_panic(text)
+#endif
+#ifndef ASYNC_WARN
 #define ASYNC_WARN(text) async_test_warn(text)
 #endif
 #ifndef ASYNC_DEBUG
