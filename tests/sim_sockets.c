@@ -145,6 +145,7 @@ AsyncTestWith(sockets, a_hostile_world_leaves_nothing_behind,
     async_begin;
     for (; self->round < 3; self->round++) {
         self->tasks[0] = async_spawn(service);
+        sim_unlink("/run/service");
         self->tasks[1] = async_spawn(service, .path = "/run/service");
         await(n, async_join(self->tasks[0]));
         await(n, async_join(self->tasks[1]));
