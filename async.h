@@ -1570,7 +1570,8 @@ ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
 /* Non-blocking, and closed by exec (but for 0, 1 and 2). Returns bits of changes, or -errno. */
 ASYNC__RARE static inline int async__set_flags(int fd)
 {
-    int status = ASYNC_SYS(fcntl)(fd, F_GETFL), flags = ASYNC_SYS(fcntl)(fd, F_GETFD), changed = 0;
+    int status = ASYNC_SYS(fcntl)(fd, F_GETFL), changed = 0;
+    int flags = status < 0 ? -1 : ASYNC_SYS(fcntl)(fd, F_GETFD);
     if (status < 0 || flags < 0)
         return -errno;
     if (!(status & O_NONBLOCK)) {
