@@ -78,7 +78,7 @@ report()
 
 for backend in $BACKENDS; do
     find "$out" -name '*.gcda' -delete
-    TEST_BACKENDS=$backend run "$out/core/tests"
+    TEST_SLOW=1 TEST_BACKENDS=$backend run "$out/core/tests"
     ASYNC_BACKENDS=$backend ASYNC_SEEDS=${SEEDS:-30} run "$out/kit/tests"
     ASYNC_BACKENDS=$backend ASYNC_SEEDS=2 run "$out/older/tests"
     lcov -q --capture --directory "$out" --rc lcov_branch_coverage=1 --include "*/async.h" --output-file "$out/$backend.info"

@@ -472,8 +472,8 @@ AsyncTestWith(descriptors, a_duplicate_has_a_life_of_its_own, (.seeds = 500, .to
     async_end;
 }
 
-/* close(2) behind the loop's back, while a duplicate keeps what was open alive: its events still come
- * under the old number, which is a newcomer's. */
+/* close(2) behind the loop's back, while a duplicate keeps what was open alive: its events still
+ * come under the old number, which is a newcomer's. */
 async(haunting, int kind; int ends[2], twin, fresh[2]; async_task reader; long calls; char byte;)
 {
     async_result n;

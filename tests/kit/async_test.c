@@ -4,8 +4,8 @@
  * Method. A world is calm, or draws its faults from its seed; torture fails one call after the
  * other. The seam tells of each event of the scheduler: a SHADOW of each task is kept beside the
  * loop's own record, and what the loop does is compared with what it should. Before each wait that
- * lets time pass, every waiter is looked at by brute force: whoever could go on must not wait. After
- * each world nothing may be left.
+ * lets time pass, every waiter is looked at by brute force: whoever could go on must not wait.
+ * After each world nothing may be left.
  */
 #include "async_sim.h"
 #include "errnos.h"
@@ -726,7 +726,7 @@ void async_expect_mark(const char *name)
     marks[mark_of(name)].is_expected = true;
 }
 
-/* After FoundationDB: a bug site is on in a quarter of the worlds, and then strikes once in four. */
+/* After FoundationDB: a bug site is on in a quarter of the worlds, and strikes once in four. */
 int sim_bug(const char *name)
 {
     uint64_t hash = sim.seed * UINT64_C(0x9e3779b97f4a7c15);

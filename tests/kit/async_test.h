@@ -28,9 +28,10 @@
  * events, and a line that replays that world when pasted into a shell.
  *
  * Environment: ASYNC_SEED, ASYNC_BACKEND, ASYNC_FAIL_CALL, ASYNC_FAIL_ALLOC (the replay line sets
- * them); ASYNC_SEEDS=n instead of a test's own number, if that is more than one; ASYNC_SEED_FROM=n, the first;
- * ASYNC_TORTURE=0: no torture; ASYNC_BACKENDS="poll epoll": only these; ASYNC_STATS=file, to which
- * each test adds what it did.
+ * them); ASYNC_SEEDS=n instead of a test's own number, if that is more than one;
+ * ASYNC_SEED_FROM=n, the first; ASYNC_TORTURE=0: no torture; ASYNC_BACKENDS="poll epoll": only
+ * these; ASYNC_WATCHDOG=n instead of 120 seconds; ASYNC_STATS=file, to which each test adds what it
+ * did.
  */
 #ifndef ASYNC_TEST_H
 #define ASYNC_TEST_H
@@ -148,7 +149,7 @@ void sim_skew(int millionths);
 #define sim_fail_next(call, error) sim_fail_next_call(SIM_CALL_##call, error)
 void sim_fail_next_call(int call, int error);
 
-/* How many more descriptors there may be; -1: as many as one likes. A signal during the next wait. */
+/* How many more descriptors there may be, -1: any number. A signal during the next wait. */
 void sim_limit(int count);
 void sim_signal(void);
 
@@ -163,7 +164,7 @@ void sim_heal(int fd);
 void sim_clog(int fd, int64_t duration_ms);
 void sim_reset(int fd);
 
-/* No more faults from here on, and all that was partitioned heals: who still waits will end soon. */
+/* No more faults from here on, and what was partitioned heals: who still waits will end soon. */
 void sim_calm(void);
 
 /* A scripted peer plays the other side: `fd`, a raw descriptor, is its own from here on.
@@ -268,8 +269,7 @@ void sim_terminal(int ends[2]);
 ssize_t sim_send_rights(int fd, const void *data, size_t size);
 ssize_t sim_send_urgent(int fd, const void *data, size_t size);
 
-/* How many descriptors are open, how many calls and allocations were made through the seam, how many
- * of one call. */
+/* How many descriptors are open; calls and allocations made through the seam; calls of one kind. */
 int sim_descriptors(void);
 long sim_calls(void);
 long sim_allocations(void);
