@@ -1,0 +1,228 @@
+/*
+ * Cancelling in the simulated world: whatever a task waits for, it ends, and leaves things whole.
+ *
+ * Method. Tasks that wait in each way there is are cancelled at moments drawn from the seed; each
+ * keeps a record of its way out, which is compared with what the rules say.
+ */
+#include "async_test.h"
+
+#include <stdbool.h>
+
+/* ----------------------------------------------------------------------------
+ * MARK: - A storm
+ * ------------------------------------------------------------------------- */
+enum { SLEEPS, YIELDS, READS, WRITES, READABLE, ACCEPTS, JOINS, JOINS_ALL, JOINS_ANY, CALLS,
+       FLUSHES, WAYS };
+
+static struct {
+    int pipe[2], full[2], listener;
+    async_stream *stream;
+    async_task sleeper[2];
+    bool is_cancelled[WAYS], is_over[WAYS];
+    int told[WAYS]; /* how often -ECANCELED came */
+} storm;
+
+async(sleeps)
+{
+    async_begin;
+    await(async_sleep(100000));
+    async_end;
+}
+
+async(calls_deep, int depth; async_result n;)
+{
+    async_begin;
+    if (self->depth)
+        await(self->n, async_call(calls_deep, self->depth - 1));
+    else
+        await(self->n, async_sleep(100000));
+    async_return(self->n);
+    async_end;
+}
+
+static char lots[70000];
+
+/* Waits in its way for what never comes. Returns how that ended. */
+async(waits, int way; char byte; async_task tasks[2]; async_result n;)
+{
+    async_begin;
+    if (self->way == SLEEPS)
+        await(self->n, async_sleep(100000));
+    if (self->way == YIELDS)
+        while (!self->n)
+            await(self->n, async_yield());
+    if (self->way == READS)
+        await(self->n, async_read(storm.pipe[0], &self->byte, 1));
+    if (self->way == WRITES)
+        while (self->n >= 0)
+            await(self->n, async_write(storm.full[1], lots, sizeof lots));
+    if (self->way == READABLE)
+        await(self->n, async_readable(storm.full[1]));
+    if (self->way == ACCEPTS)
+        await(self->n, async_accept(storm.listener));
+    if (self->way == JOINS)
+        await(self->n, async_join(storm.sleeper[0]));
+    self->tasks[0] = storm.sleeper[0];
+    self->tasks[1] = storm.sleeper[1];
+    if (self->way == JOINS_ALL)
+        await(self->n, async_join_all(self->tasks, 1));
+    if (self->way == JOINS_ANY)
+        await(self->n, async_join_any(self->tasks + 1, 1));
+    if (self->way == CALLS)
+        await(self->n, async_call(calls_deep, 4));
+    if (self->way == FLUSHES)
+        await(self->n, async_stream_flush(storm.stream));
+    storm.told[self->way] += self->n == -ECANCELED;
+    cr_assert(!self->n || sim_has_failed() || storm.is_cancelled[self->way]);
+    await(self->n, async_sleep(1)); /* and once more */
+    storm.told[self->way] += self->n == -ECANCELED;
+    async_return(self->n);
+    async_finally;
+    await(async_sleep((int64_t)sim_random(3)));
+    storm.is_over[self->way] = true;
+    async_end;
+}
+
+static async_result open_storm(void)
+{
+    int result;
+    memset(&storm, 0, sizeof storm);
+    storm.pipe[0] = storm.pipe[1] = storm.full[0] = storm.full[1] = storm.listener = -1;
+    if ((result = async_pipe(storm.pipe)) < 0 || (result = async_socketpair(storm.full)) < 0)
+        return result;
+    storm.listener = async_listen("127.0.0.1", 0);
+    if (storm.listener < 0)
+        return storm.listener;
+    storm.stream = async_stream_open(storm.full[0]);
+    if (!storm.stream)
+        return -ENOMEM;
+    result = async_stream_write(storm.stream, lots, sizeof lots);
+    for (int i = 0; i < 2 && !result; i++) {
+        storm.sleeper[i] = async_spawn(sleeps);
+        result = storm.sleeper[i] < 0 ? (int)storm.sleeper[i] : 0;
+    }
+    return result;
+}
+
+static void close_storm(void)
+{
+    async_close(storm.pipe[0]);
+    async_close(storm.pipe[1]);
+    async_close(storm.full[1]);
+    async_close(storm.listener);
+    if (!storm.stream)
+        async_close(storm.full[0]);
+    async_stream_close(storm.stream);
+}
+
+AsyncTestWith(cancel, ends_whoever_waits_for_whatever, (.seeds = 1200, .torture = 1),
+              async_task tasks[WAYS]; int i, chosen; async_result n;)
+{
+    async_begin;
+    async_ok(open_storm());
+    for (int i = 0; i < WAYS; i++)
+        async_ok(self->tasks[i] = async_keep(async_spawn(waits, i)));
+    for (self->i = 0; self->i < WAYS; self->i++) {
+        do
+            self->chosen = (int)sim_random(WAYS);
+        while (storm.is_cancelled[self->chosen]);
+        storm.is_cancelled[self->chosen] = true;
+        cr_assert_eq(async_cancel(self->tasks[self->chosen]), 0);
+        if (sim_random(2))
+            cr_assert_eq(async_cancel(self->tasks[self->chosen]), 0);
+        if (sim_random(2))
+            await(async_sleep((int64_t)sim_random(3)));
+    }
+    for (self->i = 0; self->i < WAYS; self->i++) {
+        await(self->n, async_join(self->tasks[self->i]));
+        cr_assert(storm.is_over[self->i] || sim_has_failed());
+        cr_assert(self->n == -ECANCELED || sim_has_failed());
+        cr_assert(storm.told[self->i] == 2 || sim_has_failed()); /* until it has left */
+    }
+    async_finally;
+    close_storm();
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Shields and finally sections
+ * ------------------------------------------------------------------------- */
+static struct {
+    int shielded, finals;
+    bool is_told;
+} shields;
+
+/* Waits that no cancel ends, between some that it does. */
+async(shielded, int depth; async_result n; int64_t start_ns;)
+{
+    async_begin;
+    await(self->n, async_sleep((int64_t)sim_random(4)));
+    if (self->n < 0)
+        async_return(self->n);
+    self->start_ns = async_now();
+    await(self->n, async_shield(async_sleep(5)));
+    cr_assert(self->n == 0 || sim_has_failed());
+    cr_assert(async_now() - self->start_ns >= 5000000 || sim_has_failed());
+    shields.shielded++;
+    if (self->depth)
+        await(self->n, async_shield(async_call(shielded, self->depth - 1)));
+    if (self->n < 0)
+        async_return(self->n);
+    await(self->n, async_sleep(2));
+    async_return(self->n);
+    async_finally;
+    self->start_ns = async_now();
+    await(async_sleep(3));
+    cr_assert(async_now() - self->start_ns >= 3000000 || sim_has_failed());
+    await(self->n, async_sleep(1000), 1); /* its own limit holds here too */
+    cr_assert(self->n == -ETIMEDOUT || sim_has_failed());
+    shields.finals++;
+    async_end;
+}
+
+AsyncTestWith(cancel, waits_for_what_is_shielded, (.seeds = 1500, .torture = 1), async_task task;
+              int i; async_result n;)
+{
+    async_begin;
+    for (self->i = 0; self->i < 6; self->i++) {
+        memset(&shields, 0, sizeof shields);
+        self->task = async_keep(async_spawn(shielded, 2));
+        async_ok(self->task);
+        await(async_sleep((int64_t)sim_random(36)));
+        shields.is_told = async_cancel(self->task) == 0;
+        await(self->n, async_join(self->task));
+        cr_assert(self->n == 0 || self->n == -ECANCELED || sim_has_failed());
+        /* Once a shield is entered what is called there runs to its end. */
+        cr_assert(shields.finals == shields.shielded || self->n == -ECANCELED || sim_has_failed());
+        cr_assert(shields.finals >= 1 || sim_has_failed());
+        async_sometimes(self->n == 0);
+        async_sometimes(self->n == -ECANCELED && shields.shielded == 0);
+        async_sometimes(self->n == -ECANCELED && shields.shielded == 3);
+    }
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - A write cut short
+ * ------------------------------------------------------------------------- */
+enum { BULK = 100000 };
+static char bulk[BULK], drained[BULK];
+
+async(writes_bulk, int fd; async_result n;)
+{
+    async_begin;
+    await(self->n, async_write(self->fd, bulk, BULK));
+    async_return(self->n);
+    async_finally;
+    async_close(self->fd);
+    async_end;
+}
+
+/* What the writer says it has written is what arrives, to the byte. */
+AsyncTestWith(cancel, keeps_count_of_what_was_written, (.seeds = 1200, .torture = 1), int ends[2];
+              async_task writer; size_t sum; int i; async_result n, written;)
+{
+    async_begin;
+    for (size_t i = 0; i < BULK; i++)
+        bulk[i] = (char)(i * 7 + i / 251);
+    async_ok(sim_random(2) ? async_socketpair(self->ends) : asy
