@@ -1529,7 +1529,7 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
     if (kind != ASYNC__FILE)
         error = loop->backend->add(loop, fd,
                                    (bits & ASYNC__WRITES) ? ASYNC__R | ASYNC__W : ASYNC__R);
-    if (error == -EPERM && kind < ASYNC__SOCKET) { /* never a socket: what waits would hear nothing */
+    if (error == -EPERM && kind < ASYNC__SOCKET) { /* a socket that nobody watches is an error */
         descriptor->kind = ASYNC__FILE;
         error = 0;
     }

@@ -418,8 +418,8 @@ AsyncTestWith(sockets, a_reset_comes_after_what_was_sent_before_it,
 }
 
 /* Somebody resets what others read and write: both directions are told, each once. */
-AsyncTestWith(sockets, a_reset_wakes_whoever_waits, (.seeds = 500, .faults = SIM_HOSTILE), int round;
-              int ends[2]; async_task tasks[3];)
+AsyncTestWith(sockets, a_reset_wakes_whoever_waits, (.seeds = 500, .faults = SIM_HOSTILE),
+              int round; int ends[2]; async_task tasks[3];)
 {
     async_result n;
     async_begin;

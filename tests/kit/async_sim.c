@@ -478,7 +478,8 @@ static unsigned stream_level(const struct file *file)
         level |= SIM_PRI;
     if (ended || file->shut_reads)
         level |= SIM_RDHUP;
-    if (file->shut_writes || !file->out->has_reader || has_room(file))
+    if (file->shut_writes || has_room(file) ||
+        (file->family == AF_UNIX && !file->out->has_reader)) /* TCP learns it from a reset */
         level |= SIM_OUT;
     if ((ended || file->shut_reads) && file->shut_writes)
         level |= SIM_HUP;
@@ -1062,12 +1063,12 @@ static ssize_t put(struct file *file, const struct iovec *pieces, size_t count, 
         file->was_full = true;
     if (holds(file, WRITES, seam))
         return -EAGAIN;
+    if (!room)
+        return -EAGAIN;
     if (!out->has_reader) { /* TCP: the peer answers with a reset */
         send_reset(file, NULL, sim.now_ns + latency(out));
         return (ssize_t)size;
     }
-    if (!room)
-        return -EAGAIN;
     if (size > room)
         size = room;
     if (seam && size > 1 && sim_hit(SIM_SHORT_WRITE)) {
