@@ -8,6 +8,7 @@ help:
 	@echo "make test      the behaviour tests, natively and under Valgrind (installs what is missing)"
 	@echo "make check     the slow arms: matrix, cross, sanitizers, qemu, lint, coverage"
 	@echo "make soak      any number of worlds: SEEDS=10000 of each test; also make torture, make fuzz"
+	@echo "make mutants   broken copies of async.h: the worlds must find each"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
 	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage"
@@ -135,6 +136,11 @@ sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
 	ASAN_OPTIONS=detect_stack_use_after_return=1 timeout 280 $(B)/tests-sanitize
 	ASAN_OPTIONS=detect_stack_use_after_return=1 ASYNC_SEEDS=100 timeout 600 $(B)/worlds-sanitize
 
+# Copies of async.h with one fault each: the worlds must find every one. tests/mutants.sh --core says which of them
+# the tests on the real kernel find, too.
+mutants:
+	tests/mutants.sh
+
 torture: $(B)/worlds-plain $(B)/worlds-older
 	tests/torture.sh $^
 
@@ -198,7 +204,7 @@ coverage:
 	tests/coverage.sh
 
 # The slow arms, one after the other; all of them run, and any that failed is named at the end.
-ARMS = lint matrix refuse red docs-check torture sanitize fuzz-check tsan coverage cross qemu
+ARMS = lint matrix refuse red docs-check torture mutants sanitize fuzz-check tsan coverage cross qemu
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov
 	@for arm in $(ARMS); do \

@@ -111,6 +111,46 @@ AsyncTestWith(rules, connect_does_not_believe_an_event, (.seeds = 300), int list
 }
 
 /* ----------------------------------------------------------------------------
+ * MARK: - Errors of small calls
+ * ------------------------------------------------------------------------- */
+
+/* close(2): after EINTR the descriptor is gone, its number may be another's. */
+AsyncTestWith(rules, close_is_never_made_again, CALM, int ends[2];)
+{
+    async_begin;
+    async_ok(async_pipe(self->ends));
+    sim_fail_next(close, EINTR);
+    cr_assert(async_close(self->ends[0]) == 0);
+    async_close(self->ends[1]);
+    async_end;
+}
+
+/* Where poll(2) cannot say, the answer is yes: a wrong "no" would be waited for in vain. */
+AsyncTestWith(rules, an_error_of_poll_does_not_mean_no, CALM, int ends[2]; async_result result;)
+{
+    async_begin;
+    async_ok(async_pipe(self->ends));
+    sim_write(self->ends[1], "x", 1);
+    sim_fail_next(poll, ENOMEM);
+    await(self->result, async_readable(self->ends[0]), 20);
+    cr_assert(self->result == 0);
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}
+
+AsyncTestWith(rules, a_port_that_cannot_be_asked_for_is_an_error, CALM, int listener;)
+{
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    async_ok(self->listener);
+    sim_fail_next(getsockname, ENOBUFS);
+    cr_assert(async_port(self->listener) == -ENOBUFS);
+    async_close(self->listener);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
  * MARK: - The poller
  * ------------------------------------------------------------------------- */
 static char filling[65536];
