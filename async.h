@@ -3456,7 +3456,9 @@ static inline int async__accept_raw(int listener)
 static inline int async__accept_raw(int listener)
 {
     int fd = ASYNC_SYS(accept)(listener, NULL, NULL);
-    return fd < 0 ? -errno : async__prepare(fd);
+    if (fd < 0)
+        return -errno;
+    return async__prepare(fd) < 0 ? -ECONNABORTED : fd; /* closed: the next one */
 }
 #endif
 

@@ -439,6 +439,12 @@ long sim_count_call(int call)
 
 void sim_fail_next_call(int call, int error)
 {
+#if !ASYNC_HAS_ACCEPT4
+    call = call == SIM_CALL_accept4 ? SIM_CALL_accept : call;
+#endif
+#if !ASYNC_HAS_PIPE2
+    call = call == SIM_CALL_pipe2 ? SIM_CALL_pipe : call;
+#endif
     sim.next_failure[call] = error;
 }
 

@@ -145,7 +145,8 @@ void sim_patience(long count);
 /* The clock of a wait runs faster (slower) than CLOCK_MONOTONIC by so many millionths. */
 void sim_skew(int millionths);
 
-/* The next call of this name fails: sim_fail_next(accept4, EMFILE). */
+/* The next call of this name fails: sim_fail_next(accept4, EMFILE). (Where async.h makes do without
+ * accept4 and pipe2, these mean what it calls instead.) */
 #define sim_fail_next(call, error) sim_fail_next_call(SIM_CALL_##call, error)
 void sim_fail_next_call(int call, int error);
 
