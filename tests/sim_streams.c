@@ -303,7 +303,8 @@ static void check_data(async_stream *stream, const char *data, ssize_t size)
 }
 
 /* Data that nobody wants for the moment waits, in order; then the end comes, once. */
-async(pauses, int kind; int ends[2]; async_stream *stream; async_task sender; struct account account;)
+async(pauses, int kind; int ends[2]; async_stream *stream; async_task sender;
+      struct account account;)
 {
     async_result n;
     async_begin;

@@ -194,6 +194,8 @@ struct file {
     struct file **backlog;
     int backlog_count, backlog_limit, attempts;
     struct packet *first;
+    int64_t packet_ns;     /* when the last one under way arrives                           */
+    int packets;           /* how many are                                                  */
     const char *text;      /* of a regular file                                             */
     unsigned mode;         /* st_mode; 0: what its kind has                                 */
     size_t place;
@@ -1966,6 +1968,7 @@ int sim_dial(int port)
 static void packet_arrives(struct file *file, struct packet *packet)
 {
     struct packet **last = &file->first;
+    file->packets--;
     if (!file->references) {
         free(packet);
         return;
@@ -1998,11 +2001,16 @@ static ssize_t put_packet(struct file *file, const struct iovec *pieces, size_t 
         return (ssize_t)size;
     if (sim_hit(SIM_REORDER))
         delivery.at_ns += 1 + (int64_t)sim_draw(5000000);
+    else if (delivery.at_ns < to->packet_ns)
+        delivery.at_ns = to->packet_ns;
+    else
+        to->packet_ns = delivery.at_ns;
     delivery.packet = malloc(sizeof *delivery.packet + size);
     delivery.packet->next = NULL;
     delivery.packet->size = size;
     spread(pieces, NULL, delivery.packet->bytes, size);
-    if (delivery.at_ns <= sim.now_ns)
+    to->packets++;
+    if (delivery.at_ns <= sim.now_ns && to->packets == 1)
         packet_arrives(to, delivery.packet);
     else
         add_delivery(delivery);
