@@ -421,20 +421,43 @@ async_declare(sim_seq, int step;);
     { \
         async_test_register(&suite##_##name##_case); \
     }
-#define cr_assert(condition, ...) \
-    ((condition) ? (void)0 : async_test_fail(__FILE__, __LINE__, "cr_assert(%s) is false", \
-                                             #condition))
-#define cr_assert_eq(a, b, ...) cr_assert((a) == (b), "")
-#define cr_assert_neq(a, b, ...) cr_assert((a) != (b), "")
-#define cr_assert_lt(a, b, ...) cr_assert((a) < (b), "")
-#define cr_assert_leq(a, b, ...) cr_assert((a) <= (b), "")
-#define cr_assert_gt(a, b, ...) cr_assert((a) > (b), "")
-#define cr_assert_geq(a, b, ...) cr_assert((a) >= (b), "")
-#define cr_assert_null(a, ...) cr_assert((a) == NULL, "")
-#define cr_assert_not_null(a, ...) cr_assert((a) != NULL, "")
-#define cr_assert_str_eq(a, b, ...) cr_assert(strcmp(a, b) == 0, "")
-#define cr_assert_arr_eq(a, b, size, ...) cr_assert(memcmp(a, b, size) == 0, "")
-#define cr_assert_fail(...) async_test_fail(__FILE__, __LINE__, "cr_assert_fail()")
+#define ASYNC_TEST_FIRST(a, ...) (a)
+#define ASYNC_TEST_SECOND(a, b, ...) (b)
+#define ASYNC_TEST_THIRD(a, b, c, ...) (c)
+#define ASYNC_TEST_THAT(condition, text) \
+    ((condition) ? (void)0 : async_test_fail(__FILE__, __LINE__, "%s is false", text))
+#define ASYNC_TEST_BOTH(is, ...) \
+    (ASYNC_TEST_FIRST(__VA_ARGS__, 0) is ASYNC_TEST_SECOND(__VA_ARGS__, 0, 0))
+#define cr_assert(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_FIRST(__VA_ARGS__, 0), "cr_assert(" #__VA_ARGS__ ")")
+#define cr_assert_eq(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_BOTH(==, __VA_ARGS__), "cr_assert_eq(" #__VA_ARGS__ ")")
+#define cr_assert_neq(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_BOTH(!=, __VA_ARGS__), "cr_assert_neq(" #__VA_ARGS__ ")")
+#define cr_assert_lt(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_BOTH(<, __VA_ARGS__), "cr_assert_lt(" #__VA_ARGS__ ")")
+#define cr_assert_leq(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_BOTH(<=, __VA_ARGS__), "cr_assert_leq(" #__VA_ARGS__ ")")
+#define cr_assert_gt(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_BOTH(>, __VA_ARGS__), "cr_assert_gt(" #__VA_ARGS__ ")")
+#define cr_assert_geq(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_BOTH(>=, __VA_ARGS__), "cr_assert_geq(" #__VA_ARGS__ ")")
+#define cr_assert_null(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_FIRST(__VA_ARGS__, 0) == NULL, "cr_assert_null(" #__VA_ARGS__ ")")
+#define cr_assert_not_null(...) \
+    ASYNC_TEST_THAT(ASYNC_TEST_FIRST(__VA_ARGS__, 0) != NULL, \
+                    "cr_assert_not_null(" #__VA_ARGS__ ")")
+#define cr_assert_str_eq(...) \
+    ASYNC_TEST_THAT(strcmp(ASYNC_TEST_FIRST(__VA_ARGS__, 0), \
+                           ASYNC_TEST_SECOND(__VA_ARGS__, 0, 0)) == 0, \
+                    "cr_assert_str_eq(" #__VA_ARGS__ ")")
+#define cr_assert_arr_eq(...) \
+    ASYNC_TEST_THAT(memcmp(ASYNC_TEST_FIRST(__VA_ARGS__, 0), \
+                           ASYNC_TEST_SECOND(__VA_ARGS__, 0, 0), \
+                           ASYNC_TEST_THIRD(__VA_ARGS__, 0, 0, 0)) == 0, \
+                    "cr_assert_arr_eq(" #__VA_ARGS__ ")")
+#define cr_assert_fail(...) \
+    async_test_fail(__FILE__, __LINE__, "%s", "cr_assert_fail(" #__VA_ARGS__ ")")
 #endif
 
 #endif
