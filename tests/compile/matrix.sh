@@ -310,6 +310,14 @@ small() {
     fi
 }
 
+# A test of the kit compiles without a word wherever async.h does.
+kit() {
+    for dialect in c99 c11 c17 c2x gnu99 gnu11; do
+        report_silent "$1 -std=$dialect: a test in the simulated world" "$1" -std=$dialect $warnings \
+            "-I$INCLUDE" -Itests/kit -DASYNC_TEST_PLAIN -c docs/testing/worlds.c -o "$out/kit-$1.o"
+    done
+}
+
 # ---- all of it, the slow parts side by side ----
 
 part() {
@@ -336,6 +344,8 @@ for compiler in gcc clang tcc; do
     symbols $compiler
 done
 two_compilers
+kit gcc
+kit clang
 small gcc 24576
 small clang 28672
 cplusplus g++
