@@ -336,6 +336,16 @@ AsyncTestBare(corners, directories_and_disks_are_always_ready, CALM)
     sim_close(disk);
 }
 
+AsyncTestBare(corners, a_socket_of_IPv6_is_adopted_as_a_connection, CALM)
+{
+    int fd = sim_socket(AF_INET6, SOCK_STREAM, 0);
+    cr_assert_eq(async_open(NULL), 0);
+    cr_assert_eq(async_adopt(fd), fd);
+    cr_assert_eq(async__current->descriptors[fd].kind, ASYNC__STREAM_TCP);
+    async_loop_close();
+    sim_close(fd);
+}
+
 static int other_listener(void)
 {
     struct sockaddr_un address;
@@ -670,6 +680,23 @@ AsyncTest(corners, on_written_waits_for_what_was_queued_after_it, int ends[2]; i
     async_stream_on_written(self->stream, NULL);
     async_close(self->ends[1]);
     async_stream_close(self->stream);
+    async_end;
+}
+
+/* Nobody wants to know any more when its turn comes. */
+AsyncTest(corners, on_written_is_withdrawn_before_its_turn, int ends[2]; async_stream *stream;)
+{
+    async_begin;
+    written = 0;
+    cr_assert_eq(async_socketpair(self->ends), 0);
+    self->stream = async_stream_open(self->ends[0]);
+    cr_assert_eq(async_stream_on_written(self->stream, counts_written), 0);
+    cr_assert_eq(async_stream_write(self->stream, "x", 1), 0);
+    cr_assert_eq(async_stream_on_written(self->stream, NULL), 0);
+    await(async_sleep(1));
+    cr_assert_eq(written, 0);
+    async_stream_close(self->stream);
+    async_close(self->ends[1]);
     async_end;
 }
 
