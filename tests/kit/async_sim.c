@@ -127,7 +127,8 @@ void sim_note(const char *what, int fd, long result, int error)
     event->fd = fd;
     event->error = error;
     event->result = result;
-    event->task = async__current ? async__current->task->item.slot : 0;
+    event->task = async__current && async__current->task != sim.ended
+                      ? async__current->task->item.slot : 0;
     sim.hash = (sim.hash ^ (uint64_t)(uint32_t)fd ^ (uint64_t)(uint32_t)error << 40 ^
                 (uint64_t)result << 16 ^ (uint64_t)sim.now_ns << 8) * UINT64_C(0x100000001b3);
     for (; *what; what++)

@@ -413,6 +413,8 @@ void async_test_trace(int event, const void *what)
     case SIM_TRACE_spawn:
         memset(shadow, 0, sizeof *shadow);
         never_ran++;
+        if (sim.ended == task)
+            sim.ended = NULL;
         break;
     case SIM_TRACE_run:
         task_runs(loop, task, shadow);
@@ -425,6 +427,8 @@ void async_test_trace(int event, const void *what)
         break;
     case SIM_TRACE_done:
         shadow->state = DONE;
+        if (loop->task == task)
+            sim.ended = task;
         break;
     default:
         break;
