@@ -414,3 +414,69 @@ AsyncTestWith(rules, a_task_without_a_place_is_freed, (.torture = 1, .faults = S
     await(async_sleep(1));
     async_end;
 }
+
+async(ends, int after_ms; int with;)
+{
+    async_begin;
+    await(async_sleep(self->after_ms));
+    async_return(self->with);
+    async_end;
+}
+
+/* Whichever of them fails: the first in the array, not in time. */
+AsyncTestWith(rules, of_many_the_first_that_failed_is_reported, CALM, int next; async_task tasks[3];)
+{
+    static const int with[4][3] = { { -5, 0, 0 }, { 0, 0, -7 }, { -5, -6, -7 }, { 1, 2, 3 } };
+    static const int first[] = { -5, -7, -5, 0 };
+    async_result result;
+    async_begin;
+    for (; self->next < 4; self->next++) {
+        for (int i = 0; i < 3; i++) {
+            self->tasks[i] = async_spawn(ends, .after_ms = 3 - i, .with = with[self->next][i]);
+            async_keep(self->tasks[i]);
+        }
+        await(result, async_join_all(self->tasks, 3));
+        cr_assert(result == first[self->next]);
+    }
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Names
+ * ------------------------------------------------------------------------- */
+async(named, int *failed;)
+{
+    async_begin;
+    if (async_name("a late one") < 0)
+        ++*self->failed;
+    await(async_sleep(10));
+    async_end;
+}
+
+static int dump_has(const char *words)
+{
+    static char text[65536];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    cr_assert(out != NULL);
+    async_dump(out);
+    fclose(out);
+    return strstr(text, words) != NULL;
+}
+
+/* A name is shown while its task lives; one for which there is no memory is an error. */
+AsyncTestWith(rules, names_are_shown_or_are_an_error, (.torture = 1, .faults = SIM_CALM), int next;
+              int failed;)
+{
+    async_begin;
+    async_ok(async_name("the first"));
+    cr_assert(dump_has("\"the first\""));
+    for (; self->next < 70; self->next++)
+        async_ok(async_spawn(named, .failed = &self->failed));
+    await(async_sleep(1));
+    cr_assert(self->failed || dump_has("\"a late one\""));
+    cr_assert(!self->failed || sim_shows_errors());
+    cr_assert(dump_has("\"the first\""));
+    await(async_sleep(20));
+    cr_assert(!dump_has("\"a late one\"") && dump_has("\"the first\""));
+    async_end;
+}
