@@ -92,7 +92,8 @@ $(B)/worlds-older: $(KIT_NAMES:%=$(B)/sim-older/%)
 $(B)/worlds-sanitize: $(KIT_NAMES:%=$(B)/sim-sanitize/%)
 	$(CC) $(SANITIZE) $^ -pthread -o $@
 
-# The tests above a second time, in calm worlds on the simulated kernel: what takes time on the real one takes none here.
+# The tests above a second time, in calm worlds on the simulated kernel. What tests the layer itself, or the emulation
+# of kqueue, has no place there.
 BOTH_TESTS = $(filter-out tests/test_kqueue_emulation.c tests/test_layer.c,$(wildcard tests/test_*.c))
 BOTH_NAMES = $(notdir $(BOTH_TESTS:.c=.o)) test.o simulated/driver.o kit/async_sim.o kit/async_test.o \
     $(if $(EMULATION),kqueue/kqueue.o)
@@ -116,7 +117,7 @@ VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for
 
 test:
 	@tests/install.sh pkg-config criterion valgrind
-	@$(MAKE) --no-print-directory -j2 test-native test-valgrind test-worlds
+	@$(MAKE) --no-print-directory -j2 test-native test-simulated test-valgrind test-worlds
 
 # Each test in its worlds; the sums say whether they were enough.
 test-worlds: $(B)/worlds
@@ -127,6 +128,10 @@ test-worlds: $(B)/worlds
 test-native: $(B)/tests $(B)/tests-O2
 	timeout 280 $(B)/tests
 	timeout 280 $(B)/tests-O2
+
+# The same tests on the simulated kernel: see REAL_TEST and SIMULATED_TEST in tests/test.h.
+test-simulated: $(B)/tests-simulated
+	timeout 280 $(B)/tests-simulated
 
 test-valgrind: $(B)/tests-plain $(B)/worlds-plain
 	timeout 280 $(VALGRIND) $(B)/tests-plain
@@ -238,4 +243,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo test test-native test-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz
+.PHONY: help examples demo test test-native test-simulated test-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz

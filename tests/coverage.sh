@@ -5,7 +5,7 @@
 set -eu
 out=build/coverage
 rm -rf "$out"
-mkdir -p "$out/core" "$out/kit" "$out/older"
+mkdir -p "$out/core" "$out/kit" "$out/older" "$out/simulated"
 common="-std=gnu11 -g -O0 --coverage -I. -Itests -pthread -DASYNC_HAS_KQUEUE=1 -Itests/kqueue -w"
 BACKENDS=${BACKENDS:-poll epoll kqueue}
 
@@ -16,7 +16,7 @@ compile()
     shift 2
     for source in "$@"; do
         # shellcheck disable=SC2086 # the flags are words
-        ${CC:-cc} $common $flags -c "$source" -o "$out/$folder/$(basename "$source" .c).o"
+        ${CC:-cc} $flags $common -c "$source" -o "$out/$folder/$(basename "$source" .c).o"
     done
     # shellcheck disable=SC2046
     ${CC:-cc} --coverage "$out/$folder"/*.o -pthread -o "$out/$folder/tests"
@@ -26,6 +26,10 @@ compile core '-DTEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump' tests/test.c tests/
 compile kit '-DASYNC_TEST_PLAIN -Itests/kit' tests/kit/*.c tests/sim_*.c tests/kqueue/kqueue.c
 compile older '-DASYNC_TEST_PLAIN -Itests/kit -DASYNC_HAS_ACCEPT4=0 -DASYNC_HAS_PIPE2=0 -UASYNC_HAS_KQUEUE -DASYNC_HAS_KQUEUE=0' tests/kit/*.c tests/sim_*.c \
     tests/kqueue/kqueue.c
+# shellcheck disable=SC2046
+compile simulated '-DTEST_SIMULATED -DTEST_PLAIN -DASYNC_TEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump -Itests/simulated -Itests/kit' \
+    tests/test.c tests/simulated/driver.c tests/kit/*.c tests/kqueue/kqueue.c \
+    $(ls tests/test_*.c | grep -v -e emulation -e layer)
 
 # What cannot be reached on a backend needs its reason here: function | a part of the line | backends | reason. What has
 # none fails, on whichever backend.
@@ -85,6 +89,7 @@ for backend in $BACKENDS; do
     TEST_SLOW=1 TEST_BACKENDS=$backend run "$out/core/tests"
     ASYNC_BACKENDS=$backend ASYNC_SEEDS=${SEEDS:-10} run "$out/kit/tests"
     ASYNC_BACKENDS=$backend ASYNC_SEEDS=2 ASYNC_TORTURE=0 run "$out/older/tests"
+    ASYNC_BACKENDS=$backend run "$out/simulated/tests"
     lcov -q --capture --directory "$out" --rc lcov_branch_coverage=1 --include "*/async.h" --output-file "$out/$backend.info"
     report "$backend" | tee -a "$out/report"
 done

@@ -98,7 +98,7 @@ lengths() {
 shapes() {
     lengths "$header" 100 > "$out/shape"
     verdict "$header: 100 columns, functions of 70 lines, 4 deep, no #if inside" "$out/shape"
-    for file in tests/*.[ch] tests/compile/*.[ch] tests/kit/*.[ch] tests/kit/red/*.[ch]; do
+    for file in tests/*.[ch] tests/simulated/*.[ch] tests/compile/*.[ch] tests/kit/*.[ch] tests/kit/red/*.[ch]; do
         lengths "$file" 100 | grep -v 'inside a function'
     done > "$out/shape"
     verdict 'tests: 100 columns, functions of 70 lines, 4 deep' "$out/shape"

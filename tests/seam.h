@@ -203,7 +203,8 @@ static SEAM_UNUSED int seam_kevent(int poller, const struct kevent *changes, int
         return kevent(poller, changes, change_count, events, count, timeout);
     seam_waits++;
     if (!seam_break)
-        found = kevent(poller, NULL, 0, events, count, SEAM_OWN_CLOCK && timeout ? &at_once : timeout);
+        found = kevent(poller, NULL, 0, events, count,
+                       SEAM_OWN_CLOCK && timeout ? &at_once : timeout);
     else
         errno = seam_break;
     if (timeout)

@@ -4,6 +4,8 @@
  * Goal: a callback runs when its contract says, as often as it says, and never after it was
  * cancelled or on the stack of its caller. Method: callbacks that write down the order in which
  * they ran, in loops without a single task, which end by themselves when nothing can happen.
+ *
+ * Where the point is that time passes, it passes in the simulation only.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -155,7 +157,7 @@ static void counts_rounds(void *data)
         check_equal(async_cancel(self_handle), 0);
 }
 
-TEST(every, runs_until_it_is_cancelled_by_itself)
+SIMULATED_TEST(every, runs_until_it_is_cancelled_by_itself)
 {
     int64_t start;
 
@@ -191,7 +193,7 @@ static void holds_up(void *data)
 }
 
 /* Turns that were missed are left out: four of them are not over before the eleventh. */
-TEST(every, leaves_out_the_turns_it_has_missed)
+SIMULATED_TEST(every, leaves_out_the_turns_it_has_missed)
 {
     open_loop();
     rounds = 0;

@@ -4,6 +4,8 @@
  * Goal: a cancel or a limit that has passed arrives at each await, wherever the task is, and loses
  * nothing; what is shielded never hears of it. Method: a task is brought into each state there is,
  * cancelled there, and its result, its trace and the bytes it moved are looked at.
+ *
+ * Where the point is that time passes, it passes in the simulation only.
  */
 #include "seam.h"
 #include "async.h"
@@ -863,8 +865,7 @@ async(never_early, int i; int64_t start; int ends[2]; char data[1];)
     async_end;
 }
 
-/* By the real clock. */
-TEST(limits, are_never_early)
+SIMULATED_TEST(limits, are_never_early)
 {
     seam_reset();
     check_equal(async_run(never_early), 0);
@@ -940,7 +941,7 @@ async(limits_a_double_shield)
     async_end;
 }
 
-TEST(cancel, a_shield_within_a_shield_gives_the_limit_back)
+SIMULATED_TEST(cancel, a_shield_within_a_shield_gives_the_limit_back)
 {
     check_equal(async_run(limits_a_double_shield), -ETIMEDOUT);
 }

@@ -4,6 +4,9 @@
  * Goal: await, async_return and async_finally behave as statements wherever a statement may stand,
  * and arguments and results arrive. Method: small coroutines that leave a trace of letters, each
  * await both with an operation that is done at once and with one that has to wait.
+ *
+ * On the real kernel only: a timer beside tasks that never wait, for the simulated clock stands
+ * still while tasks run.
  */
 #include "async.h"
 #include "test.h"

@@ -4,6 +4,8 @@
  * Goal: what the world refuses is a result, nothing is lost by it, and an idle loop sleeps. Method:
  * the seam beneath the loop lets allocations fail, counts waits and registrations, and has a clock
  * of its own, so that five seconds pass without being waited for.
+ *
+ * On the real kernel only: where the number of a descriptor must lie below the loop's first table.
  */
 #include "seam.h"
 

@@ -4,6 +4,8 @@
  * Goal: -ENOMEM comes from what makes something, and then nothing was made and nothing is lost;
  * what exists goes on without any memory. Method: the nth allocation of a call fails, for every n
  * until the call succeeds; at the end no block and no descriptor may be left.
+ *
+ * On the real kernel only: where the number of a descriptor must lie below the loop's first table.
  */
 #include "seam.h"
 #include "async.h"

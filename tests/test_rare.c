@@ -4,6 +4,9 @@
  *
  * Goal: each branch of the header is taken by something that a user relies on. Method: the seam
  * lets the next calls of one function fail with an errno of the test's choice.
+ *
+ * On the real kernel only: files, FIFOs, the standard descriptors, and a lie about the state of a
+ * connection that no kernel tells.
  */
 #include "seam.h"
 

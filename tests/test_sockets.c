@@ -4,6 +4,9 @@
  * Goal: each way in which a connection can begin and end gives the result that the contract names,
  * and no byte is lost on the way. Method: loopback and Unix sockets; the test holds the other end
  * itself, so that it decides what arrives before what.
+ *
+ * On the real kernel only: privileges and paths, which are a user's and a file system's. In the
+ * simulation only: waiting for descriptors that somebody else gives back.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -614,8 +617,8 @@ TASK_TEST(exhaustion, delays_connections_and_loses_none, int listener, i; int cl
 }
 
 /* Nothing of ours will be closed, but the limit is lifted from outside: a timer tries again. */
-TASK_TEST(exhaustion, ends_by_itself, int listener, client, fd; rlim_t limit; async_result late;
-          async_task task;)
+SIMULATED_TASK_TEST(exhaustion, ends_by_itself, int listener, client, fd; rlim_t limit;
+                    async_result late; async_task task;)
 {
     async_begin;
     if (test_on_valgrind())

@@ -4,6 +4,8 @@
  * Goal: what was written arrives, in order and to the last byte, however slow the peer is and
  * whenever the stream is closed; each callback comes as often as its contract says. Method: pairs
  * of sockets whose other end the test holds; a pattern shows bytes that are lost or doubled.
+ *
+ * On the real kernel only: a reader in another process.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -1587,7 +1587,8 @@ static bool is_taken(const struct file *by, const struct address *to)
         return *find_name(path_of(to)) != NULL;
     for (struct file *file = files; file; file = file->next) {
         if (!file->local.size || !file->references || !is_internet(file->local.storage.ss_family) ||
-            (file->kind == DATAGRAM) != (by->kind == DATAGRAM) || port_of(&file->local) != port_of(to))
+            (file->kind == DATAGRAM) != (by->kind == DATAGRAM) ||
+            port_of(&file->local) != port_of(to))
             continue;
         if (same_host(file, to) || (to->storage.ss_family == AF_INET6 && is_any(to) &&
                                     !by->only_v6))
