@@ -47,7 +47,7 @@ struct sim_world {
     bool signal;             /* one arrives during the next wait                                  */
     bool takes_errors;       /* somebody reads SO_ERROR before the program does                   */
     bool settling;           /* time stands still until all wait                                  */
-    const void *ended;       /* the task that ended last: it may be freed, and the loop's still    */
+    const void *ended;       /* the loop's task, if it has ended: it may be freed              */
     bool closes_itself;      /* the body has closed, or taken away, a descriptor by a raw call    */
     const char *failed_function; /* where the injected failure was                                */
     int failed_line, failed_call;
