@@ -16,7 +16,7 @@ compile()
     shift 2
     for source in "$@"; do
         # shellcheck disable=SC2086 # the flags are words
-        ${CC:-cc} $flags $common -c "$source" -o "$out/$folder/$(basename "$source" .c).o"
+        ${CC:-cc} $common $flags -c "$source" -o "$out/$folder/$(basename "$source" .c).o"
     done
     # shellcheck disable=SC2046
     ${CC:-cc} --coverage "$out/$folder"/*.o -pthread -o "$out/$folder/tests"
@@ -27,8 +27,8 @@ compile kit '-DASYNC_TEST_PLAIN -Itests/kit' tests/kit/*.c tests/sim_*.c tests/k
 compile older '-DASYNC_TEST_PLAIN -Itests/kit -DASYNC_HAS_ACCEPT4=0 -DASYNC_HAS_PIPE2=0 -UASYNC_HAS_KQUEUE -DASYNC_HAS_KQUEUE=0' tests/kit/*.c tests/sim_*.c \
     tests/kqueue/kqueue.c
 # shellcheck disable=SC2046
-compile simulated '-DTEST_SIMULATED -DTEST_PLAIN -DASYNC_TEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump -Itests/simulated -Itests/kit' \
-    tests/test.c tests/simulated/driver.c tests/kit/*.c tests/kqueue/kqueue.c \
+compile simulated '-DTEST_SIMULATED -DTEST_PLAIN -DASYNC_TEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump -iquote tests/simulated
+    -Itests/kit' tests/test.c tests/simulated/driver.c tests/kit/*.c tests/kqueue/kqueue.c \
     $(ls tests/test_*.c | grep -v -e emulation -e layer)
 
 # What cannot be reached on a backend needs its reason here: function | a part of the line | backends | reason. What has
