@@ -11,13 +11,13 @@
 /* ----------------------------------------------------------------------------
  * MARK: - A tree of random lifetimes
  * ------------------------------------------------------------------------- */
-enum { NODES = 64 };
+enum { TREES = 4, NODES = 64 };
 
 /* What is known of each node. A node is over when its finally section is. */
 static struct node_record {
     int parent; /* -1: nobody waits for it */
     bool is_over;
-} nodes[NODES];
+} nodes[NODES + TREES];
 static int node_count;
 
 /* Everything beneath a node that has been joined is over too. */
@@ -67,7 +67,7 @@ async(node, int number, depth; int child_number; async_task child; async_result 
 async(forest, int i, number; async_task task; async_result result;)
 {
     async_begin;
-    for (self->i = 0; self->i < 4; self->i++) {
+    for (self->i = 0; self->i < TREES; self->i++) {
         self->number = node_count++;
         nodes[self->number].parent = -1;
         nodes[self->number].is_over = false;
