@@ -139,6 +139,20 @@ AsyncTestWith(rules, an_error_of_poll_does_not_mean_no, CALM, int ends[2]; async
     async_end;
 }
 
+/* What it is cannot be said: then it is not adopted. */
+AsyncTestWith(rules, what_cannot_be_looked_at_is_not_adopted, CALM, int ends[2];)
+{
+    async_begin;
+    async_ok(sim_socketpair(AF_UNIX, SOCK_STREAM, 0, self->ends));
+    sim_fail_next(fstat, EIO);
+    cr_assert(async_adopt(self->ends[0]) == -EIO);
+    sim_fail_next(fcntl, EACCES);
+    cr_assert(async_adopt(self->ends[0]) == -EACCES);
+    sim_close(self->ends[0]);
+    sim_close(self->ends[1]);
+    async_end;
+}
+
 AsyncTestWith(rules, a_port_that_cannot_be_asked_for_is_an_error, CALM, int listener;)
 {
     async_begin;
@@ -424,7 +438,8 @@ async(ends, int after_ms; int with;)
 }
 
 /* Whichever of them fails: the first in the array, not in time. */
-AsyncTestWith(rules, of_many_the_first_that_failed_is_reported, CALM, int next; async_task tasks[3];)
+AsyncTestWith(rules, of_many_the_first_that_failed_is_reported, CALM, int next;
+              async_task tasks[3];)
 {
     static const int with[4][3] = { { -5, 0, 0 }, { 0, 0, -7 }, { -5, -6, -7 }, { 1, 2, 3 } };
     static const int first[] = { -5, -7, -5, 0 };
