@@ -1959,7 +1959,7 @@ static inline void async__kqueue_describe(struct kevent *change, int fd, int fil
     change->udata = (__typeof__(change->udata))(uintptr_t)generation;
 }
 
-/* One change, and what its receipt says: 0 or a negative errno. EV_ERROR is in every receipt. */
+/* One change, and what its receipt says: 0 or a negative errno. */
 ASYNC__RARE static inline int async__kqueue_change(async_loop *loop, int fd, int filter,
                                                    unsigned flags)
 {
@@ -1975,7 +1975,7 @@ ASYNC__RARE static inline int async__kqueue_change(async_loop *loop, int fd, int
     while (count < 0 && errno == EINTR);
     if (count < 0)
         return -errno;
-    return count == 1 && (receipt.flags & EV_ERROR) ? -(int)receipt.data : 0;
+    return -(int)receipt.data;
 }
 
 ASYNC__RARE static inline int async__kqueue_add(async_loop *loop, int fd, unsigned bits)
@@ -2010,8 +2010,6 @@ static inline void async__kqueue_event(async_loop *loop, const struct kevent *ev
         bits |= ASYNC__HUP;
         error = (int)event->fflags;
     }
-    if (event->flags & EV_ERROR)
-        bits |= ASYNC__R | ASYNC__W;
     async__event(loop, (int)event->ident, (uint32_t)(uintptr_t)event->udata, bits, error);
 }
 

@@ -327,11 +327,13 @@ AsyncTest(corners, detaching_in_every_state, int done; async_task parent; async_
  * ------------------------------------------------------------------------- */
 AsyncTestBare(corners, directories_and_disks_are_always_ready, CALM)
 {
-    int directory = sim_special(S_IFDIR), disk = sim_special(S_IFBLK);
+    int directory = sim_special(S_IFDIR), disk = sim_special(S_IFBLK), null = sim_special(S_IFCHR);
     cr_assert_eq(async_open(NULL), 0);
+    cr_assert_eq(async_adopt(null), null);
     cr_assert_eq(async_adopt(directory), directory);
     cr_assert_eq(async_adopt(disk), disk);
     async_loop_close();
+    sim_close(null);
     sim_close(directory);
     sim_close(disk);
 }
@@ -466,6 +468,9 @@ AsyncTest(corners, a_refusal_without_a_reason_is_ECONNREFUSED, int fd;)
     sim_take_errors(1);
     await(self->fd, async_connect("127.0.0.1", 7000), 1000);
     cr_assert_eq(self->fd, -ECONNREFUSED);
+    sim_take_errors(2);
+    await(self->fd, async_connect("127.0.0.1", 7000), 1000);
+    cr_assert_eq(self->fd, -ECONNREFUSED);
     sim_take_errors(0);
     async_end;
 }
@@ -495,6 +500,81 @@ AsyncTest(corners, a_path_that_changes_while_the_backlog_is_full, int listener; 
     cr_assert_eq(self->fd, -ENAMETOOLONG);
     async_close(self->fds[0]);
     async_close(self->listener);
+    async_end;
+}
+
+/* Where accept cannot set the flags itself, and they cannot be set: the next one is taken. */
+AsyncTest(corners, a_connection_whose_flags_cannot_be_set_is_passed_over, int listener; int fd;
+          int clients[2];)
+{
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 7000);
+    self->clients[0] = sim_dial(7000);
+    self->clients[1] = sim_dial(7000);
+    sim_fail_next(fcntl, EAGAIN);
+    await(self->fd, async_accept(self->listener), 1000);
+    cr_assert(self->fd >= 0);
+    sim_close(self->clients[0]);
+    sim_close(self->clients[1]);
+    async_close(self->fd);
+    async_close(self->listener);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - What cannot be watched
+ * ------------------------------------------------------------------------- */
+async(writes_some, int fd; async_result *result;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_write(self->fd, much, 1000));
+    *self->result = n;
+    async_end;
+}
+
+async(waits_to_write, int fd; async_result *result;)
+{
+    int n;
+    async_begin;
+    await(n, async_writable(self->fd));
+    *self->result = n ? n : 1;
+    async_end;
+}
+
+static void nothing_can_be_watched(void)
+{
+    sim_fail_next(epoll_ctl, ENOMEM);
+    sim_fail_next(kevent, -ENOMEM);
+}
+
+/* The kernel has no memory to watch with, and has none 10 ms later: it is asked again. */
+AsyncTest(corners, what_cannot_be_watched_is_tried_again, int ends[2]; async_result written;
+          int kind; async_task task;)
+{
+    ssize_t n;
+    async_begin;
+    for (; self->kind < 2; self->kind++) {
+        cr_assert_eq(async_pipe(self->ends), 0);
+        while (async_write_nowait(self->ends[1], much, 65536) > 0)
+            ;
+        self->written = 0;
+        nothing_can_be_watched();
+        self->task = self->kind ? async_spawn(waits_to_write, self->ends[1], &self->written)
+                                : async_spawn(writes_some, self->ends[1], &self->written);
+        await(async_sleep(5));
+        nothing_can_be_watched();
+        await(async_sleep(50));
+        cr_assert_eq(self->written, 0);
+        await(n, async_read(self->ends[0], much, 65536));
+        cr_assert(n > 0);
+        await(async_join(self->task));
+        cr_assert_eq(self->written, self->kind ? 1 : 1000);
+        async_close(self->ends[0]);
+        async_close(self->ends[1]);
+        sim_fail_next(epoll_ctl, 0);
+        sim_fail_next(kevent, 0);
+    }
     async_end;
 }
 
@@ -740,6 +820,24 @@ AsyncTestBare(corners, a_loop_that_closes_reads_and_forgets_only_so_much, CALM)
     sim_fail_next(poll, EINVAL);
     async_loop_close();
     sim_close(raw[1]);
+}
+
+/* More unread than one turn forgets. */
+AsyncTest(corners, a_closing_stream_forgets_in_turns, int raw[2]; async_stream *stream;)
+{
+    int size = 1000000;
+    async_begin;
+    sim_socketpair(AF_UNIX, SOCK_STREAM, 0, self->raw);
+    sim_setsockopt(self->raw[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    cr_assert_eq(async_adopt(self->raw[0]), self->raw[0]);
+    self->stream = async_stream_open(self->raw[0]);
+    cr_assert_eq(sim_send(self->raw[1], much, 1000000, MSG_NOSIGNAL), 1000000);
+    cr_assert_eq(async_stream_close(self->stream), 0);
+    await(async_sleep(10));
+    cr_assert_eq(sim_send(self->raw[1], much, 1000000, MSG_NOSIGNAL), 1000000);
+    sim_close(self->raw[1]);
+    await(async_sleep(10));
+    async_end;
 }
 
 /* A broken poller, and a pipe that was to be closed: there is nothing to read from it. */

@@ -388,7 +388,7 @@ static int enter(int call)
     if (!is_seam(call))
         return -1;
     count_call(call);
-    if (sim.next_failure[call]) {
+    if (sim.next_failure[call] > 0) {
         error = sim.next_failure[call];
         sim.next_failure[call] = 0;
     }
@@ -1649,7 +1649,7 @@ int sim_listen(int fd, int backlog)
 static void refuse_connect(struct file *file, int error)
 {
     file->state = FAILED;
-    file->error = sim.takes_errors ? 0 : error;
+    file->error = sim.takes_errors > 1 ? 0 : error;
     wake(file, SIM_OUT | SIM_HUP | SIM_ERR | SIM_IN | SIM_RDHUP);
 }
 
@@ -1905,7 +1905,7 @@ static int option_of(struct file *file, int option)
         return file->kind == LISTENER;
     case SO_ERROR:
         file->error = 0;
-        return error;
+        return sim.takes_errors ? 0 : error;
     default:
         return 0;
     }
@@ -2542,8 +2542,14 @@ static int change_filter(struct file *poller, const struct kevent *change)
     int fd = (int)change->ident, filter = (int)change->filter == (int)EVFILT_WRITE;
     struct file *file = file_of(fd);
     struct watch *watch;
+    int error = -sim.next_failure[SIM_CALL_kevent];
     if (!file)
         return EBADF;
+    if (error > 0) {
+        sim.next_failure[SIM_CALL_kevent] = 0;
+        injected(SIM_CALL_kevent);
+        return error;
+    }
     watch = find_watch(poller, file, fd, filter);
     if (change->flags & EV_DELETE) {
         if (!watch)
@@ -2553,6 +2559,8 @@ static int change_filter(struct file *poller, const struct kevent *change)
     }
     if (file->kind == DEVICE)
         return EINVAL;
+    if (file->kind == REGULAR && S_ISCHR(file->mode))
+        return ENODEV;
     if (filter && file->kind == PIPE && file->out && !file->out->has_reader)
         return EPIPE;
     if (!watch)
@@ -2761,7 +2769,7 @@ void sim_clog(int fd, int64_t duration_ms)
 
 void sim_take_errors(int on)
 {
-    sim.takes_errors = on != 0;
+    sim.takes_errors = on;
 }
 
 void sim_limit(int count)

@@ -45,7 +45,7 @@ struct sim_world {
     int capacity;            /* bytes a pipe or a socket holds                                    */
     int skew;                /* millionths                                                        */
     bool signal;             /* one arrives during the next wait                                  */
-    bool takes_errors;       /* somebody reads SO_ERROR before the program does                   */
+    int takes_errors;        /* somebody reads SO_ERROR before the program does                   */
     bool settling;           /* time stands still until all wait                                  */
     const void *ended;       /* the loop's task, if it has ended: it may be freed              */
     bool closes_itself;      /* the body has closed, or taken away, a descriptor by a raw call    */

@@ -146,7 +146,8 @@ void sim_patience(long count);
 void sim_skew(int millionths);
 
 /* The next call of this name fails: sim_fail_next(accept4, EMFILE). (Where async.h makes do without
- * accept4 and pipe2, these mean what it calls instead.) */
+ * accept4 and pipe2, these mean what it calls instead. A negative errno of kevent is that of the next
+ * change, in its receipt.) */
 #define sim_fail_next(call, error) sim_fail_next_call(SIM_CALL_##call, error)
 void sim_fail_next_call(int call, int error);
 
@@ -154,7 +155,8 @@ void sim_fail_next_call(int call, int error);
 void sim_limit(int count);
 void sim_signal(void);
 
-/* From now on somebody else takes SO_ERROR off each socket that is refused; 0: no more. */
+/* From now on somebody else takes SO_ERROR off each socket before the program does; 2: before any
+ * event, too; 0: no more. */
 void sim_take_errors(int on);
 
 /* Network: of the connection of which `fd` is an end, of datagrams to and from it; -1: of all. What
