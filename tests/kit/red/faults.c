@@ -337,7 +337,7 @@ AsyncTest(red, not_the_same_twice)
 {
     static int times;
     async_begin;
-    if (times++ == 2)
+    if (times++ % 2)
         await(async_yield());
     async_end;
 }
