@@ -273,3 +273,35 @@ AsyncTestBare(callbacks, start_tasks_and_cancel_them, (.seeds = 1200, .torture =
     async_loop_close();
     cr_assert_eq(mixed.spawned, mixed.ended);
 }
+
+/* ----------------------------------------------------------------------------
+ * MARK: - As long as there is something
+ * ------------------------------------------------------------------------- */
+static char crumbs[64];
+static size_t crumb_count;
+
+static void takes_a_crumb(int fd, void *data)
+{
+    ssize_t n = async_read_nowait(fd, crumbs + crumb_count, 1);
+    (void)data;
+    if (n > 0)
+        crumb_count++;
+}
+
+/* A callback that takes less than there is is called again, without another event. */
+AsyncTestWith(callbacks, are_called_until_nothing_is_left, (.seeds = 100), int ends[2];)
+{
+    ssize_t n;
+    async_begin;
+    crumb_count = 0;
+    async_ok(async_socketpair(self->ends));
+    cr_assert(async_on_readable(self->ends[0], NULL, takes_a_crumb) > 0);
+    await(n, async_write(self->ends[1], "abcdefgh", 8));
+    cr_assert_eq(n, 8);
+    await(async_sleep(1000));
+    cr_assert_eq(crumb_count, 8);
+    cr_assert(memcmp(crumbs, "abcdefgh", 8) == 0);
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}

@@ -341,3 +341,23 @@ AsyncTestWith(cancel, of_a_task_that_has_not_begun, (.seeds = 1000, .torture = 1
     }
     async_end;
 }
+
+async(yields_once, async_result *result;)
+{
+    async_result n;
+    async_begin;
+    await(n, async_yield());
+    *self->result = n;
+    async_end;
+}
+
+/* A yield is an await like any other: a task that was told to end hears of it there. */
+AsyncTestWith(cancel, arrives_at_a_yield, (.seeds = 20), async_task task; async_result result;)
+{
+    async_begin;
+    self->task = async_keep(async_spawn(yields_once, &self->result));
+    async_cancel(self->task);
+    await(async_join(self->task));
+    cr_assert_eq(self->result, -ECANCELED);
+    async_end;
+}

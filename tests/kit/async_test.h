@@ -84,7 +84,7 @@ typedef struct async_test_options {
     int torture;       /* 1: the nth system call fails, for each n and each errno of its manual
                           page, and the nth allocation, once and for ever                        */
     int real;          /* 1: the same body once on the real kernel, per backend                  */
-    int watchdog;      /* real seconds for the whole test; default 60, times 20 under Valgrind   */
+    int watchdog;      /* real seconds for the whole test; default 120, times 20 under Valgrind   */
     unsigned backends; /* a mask of SIM_POLL...; default: all that are compiled in               */
     unsigned faults;   /* a mask of 1 << SIM_ORDER...; default SIM_BENIGN                        */
 } async_test_options;
