@@ -456,6 +456,29 @@ AsyncTestWith(rules, of_many_the_first_that_failed_is_reported, CALM, int next;
     async_end;
 }
 
+async(waits_for, async_task other;)
+{
+    async_begin;
+    await(async_shield(async_join(self->other)));
+    async_end;
+}
+
+async(never_ends)
+{
+    async_task child;
+    async_begin;
+    child = async_spawn(waits_for, .other = async_current_task());
+    async_loop_stop();
+    await(async_shield(async_join(child)));
+    async_end;
+}
+
+/* The loop was stopped, and the main task can never end: as if it had been cancelled. */
+AsyncTestBare(rules, a_main_task_that_never_ends_counts_as_cancelled, CALM)
+{
+    cr_assert(async_run(never_ends) == -ECANCELED);
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Names
  * ------------------------------------------------------------------------- */
