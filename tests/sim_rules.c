@@ -255,6 +255,45 @@ AsyncTestWith(rules, an_event_of_the_one_before_is_not_believed, CALM, int ghost
     async_end;
 }
 
+async(waits_one_way, int fd; int writes; async_result *result;)
+{
+    async_begin;
+    if (self->writes)
+        await(*self->result, async_writable(self->fd), 20);
+    else
+        await(*self->result, async_readable(self->fd), 20);
+    async_end;
+}
+
+/* What happens in one direction wakes nobody who waits for the other. */
+AsyncTestWith(rules, each_direction_wakes_its_own, CALM, int ends[2]; int turn;
+              async_result results[2]; async_task tasks[2];)
+{
+    async_begin;
+    for (; self->turn < 2; self->turn++) { /* first it can be read, then it can be written */
+        async_ok(async_socketpair(self->ends));
+        while (async_write_nowait(self->ends[0], filling, sizeof filling) > 0) {
+        }
+        for (int writes = 0; writes < 2; writes++) {
+            self->tasks[writes] = async_spawn(waits_one_way, .fd = self->ends[0], .writes = writes,
+                                              .result = &self->results[writes]);
+            async_ok(self->tasks[writes]);
+        }
+        await(async_sleep(5));
+        if (self->turn == 0)
+            sim_write(self->ends[1], "x", 1);
+        else
+            while (async_read_nowait(self->ends[1], filling, sizeof filling) > 0) {
+            }
+        await(async_join_all(self->tasks, 2));
+        cr_assert(self->results[self->turn] == 0);
+        cr_assert(self->results[!self->turn] == -ETIMEDOUT);
+        async_close(self->ends[0]);
+        async_close(self->ends[1]);
+    }
+    async_end;
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Time
  * ------------------------------------------------------------------------- */
@@ -477,6 +516,58 @@ async(never_ends)
 AsyncTestBare(rules, a_main_task_that_never_ends_counts_as_cancelled, CALM)
 {
     cr_assert(async_run(never_ends) == -ECANCELED);
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Handles and streams
+ * ------------------------------------------------------------------------- */
+static void nothing(void *data)
+{
+    (void)data;
+}
+
+/* A handle of another loop may be of a place that this one does not have: behind the last. */
+AsyncTestWith(rules, a_handle_without_a_place_is_unknown, CALM, async_handle real;)
+{
+    async_begin;
+    self->real = async_after(1000, NULL, nothing);
+    async_ok(self->real);
+    for (int64_t place = ASYNC__CHUNK; place < 4 * ASYNC__CHUNK; place++)
+        cr_assert(async_cancel((int64_t)1 << 32 | (ASYNC__CALLBACKS + place)) == -ESRCH);
+    cr_assert(async_cancel(self->real) == 0);
+    cr_assert(async_cancel(self->real) == -ESRCH);
+    async_end;
+}
+
+async(flushes, async_stream *stream;)
+{
+    async_result result;
+    async_begin;
+    await(result, async_stream_flush(self->stream));
+    async_return(result);
+    async_end;
+}
+
+/* Whoever waits for the queue to drain when the stream is closed is told. */
+AsyncTestWith(rules, a_stream_that_is_closed_tells_who_flushes, CALM, int ends[2];
+              async_stream *stream; async_task task;)
+{
+    async_result result;
+    async_begin;
+    async_ok(async_socketpair(self->ends));
+    self->stream = async_stream_open(self->ends[0]);
+    cr_assert(self->stream != NULL);
+    for (int i = 0; i < 8; i++)
+        cr_assert(async_stream_write(self->stream, filling, sizeof filling) == 0);
+    self->task = async_spawn(flushes, .stream = self->stream);
+    async_ok(self->task);
+    async_keep(self->task);
+    await(async_sleep(5));
+    cr_assert(async_stream_close(self->stream) == 0);
+    await(result, async_join(self->task));
+    cr_assert(result == -EBADF);
+    async_close(self->ends[1]);
+    async_end;
 }
 
 /* ----------------------------------------------------------------------------
