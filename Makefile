@@ -146,6 +146,11 @@ sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
 mutants:
 	tests/mutants.sh
 
+# Mutants of one token each, MUTANTS of them: survivors must be explained. Takes an hour.
+MUTANTS ?= 300
+mutate:
+	tests/mutate.sh $(MUTANTS)
+
 torture: $(B)/worlds-plain $(B)/worlds-older
 	tests/torture.sh $^
 
@@ -243,4 +248,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo test test-native test-simulated test-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz
+.PHONY: help examples demo test test-native test-simulated test-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate

@@ -570,6 +570,30 @@ AsyncTestWith(rules, a_stream_that_is_closed_tells_who_flushes, CALM, int ends[2
     async_end;
 }
 
+/* Closed with close(2) while it waits for its peer, and its number is another's at once. */
+AsyncTestWith(rules, a_closing_stream_may_lose_its_number, CALM, int ends[2]; int pipe[2];
+              async_stream *stream; char byte;)
+{
+    ssize_t n;
+    async_begin;
+    async_ok(async_socketpair(self->ends));
+    self->stream = async_stream_open(self->ends[0]);
+    cr_assert(self->stream != NULL);
+    cr_assert(async_stream_close(self->stream) == 0);
+    sim_close(self->ends[0]);
+    async_ok(async_pipe(self->pipe));
+    cr_assert(self->pipe[0] == self->ends[0]);
+    await(async_sleep(10000));
+    await(n, async_write(self->pipe[1], "x", 1));
+    cr_assert(n == 1);
+    await(n, async_read(self->pipe[0], &self->byte, 1));
+    cr_assert(n == 1);
+    async_close(self->ends[1]);
+    async_close(self->pipe[0]);
+    async_close(self->pipe[1]);
+    async_end;
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Names
  * ------------------------------------------------------------------------- */

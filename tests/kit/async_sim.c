@@ -2994,9 +2994,15 @@ static void *allocate(size_t size, int fill)
     return data_of(block);
 }
 
+/* What nobody has written is a negative number in one world, a large one in the next. */
+static int rubbish(void)
+{
+    return sim.seed % 2 ? 0x5a : 0xa5;
+}
+
 void *sim_malloc(size_t size)
 {
-    return allocation_fails() ? NULL : allocate(size, 0xa5);
+    return allocation_fails() ? NULL : allocate(size, rubbish());
 }
 
 void *sim_calloc(size_t count, size_t size)
@@ -3031,7 +3037,7 @@ void sim_free(void *data)
 /* Moves always: a pointer into the old block is found out. */
 void *sim_realloc(void *old, size_t size)
 {
-    void *fresh = allocation_fails() ? NULL : allocate(size, 0xa5);
+    void *fresh = allocation_fails() ? NULL : allocate(size, rubbish());
     size_t kept = old ? block_of(old)->size : 0;
     if (!fresh || !old)
         return fresh;
