@@ -294,6 +294,31 @@ AsyncTestWith(rules, each_direction_wakes_its_own, CALM, int ends[2]; int turn;
     async_end;
 }
 
+static void counts(int fd, void *count)
+{
+    (void)fd;
+    ++*(int *)count;
+}
+
+/* A write that is tried again by timer, for it cannot be watched, is no news for the reader. */
+AsyncTestWith(rules, another_try_of_a_write_calls_no_reader, CALM, int ends[2]; int calls;
+              async_result result;)
+{
+    async_begin;
+    async_ok(async_socketpair(self->ends));
+    while (async_write_nowait(self->ends[0], filling, sizeof filling) > 0) {
+    }
+    async_ok(async_on_readable(self->ends[0], &self->calls, counts));
+    await(async_sleep(5));
+    sim_fail_next(epoll_ctl, ENOMEM);
+    sim_fail_next(kevent, ENOMEM);
+    await(self->result, async_write(self->ends[0], filling, 1), 50);
+    cr_assert(self->result == -ETIMEDOUT && !self->calls);
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Time
  * ------------------------------------------------------------------------- */

@@ -405,7 +405,7 @@ static int enter(int call)
     return 0;
 }
 
-/* errno(3): a call that succeeds may change errno, too. This one does. */
+/* errno(3): a call that succeeds may change errno, too. This one does: to whatever misleads most. */
 static long leave(int call, int fd, long result)
 {
     int error = errno;
@@ -415,7 +415,7 @@ static long leave(int call, int fd, long result)
         event->function = site_function;
         event->line = site_line;
     }
-    errno = result < 0 ? error : ENOTTY;
+    errno = result < 0 ? error : sim.seed % 2 ? EINTR : ENOTTY;
     return result;
 }
 
