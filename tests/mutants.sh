@@ -25,7 +25,7 @@ else
     BACKENDS='poll kqueue'
 fi
 if command -v timeout > /dev/null; then limit='timeout 280'; else limit=; fi
-ASYNC_WATCHDOG=${ASYNC_WATCHDOG:-30}
+ASYNC_WATCHDOG=${ASYNC_WATCHDOG:-100}
 export ASYNC_WATCHDOG JOBS CC
 
 # objects folder flags file...: compiles what is not there yet

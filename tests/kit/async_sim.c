@@ -405,7 +405,7 @@ static int enter(int call)
     return 0;
 }
 
-/* errno(3): a call that succeeds may change errno, too. This one does: to whatever misleads most. */
+/* errno(3): a call that succeeds may change errno, too. This one does, to what misleads most. */
 static long leave(int call, int fd, long result)
 {
     int error = errno;
