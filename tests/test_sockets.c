@@ -6,7 +6,7 @@
  * itself, so that it decides what arrives before what.
  *
  * On the real kernel only: privileges and paths, which are a user's and a file system's. In the
- * simulation only: waiting for descriptors that somebody else gives back.
+ * simulation only: long waits for descriptors that somebody else gives back, or for a backlog.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -375,8 +375,8 @@ static int raw_unix_listener(const char *path, int backlog)
 enum { CALLERS = 6 };
 
 /* Linux refuses with EAGAIN when the backlog is full, and has no event for when it is not. */
-TASK_TEST(connecting, waits_for_a_place_in_a_full_backlog, int listener, i; char path[64];
-          async_result fds[CALLERS]; async_task tasks[CALLERS];)
+SIMULATED_TASK_TEST(connecting, waits_for_a_place_in_a_full_backlog, int listener, i; char path[64];
+                    async_result fds[CALLERS]; async_task tasks[CALLERS];)
 {
     int fd;
     async_begin;
