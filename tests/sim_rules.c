@@ -153,6 +153,17 @@ AsyncTestWith(rules, what_cannot_be_looked_at_is_not_adopted, CALM, int ends[2];
     async_end;
 }
 
+/* What the loop has made it knows already. */
+AsyncTestWith(rules, what_is_adopted_is_not_adopted_again, CALM, int ends[2];)
+{
+    async_begin;
+    async_ok(async_pipe(self->ends));
+    cr_assert(async_adopt(self->ends[0]) == -EEXIST && async_adopt(self->ends[1]) == -EEXIST);
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}
+
 AsyncTestWith(rules, a_port_that_cannot_be_asked_for_is_an_error, CALM, int listener;)
 {
     async_begin;
