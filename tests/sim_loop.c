@@ -210,6 +210,21 @@ async(waits_for, async_task *other;)
     async_end;
 }
 
+/* A deadlocked loop prints its tree: here 2,000 times. */
+static async_result run_in_silence(void)
+{
+    int kept = dup(STDERR_FILENO), nowhere = open("/dev/null", O_WRONLY);
+    async_result result;
+    fflush(stderr);
+    dup2(nowhere, STDERR_FILENO);
+    result = async_loop_run();
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(nowhere);
+    return result;
+}
+
 /* Tasks that wait for one another are found out, and end with their loop. */
 AsyncTestBare(loop, finds_a_deadlock, (.seeds = 300, .torture = 1, .real = 1))
 {
@@ -222,7 +237,7 @@ AsyncTestBare(loop, finds_a_deadlock, (.seeds = 300, .torture = 1, .real = 1))
         result = tasks[i] < 0 ? (async_result)tasks[i] : result;
     }
     if (!result) {
-        result = async_loop_run();
+        result = run_in_silence();
         cr_assert(result == -EDEADLK || sim_shows_errors());
         cr_assert_eq(async_loop_run_once(-1), result == -EDEADLK ? -EDEADLK : 0);
         async_cancel(tasks[1]);
