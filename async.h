@@ -1779,7 +1779,7 @@ ASYNC__RARE static inline int async__poll_wait(async_loop *loop, int64_t timeout
     for (fd = 0; fd < loop->descriptor_count && loop->waiting; fd++) {
         const async__descriptor *descriptor = &loop->descriptors[fd];
         short interest = async__poll_interest(descriptor);
-        if (!interest || descriptor->kind == ASYNC__FILE)
+        if (!interest)
             continue;
         entries[count].fd = (int)fd;
         entries[count].events = interest;

@@ -619,6 +619,28 @@ AsyncTest(corners, a_listener_is_looked_at_again_and_has_nothing, int listener; 
     async_end;
 }
 
+/* To wait for a listener that is out of descriptors is to wait until it has another try. */
+AsyncTest(corners, readiness_is_awaited_while_no_descriptor_is_left, int listener; int client;
+          int fd;)
+{
+    int n;
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 7000);
+    self->client = sim_dial(7000);
+    sim_limit(0);
+    self->fd = async_accept_nowait(self->listener);
+    cr_assert_eq(self->fd, -EMFILE);
+    sim_limit(-1);
+    await(n, async_readable(self->listener), 1000);
+    cr_assert_eq(n, 0);
+    self->fd = async_accept_nowait(self->listener);
+    cr_assert(self->fd >= 0);
+    async_close(self->fd);
+    async_close(self->listener);
+    sim_close(self->client);
+    async_end;
+}
+
 static void never_ready(int fd, void *data)
 {
     (void)fd;
