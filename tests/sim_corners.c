@@ -627,6 +627,7 @@ AsyncTest(corners, readiness_is_awaited_while_no_descriptor_is_left, int listene
     async_begin;
     self->listener = async_listen("127.0.0.1", 7000);
     self->client = sim_dial(7000);
+    await(async_sleep(1)); /* its event is over */
     sim_limit(0);
     self->fd = async_accept_nowait(self->listener);
     cr_assert_eq(self->fd, -EMFILE);
