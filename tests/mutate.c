@@ -37,8 +37,8 @@ static const char *const pairs[][2] = {
     { "reader", "writer" }, { "writer", "reader" }, { "ASYNC__READABLE", "ASYNC__WRITABLE" },
     { "ASYNC__WRITABLE", "ASYNC__READABLE" }, { "younger", "older" }, { "older", "younger" },
     { "break", "continue" }, { "continue", "break" }, { "sent", "queued" }, { "queued", "sent" },
-    { "count", "capacity" }, { "ASYNC__HUP", "0" }, { "ASYNC__RETRY", "0" }, { "now_ns", "retry_ns" },
-    { "EINTR", "EAGAIN" }, { "EAGAIN", "EINTR" }
+    { "count", "capacity" }, { "ASYNC__HUP", "0" }, { "ASYNC__RETRY", "0" },
+    { "now_ns", "retry_ns" }, { "EINTR", "EAGAIN" }, { "EAGAIN", "EINTR" }
 };
 
 /* What only prints, or tells of misuse; what other systems compile. */

@@ -173,7 +173,7 @@ AsyncTestBare(loop, goes_on_after_each_stop, (.seeds = 1200, .torture = 1, .real
     async_loop_close();
 }
 
-/* run_once says how many had their turn, never waits longer than it may, and sees all to its end. */
+/* run_once says how many had their turn, waits no longer than it may, and sees all to its end. */
 AsyncTestBare(loop, counts_its_turns, (.seeds = 1200, .torture = 1))
 {
     async_result n = 0, sum = 0;

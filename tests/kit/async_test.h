@@ -146,8 +146,8 @@ void sim_patience(long count);
 void sim_skew(int millionths);
 
 /* The next call of this name fails: sim_fail_next(accept4, EMFILE). (Where async.h makes do without
- * accept4 and pipe2, these mean what it calls instead. A negative errno of kevent is that of the next
- * change, in its receipt.) */
+ * accept4 and pipe2, these mean what it calls instead. A negative errno of kevent is that of the
+ * next change, in its receipt.) */
 #define sim_fail_next(call, error) sim_fail_next_call(SIM_CALL_##call, error)
 void sim_fail_next_call(int call, int error);
 
@@ -171,7 +171,7 @@ void sim_reset(int fd);
 void sim_calm(void);
 
 /* A scripted peer plays the other side: `fd`, a raw descriptor, is its own from here on.
- *     sim_peer(fd, SIM_EXPECT("GET /"), SIM_WAIT(50), SIM_SEND("HTTP/1.1 200"), SIM_RESET);
+ *     sim_peer(fd, SIM_EXPECT("GET /"), SIM_WAIT(50), SIM_SEND("HTTP/1.1 200"), SIM_RESETS);
  * SIM_TAKE(n) reads n bytes, SIM_SHORT(n) sends what follows in pieces of n, SIM_END ends its
  * writing, SIM_CLOSE closes; at the end of the script it waits for our end. */
 typedef struct sim_line {
