@@ -44,11 +44,11 @@ killer() {
 judge() {
     killer / ASYNC_TORTURE=0 ASYNC_SEEDS=3 ASYNC_WATCHDOG=8 ||
         killer torture/ ASYNC_SEEDS=2 ASYNC_WATCHDOG=60 ||
-        killer / ASYNC_TORTURE=0 ASYNC_SEEDS=40 ASYNC_WATCHDOG=60 ||
+        killer / ASYNC_TORTURE=0 ASYNC_SEEDS=15 ASYNC_WATCHDOG=60 ||
         { [ -n "${FULL:-}" ] && killer / ASYNC_WATCHDOG=120; }
 }
 
-$CC -std=c99 -O1 tests/mutate.c -o "$B/mutate" || exit 2
+[ "$B/mutate" -nt tests/mutate.c ] || $CC -std=c99 -O1 tests/mutate.c -o "$B/mutate" || exit 2
 "$B/mutate" externs async.h > "$B/externs/async.h"
 objects=
 for source in tests/kit/async_sim.c tests/kit/async_test.c tests/sim_*.c $emulation; do
