@@ -44,6 +44,7 @@ killer() {
 judge() {
     killer / ASYNC_TORTURE=0 ASYNC_SEEDS=3 ASYNC_WATCHDOG=8 ||
         killer torture/ ASYNC_SEEDS=2 ASYNC_WATCHDOG=60 ||
+        killer rules/ ASYNC_SEEDS=2 ASYNC_WATCHDOG=60 ||
         killer / ASYNC_TORTURE=0 ASYNC_SEEDS=15 ASYNC_WATCHDOG=60 ||
         { [ -n "${FULL:-}" ] && killer / ASYNC_WATCHDOG=120; }
 }

@@ -377,6 +377,37 @@ AsyncTestWith(rules, the_last_part_of_a_millisecond_is_not_spun_through, CALM, l
     async_end;
 }
 
+static int fired;
+
+static void fires(void *data)
+{
+    cr_assert(data == NULL);
+    fired++;
+}
+
+/* Stopped timers stay in the heap until half of it is dead; then the living are sorted anew. */
+AsyncTestWith(rules, stopped_timers_take_no_living_one_along, CALM,
+              async_handle timers[300]; int next; int64_t start;)
+{
+    async_begin;
+    fired = 0;
+    self->start = async_now();
+    for (; self->next < 300; self->next++) {
+        self->timers[self->next] = async_after(1000 - self->next * 3, NULL, fires);
+        async_ok(self->timers[self->next]);
+    }
+    for (int i = 0; i < 300; i++)
+        if (i % 3)
+            cr_assert(async_cancel(self->timers[i]) == 0);
+    self->timers[1] = async_after(500, NULL, fires);
+    async_ok(self->timers[1]);
+    await(async_sleep(499));
+    cr_assert(fired == 44); /* those after 103, 112... 496 ms */
+    await(async_sleep(600));
+    cr_assert(fired == 101);
+    async_end;
+}
+
 async(late, int64_t until;)
 {
     async_begin;
