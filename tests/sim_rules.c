@@ -412,7 +412,7 @@ AsyncTestWith(rules, stopped_timers_take_no_living_one_along, CALM,
             cr_assert(async_cancel(self->timers[i]) == 0);
     self->timers[1] = async_after(500, NULL, fires);
     async_ok(self->timers[1]);
-    await(async_sleep(499));
+    await(async_sleep(498));
     cr_assert(fired == 44); /* those after 103, 112... 490 ms */
     await(async_sleep(600));
     cr_assert(fired == 101);
