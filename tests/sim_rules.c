@@ -228,6 +228,8 @@ AsyncTestWith(rules, a_set_made_anew_watches_for_all_that_was_watched,
     async_ok(async_pipe(self->heir));
     sim_write(self->ghost[1], "x", 1);
     await(async_sleep(10));
+    cr_assert(strcmp(async_loop_backend(), "epoll") || sim_shows_errors() ||
+              sim_count(epoll_create1) == 2);
     self->tasks[0] = async_spawn(drainer, .fd = self->pipe[0], .size = sizeof filling);
     async_ok(self->tasks[0]);
     await(result, async_join(self->tasks[0]));
@@ -339,6 +341,64 @@ AsyncTestBare(rules, a_poller_that_cannot_be_had_is_an_error, (.faults = SIM_CAL
     cr_assert(async_open(NULL) == -EMFILE);
     cr_assert(async_open(NULL) == 0);
     async_loop_close();
+}
+
+/* What is known not to be ready is not tried again before there is an event. */
+AsyncTestWith(rules, nothing_is_tried_in_vain_twice, CALM, int ends[2]; char byte; long reads;
+              async_result result;)
+{
+    async_begin;
+    async_ok(async_pipe(self->ends));
+    await(self->result, async_read(self->ends[0], &self->byte, 1), 5);
+    cr_assert(self->result == -ETIMEDOUT);
+    self->reads = sim_count(read);
+    await(self->result, async_read(self->ends[0], &self->byte, 1), 5);
+    cr_assert(self->result == -ETIMEDOUT && sim_count(read) == self->reads);
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}
+
+/* Two events come at once, then one: the second of the two is not there any more. */
+AsyncTestWith(rules, an_event_comes_once, CALM, int pipes[2][2]; int round; async_task tasks[2];
+              async_result results[2];)
+{
+    async_begin;
+    async_ok(async_pipe(self->pipes[0]));
+    async_ok(async_pipe(self->pipes[1]));
+    for (; self->round < 2; self->round++) {
+        for (int i = 0; i < 2; i++) {
+            self->tasks[i] = async_spawn(waits_one_way, .fd = self->pipes[i][0],
+                                         .result = &self->results[i]);
+            async_ok(self->tasks[i]);
+        }
+        await(async_sleep(5));
+        for (int i = 0; i < 2 - self->round; i++)
+            sim_write(self->pipes[i][1], "x", 1);
+        await(async_join_all(self->tasks, 2));
+        cr_assert(self->results[0] == 0);
+        cr_assert(self->results[1] == (self->round ? -ETIMEDOUT : 0));
+        for (int i = 0; i < 2 - self->round; i++)
+            cr_assert(async_read_nowait(self->pipes[i][0], filling, 2) == 1);
+    }
+    for (int i = 0; i < 4; i++)
+        async_close(self->pipes[i / 2][i % 2]);
+    async_end;
+}
+
+/* What was not blocking before is not so afterwards, either. */
+AsyncTestBare(rules, what_did_not_block_is_given_back_so, CALM)
+{
+    int ends[2];
+    cr_assert(sim_socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    sim_fcntl(ends[0], F_SETFL, sim_fcntl(ends[0], F_GETFL) | O_NONBLOCK);
+    cr_assert(async_open(NULL) == 0);
+    cr_assert(async_adopt(ends[0]) == ends[0] && async_adopt(ends[1]) == ends[1]);
+    async_loop_close();
+    cr_assert(sim_fcntl(ends[0], F_GETFL) & O_NONBLOCK);
+    cr_assert(!(sim_fcntl(ends[1], F_GETFL) & O_NONBLOCK));
+    sim_close(ends[0]);
+    sim_close(ends[1]);
 }
 
 /* ----------------------------------------------------------------------------
@@ -611,6 +671,19 @@ AsyncTestWith(rules, those_that_have_ended_hide_nobody, CALM, async_task tasks[4
     self->tasks[2] = self->tasks[1];
     await(result, async_join_all(self->tasks, 4));
     cr_assert(result == -1 && async_now() - self->start >= 21000000);
+    async_end;
+}
+
+/* Who gives a result up that is there already gives it up at once. */
+AsyncTestWith(rules, a_detached_result_is_gone, CALM, async_task task;)
+{
+    async_begin;
+    self->task = async_spawn(ends, .after_ms = 1, .with = 5);
+    async_ok(self->task);
+    async_keep(self->task);
+    await(async_sleep(5));
+    cr_assert(async_detach(self->task) == 0);
+    cr_assert(async_detach(self->task) == -ESRCH);
     async_end;
 }
 
