@@ -344,8 +344,8 @@ AsyncTestBare(rules, a_poller_that_cannot_be_had_is_an_error, (.faults = SIM_CAL
 }
 
 /* What is known not to be ready is not tried again before there is an event. */
-AsyncTestWith(rules, nothing_is_tried_in_vain_twice, CALM, int ends[2]; char byte; long reads;
-              async_result result;)
+AsyncTestWith(rules, nothing_is_tried_in_vain_twice, CALM, int ends[2]; int listener; char byte;
+              long reads; async_result result;)
 {
     async_begin;
     async_ok(async_pipe(self->ends));
@@ -354,6 +354,13 @@ AsyncTestWith(rules, nothing_is_tried_in_vain_twice, CALM, int ends[2]; char byt
     self->reads = sim_count(read);
     await(self->result, async_read(self->ends[0], &self->byte, 1), 5);
     cr_assert(self->result == -ETIMEDOUT && sim_count(read) == self->reads);
+    self->listener = async_listen("127.0.0.1", 0);
+    async_ok(self->listener);
+    await(self->result, async_accept(self->listener), 5);
+    self->reads = sim_count(accept4);
+    await(self->result, async_accept(self->listener), 5);
+    cr_assert(self->result == -ETIMEDOUT && sim_count(accept4) == self->reads);
+    async_close(self->listener);
     async_close(self->ends[0]);
     async_close(self->ends[1]);
     async_end;
@@ -383,6 +390,35 @@ AsyncTestWith(rules, an_event_comes_once, CALM, int pipes[2][2]; int round; asyn
     }
     for (int i = 0; i < 4; i++)
         async_close(self->pipes[i / 2][i % 2]);
+    async_end;
+}
+
+/* The table of descriptors grows by the power of two behind the highest number. */
+AsyncTestWith(rules, there_is_room_for_every_number, CALM, int ends[300][2]; int next;)
+{
+    async_begin;
+    for (; self->next < 300; self->next++) {
+        async_ok(async_pipe(self->ends[self->next]));
+        cr_assert(async_write_nowait(self->ends[self->next][1], "x", 1) == 1);
+    }
+    await(async_sleep(1));
+    for (int i = 0; i < 300; i++) {
+        cr_assert(async_read_nowait(self->ends[i][0], filling, 2) == 1);
+        async_close(self->ends[i][0]);
+        async_close(self->ends[i][1]);
+    }
+    async_end;
+}
+
+/* The flags of what is only read, and waits, are 0: that is no error. */
+AsyncTestWith(rules, flags_may_be_nothing, CALM, int ends[2];)
+{
+    async_begin;
+    async_ok(sim_pipe(self->ends));
+    cr_assert(sim_fcntl(self->ends[0], F_GETFL) == O_RDONLY);
+    cr_assert(async_adopt(self->ends[0]) == self->ends[0]);
+    async_close(self->ends[0]);
+    sim_close(self->ends[1]);
     async_end;
 }
 

@@ -2248,7 +2248,8 @@ int sim_fcntl(int fd, int command, ...)
         value = open_descriptor_from(file, 0, value - SIM_FIRST_FD);
         return (int)leave(SIM_CALL_fcntl, fd, value);
     case F_GETFL:
-        return (int)leave(SIM_CALL_fcntl, fd, file->flags);
+        value = file->kind != PIPE ? O_RDWR : file->in ? O_RDONLY : O_WRONLY;
+        return (int)leave(SIM_CALL_fcntl, fd, (file->flags & ~O_ACCMODE) | value);
     case F_SETFL:
         file->flags = (file->flags & ~O_NONBLOCK) | (value & O_NONBLOCK);
         return (int)leave(SIM_CALL_fcntl, fd, 0);
