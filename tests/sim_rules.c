@@ -71,6 +71,29 @@ AsyncTestWith(rules, listen_reports_the_error_and_not_its_clean_up, CALM)
     async_end;
 }
 
+/* Of all addresses: one socket for both families. IPv4 alone only where there is no IPv6. */
+AsyncTestWith(rules, listening_takes_one_socket, CALM, int listener; int fd;)
+{
+    async_begin;
+    self->listener = async_listen(NULL, 0);
+    async_ok(self->listener);
+    cr_assert(sim_count(listen) == 1);
+    async_close(self->listener);
+    sim_fail_next(socket, EAFNOSUPPORT);
+    self->listener = async_listen(NULL, 0);
+    async_ok(self->listener);
+    async_close(self->listener);
+    sim_fail_next(socket, EAFNOSUPPORT);
+    cr_assert(async_listen("127.0.0.1", 0) == -EAFNOSUPPORT);
+    self->listener = async_listen("::1", 0);
+    async_ok(self->listener);
+    await(self->fd, async_connect("::1", async_port(self->listener)));
+    async_ok(self->fd);
+    async_close(self->fd);
+    async_close(self->listener);
+    async_end;
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Connecting
  * ------------------------------------------------------------------------- */
@@ -332,6 +355,22 @@ AsyncTestWith(rules, another_try_of_a_write_calls_no_reader, CALM, int ends[2]; 
     async_end;
 }
 
+/* SIGPIPE is ignored, unless one wishes to keep it. */
+AsyncTestBare(rules, sigpipe_is_kept_on_demand, CALM)
+{
+    async_options options;
+    struct sigaction action;
+    memset(&options, 0, sizeof options);
+    options.keep_sigpipe = 1;
+    cr_assert(async_open(&options) == 0);
+    async_loop_close();
+    cr_assert(sim_sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
+    options.keep_sigpipe = 0;
+    cr_assert(async_open(&options) == 0);
+    async_loop_close();
+    cr_assert(sim_sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
+}
+
 /* No poller, no loop. */
 AsyncTestBare(rules, a_poller_that_cannot_be_had_is_an_error, (.faults = SIM_CALM,
               .backends = SIM_EPOLL | SIM_KQUEUE))
@@ -587,9 +626,10 @@ async(shielded, int *ended;)
 {
     async_begin;
     await(async_shield(async_sleep(20)));
+    *self->ended = 1;
     await(async_sleep(1000000));
     async_finally;
-    *self->ended = 1;
+    *self->ended *= 2;
     async_end;
 }
 
@@ -605,7 +645,7 @@ AsyncTestWith(rules, a_cancel_waits_behind_a_shield, CALM, async_task task; int 
     await(async_sleep(10));
     async_cancel(self->task);
     await(result, async_join(self->task));
-    cr_assert(result == -ECANCELED && self->ended);
+    cr_assert(result == -ECANCELED && self->ended == 2);
     cr_assert(async_now() - self->start <= 21000000);
     async_end;
 }
@@ -629,6 +669,29 @@ AsyncTestWith(rules, a_result_is_kept_for_somebody, CALM, async_task task; int e
     async_ok(self->task);
     await(async_join(self->task));
     cr_assert(self->ended);
+    async_end;
+}
+
+/* The poller breaks while some wait for their children, which are shielded. */
+AsyncTestWith(rules, a_broken_poller_ends_those_with_children, (.torture = 1, .faults = SIM_CALM),
+              async_task task; int ended;)
+{
+    async_begin;
+    self->task = async_spawn(parent, .left = &self->ended);
+    async_ok(self->task);
+    await(async_join(self->task));
+    cr_assert(self->ended || sim_shows_errors());
+    async_end;
+}
+
+/* Not at all is no sleep: others have their turn, and nothing is waited for. */
+AsyncTestWith(rules, a_sleep_of_nothing_is_a_yield, CALM, long waits;)
+{
+    async_begin;
+    self->waits = sim_count(poll) + sim_count(epoll_wait) + sim_count(kevent);
+    await(async_sleep(0));
+    await(async_sleep(-5));
+    cr_assert(sim_count(poll) + sim_count(epoll_wait) + sim_count(kevent) == self->waits);
     async_end;
 }
 
@@ -720,6 +783,12 @@ AsyncTestWith(rules, a_detached_result_is_gone, CALM, async_task task;)
     await(async_sleep(5));
     cr_assert(async_detach(self->task) == 0);
     cr_assert(async_detach(self->task) == -ESRCH);
+    self->task = async_spawn(ends, .after_ms = 1, .with = 5); /* and before it is there */
+    async_ok(self->task);
+    async_keep(self->task);
+    cr_assert(async_detach(self->task) == 0);
+    await(async_sleep(5));
+    cr_assert(async_detach(self->task) == -ESRCH);
     async_end;
 }
 
@@ -809,6 +878,37 @@ AsyncTestWith(rules, a_closing_stream_may_lose_its_number, CALM, int ends[2]; in
     async_close(self->ends[1]);
     async_close(self->pipe[0]);
     async_close(self->pipe[1]);
+    async_end;
+}
+
+/* The peer has ended already: when all is sent there is nothing to linger for. */
+static void closed(async_stream *stream, int status)
+{
+    cr_assert(status == 0);
+    *(int64_t *)stream->data = async_now();
+}
+
+AsyncTestWith(rules, closing_does_not_wait_for_an_end_that_has_come, CALM, int ends[2];
+              async_stream *stream; int64_t start; int64_t when;)
+{
+    async_begin;
+    async_ok(async_socketpair(self->ends));
+    self->stream = async_stream_open(self->ends[0]);
+    cr_assert(self->stream != NULL);
+    self->stream->data = &self->when;
+    async_stream_on_close(self->stream, closed);
+    for (int i = 0; i < 8; i++)
+        cr_assert(async_stream_write(self->stream, filling, sizeof filling) == 0);
+    sim_shutdown(self->ends[1], SHUT_WR);
+    self->start = async_now();
+    cr_assert(async_stream_close(self->stream) == 0);
+    while (!self->when && async_now() - self->start < INT64_C(1000000000)) {
+        while (async_read_nowait(self->ends[1], filling, sizeof filling) > 0) {
+        }
+        await(async_sleep(1));
+    }
+    cr_assert(self->when);
+    async_close(self->ends[1]);
     async_end;
 }
 

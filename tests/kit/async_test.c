@@ -941,9 +941,12 @@ static void torture_memory(struct plan how)
 
 static bool has_backend(int backend)
 {
+    static const int compiled[] = { 1, ASYNC_HAS_EPOLL, ASYNC_HAS_KQUEUE };
     const char *wanted = getenv("ASYNC_BACKENDS");
     unsigned mask = current->options.backends ? current->options.backends
                                               : SIM_POLL | SIM_EPOLL | SIM_KQUEUE;
+    if (compiled[backend] && !async__backend_named(backends[backend]))
+        async_test_wrong("the backend %s is not found by its name", backends[backend]);
     return (mask & 1u << backend) && async__backend_named(backends[backend]) &&
            (!wanted || strstr(wanted, backends[backend]));
 }
