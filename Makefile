@@ -146,7 +146,7 @@ sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
 mutants:
 	tests/mutants.sh
 
-# Mutants of one token each, MUTANTS of them: survivors must be explained. Takes an hour.
+# Mutants of one token each, MUTANTS of them: survivors must be explained. Takes half an hour.
 MUTANTS ?= 300
 mutate:
 	tests/mutate.sh $(MUTANTS)
