@@ -475,6 +475,18 @@ AsyncTest(corners, a_refusal_without_a_reason_is_ECONNREFUSED, int fd;)
     async_end;
 }
 
+/* kqueue gives the reason with the event, so that it is not lost. */
+AsyncTest(corners, a_reason_that_came_with_the_event_is_kept, int fd;)
+{
+    async_begin;
+    sim_take_errors(1);
+    await(self->fd, async_connect("192.0.2.1", 7000)); /* nobody answers, for two minutes */
+    cr_assert_eq(self->fd, strcmp(async_loop_backend(), "kqueue") == 0 ? -ETIMEDOUT
+                                                                       : -ECONNREFUSED);
+    sim_take_errors(0);
+    async_end;
+}
+
 async(connects_to, const char *path; int *fd;)
 {
     async_begin;
