@@ -9,7 +9,8 @@
 #     name      only this mutant: a patch's name without its ending
 #
 # A patch begins with a sentence that says what is broken; a line "Killer: file" below it names the
-# file of tests/ that is tried first, to save time. JOBS=n runs so many at once (2).
+# file of tests/ that is tried first, to save time. JOBS=n runs so many at once (2), ASYNC_SEEDS=n
+# in so many worlds (50).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 B=build/mutants
@@ -26,7 +27,8 @@ else
 fi
 if command -v timeout > /dev/null; then limit='timeout 280'; else limit=; fi
 ASYNC_WATCHDOG=${ASYNC_WATCHDOG:-100}
-export ASYNC_WATCHDOG JOBS CC
+ASYNC_SEEDS=${ASYNC_SEEDS:-50}
+export ASYNC_WATCHDOG ASYNC_SEEDS JOBS CC
 
 # objects folder flags file...: compiles what is not there yet
 objects() {
