@@ -84,9 +84,10 @@ uint64_t sim_draw(uint64_t count)
     return *sim.bytes++ % count;
 }
 
+/* When a fuzzer has no more to say, a body still gets different numbers: it may wait for that. */
 uint64_t sim_random(uint64_t count)
 {
-    return sim.bytes || count < 2 ? sim_draw(count) : draw_bits(&sim.chosen) % count;
+    return sim.byte_count || count < 2 ? sim_draw(count) : draw_bits(&sim.chosen) % count;
 }
 
 bool sim_hit(int fault)
