@@ -844,6 +844,10 @@ static int wait_for(int (*ready)(void *what), void *what, int64_t limit_ns, bool
             sim.signal = false;
             return -1;
         }
+        if (sim.settling && sim.settle_ns > sim.now_ns && sim.settle_ns < next_ns) {
+            move_clock(sim.settle_ns); /* all others wait: nothing else may happen before */
+            return 0;
+        }
         if (next_ns == NEVER && end_ns == NEVER)
             async_test_deadlock();
         move_clock(next_ns < end_ns ? next_ns : end_ns);
@@ -876,7 +880,8 @@ int sim_clock_gettime(int clock, struct timespec *now)
 int64_t sim_settle_ns(void)
 {
     sim.settling = true;
-    return async_now() + 1;
+    sim.settle_ns = async_now() + 1;
+    return sim.settle_ns;
 }
 
 /* ----------------------------------------------------------------------------

@@ -46,6 +46,7 @@ struct sim_world {
     int skew;                /* millionths                                                        */
     bool signal;             /* one arrives during the next wait                                  */
     int takes_errors;        /* somebody reads SO_ERROR before the program does                   */
+    int64_t settle_ns;       /* that moment, for whoever settles                                  */
     bool settling;           /* time stands still until all wait                                  */
     const void *ended;       /* the loop's task, if it has ended: it may be freed              */
     bool closes_itself;      /* the body has closed, or taken away, a descriptor by a raw call    */

@@ -647,27 +647,6 @@ void sim_expect_blocked(const char *file, int line, async_task handle)
         async_test_fail(file, line, "a task should be blocked: %s", describe(task));
 }
 
-/* The clock that moves, so that the one who settles goes on, may have woken others as well. */
-static bool somebody_is_ready(void)
-{
-    const async_loop *loop = async__current;
-    for (uint32_t slot = 1; slot < loop->slot_count; slot++) {
-        const async__item *item = async__item_at(loop, slot);
-        if (item && item->kind == ASYNC__TASK && item->op == ASYNC__READY)
-            return true;
-    }
-    return false;
-}
-
-async_define(sim_settle)
-{
-    async_begin;
-    do
-        await(async_sleep_until(sim_settle_ns()));
-    while (somebody_is_ready());
-    async_end;
-}
-
 static int sequence;
 
 async_define(sim_seq)

@@ -195,7 +195,7 @@ void sim_peer_plays(int fd, const sim_line *script);
 
 /* Order. async_settle(): wait until all others wait. async_seq(n): wait until the steps before n
  * are over; each n once, from 0 on. async_expect_blocked: the task waits for something. */
-#define async_settle() async_call(sim_settle)
+#define async_settle() async_sleep_until(sim_settle_ns())
 int64_t sim_settle_ns(void);
 #define async_seq(n) async_call(sim_seq, .step = (n))
 #define async_expect_blocked(task) sim_expect_blocked(__FILE__, __LINE__, task)
@@ -376,7 +376,6 @@ void sim_expect_blocked(const char *file, int line, async_task task);
 long sim_wakes(async_task task);
 
 async_declare(sim_seq, int step;);
-async_declare(sim_settle);
 
 #define AsyncTest(suite, ...) ASYNC_TEST_DEFINE(suite, (.seeds = 0), __VA_ARGS__)
 #define AsyncTestWith(suite, name, ...) \
