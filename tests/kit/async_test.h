@@ -123,8 +123,9 @@ __attribute__((format(printf, 1, 2))) void sim_log(const char *format, ...);
 void sim_expect_lines(const char *file, int line, const char *const *lines);
 
 /* Marks that must have been reached in one of a test's worlds. async_sometimes: the condition must
- * have been true once. ASYNC_BUG: in the code under test, true in a quarter of a quarter of the
- * worlds (elsewhere `#define ASYNC_BUG(name) 0`). */
+ * have been true once. Nobody misses them when fewer worlds run than the test asks for, as under
+ * Valgrind. ASYNC_BUG: in the code under test, true in a quarter of a quarter of the worlds
+ * (elsewhere `#define ASYNC_BUG(name) 0`). */
 void async_mark(const char *name);
 void async_expect_mark(const char *name);
 #define async_sometimes(condition) \

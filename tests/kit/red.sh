@@ -169,6 +169,7 @@ grind() {
     command -v valgrind > /dev/null || { echo "left out ($mode): no valgrind"; return; }
     launcher=$GRIND
     green faults red/green
+    green faults red/green_with_a_rare_mark
     red uninitialised 'Valgrind found an error in this world'
     red read_after_free 'Valgrind found an error in this world'
     red leak "${2:-definitely lost}" once
@@ -186,6 +187,7 @@ sanitized() {
     face=$1-san
     build "$face" "$2 $SAN" "$3" "$4" || { failed=$((failed + 1)); echo "FAIL build ($mode)"; }
     green faults red/green
+    green faults red/green_with_a_rare_mark
     red read_after_free 'heap-use-after-free' once
     red leak "${5:-LeakSanitizer: detected memory leaks}" once
     red overrun 'the memory behind the end of a block'
@@ -199,6 +201,7 @@ whole_face() {
     launcher=
     build "$1" "$2" "$3" "$4" || { echo "FAIL build ($1)"; failed=$((failed + 1)); return; }
     green faults red/green
+    green faults red/green_with_a_rare_mark
     time_and_kernel
     body
     remains

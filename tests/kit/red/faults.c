@@ -24,6 +24,14 @@ AsyncTestWith(red, green, (.seeds = 20, .torture = 1, .real = 1), int ends[2]; c
     async_end;
 }
 
+/* A mark that few worlds reach: is it missed only where all the worlds were asked for? */
+AsyncTestBare(red, green_with_a_rare_mark, (.seeds = 100))
+{
+    static int worlds;
+    async_sometimes(worlds == 90);
+    worlds++;
+}
+
 async(sleeper)
 {
     async_begin;
