@@ -51,6 +51,7 @@
  *     >>timers      the heap of deadlines               >>dump         seeing
  *     >>ready       the queue of what can run           >>licence
  *     >>descriptors the table of descriptors            >>end          closing the loop; async_run
+ *     >>between     event, semaphore, mutex, channel, select
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
@@ -310,6 +311,47 @@ typedef struct async_options {
 /* A buffered stream over a descriptor; see async_stream_open. Only `data` is yours. */
 typedef struct async_stream async_stream;
 
+/* A place in a queue: a task's own, or that of one case of its select. A queue is a ring and a
+ * pointer to its last, so that both ends are near and zeroed memory is an empty one. */
+typedef struct async__waiter {
+    struct async__waiter *next, *prev;
+    struct async__waiter **queue; /* where it stands                           */
+    void *data;                   /* of a channel's: the item, or room for one */
+    uint32_t slot;                /* the task that waits                       */
+} async__waiter;
+
+/* What tasks meet at: see "between tasks". Yours to place, not to look into. */
+typedef struct async_event {
+    async__waiter *waiters;
+    int is_set;
+} async_event;
+
+typedef struct async_semaphore {
+    async__waiter *waiters;
+    size_t permits;
+} async_semaphore;
+
+typedef struct async_mutex {
+    async__waiter *waiters;
+    async_task owner; /* 0: free */
+} async_mutex;
+
+typedef struct async_channel {
+    async__waiter *senders, *receivers;
+    char *items; /* a ring of which [first, first + count) are in use */
+    size_t item_size, capacity, first, count;
+    int is_closed;
+} async_channel;
+
+/* One of the things a select waits for, made by async_case_join and its like. */
+typedef struct async_case {
+    async_result result; /* when it is the one: what its own await would have given */
+    int (*attempt)(struct async_case *it); /* done now? else its waiter names the queue */
+    void *object;
+    async_task task;
+    async__waiter waiter;
+} async_case;
+
 /* ----------------------------------------------------------------------------
  * MARK: - API
  * >>api          All of it, with its contract. *Suspends*: to be awaited, in a coroutine. *Never
@@ -374,17 +416,11 @@ ASYNC__MUST_AWAIT static inline async_op async_yield(void);
  * kept: see async_keep), -EDEADLK (a task cannot wait for itself). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 
-/* Wait until all of `count` tasks have ended; those that are gone have, with a result that nobody
- * knows any more (see async_keep). Returns 0, or the first negative result in the array's order;
- * each can still be joined for its own. A limit ends the waiting, not the tasks. -EBUSY: another
- * task waits for all or any of one of them, -EDEADLK: for itself. Suspends. Cancel point. `tasks`
- * must outlive the await: keep it in the frame. */
+/* Wait until all of `count` tasks have ended, and keep their results (async_keep). Returns 0, or the
+ * first negative one in the array's order (that of a task that is gone nobody knows); each can
+ * still be joined for its own. -EDEADLK: one of them is this task. A limit ends the waiting, not
+ * the tasks. Suspends. Cancel point. `tasks` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
-
-/* Wait until one of `count` tasks has ended. Returns its index, the lowest if there are several,
- * then join it for its result (in a loop, async_keep all: others may end before the next call);
- * -EINVAL (count is 0), -EBUSY and -EDEADLK as above. Suspends. Cancel point. `tasks` as above. */
-ASYNC__MUST_AWAIT static inline async_op async_join_any(const async_task *tasks, size_t count);
 
 /* Keep the result of a task until it is joined or its parent ends; without this only those who
  * already wait get it. Takes the handle from async_spawn as it comes: returns it, or the negative
@@ -415,6 +451,82 @@ static inline async_task async_current_task(void);
 /* Name the running task for async_dump. `name` must outlive the task. Returns 0, or -ENOMEM. Never
  * suspends. */
 static inline int async_name(const char *name);
+
+/* ---- between tasks: event, semaphore, mutex, channel; first come, first served ----
+ *
+ * They belong to one loop's thread, and must outlive those who wait: fields of a coroutine that
+ * sees its tasks end, or static. Zeroed memory is an event that is not set and a mutex that is
+ * free. Who is cancelled or out of time while waiting has taken nothing and given nothing. */
+
+/* Wait until the event is set. Returns 0. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_event_wait(async_event *event);
+
+/* Set: all who wait go on, and nobody waits until it is cleared. Never suspend. */
+static inline void async_event_set(async_event *event);
+static inline void async_event_clear(async_event *event);
+static inline int async_event_is_set(const async_event *event);
+
+/* `permits` can be held at once. Nobody may wait. Never suspends. */
+static inline void async_semaphore_init(async_semaphore *semaphore, size_t permits);
+
+/* Take a permit: wait for one. Returns 0. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_semaphore_acquire(async_semaphore *semaphore);
+
+/* Take one if there is one. Returns 0 or -EAGAIN. Never suspends. */
+static inline int async_semaphore_acquire_nowait(async_semaphore *semaphore);
+
+/* Give a permit to whoever waits longest, or back. Never suspends. */
+static inline void async_semaphore_release(async_semaphore *semaphore);
+
+/* Lock. It is not recursive. Returns 0, or -EDEADLK (this task has it). Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_mutex_lock(async_mutex *mutex);
+
+/* Lock if it is free. Returns 0, -EDEADLK or -EAGAIN. Never suspends. */
+static inline int async_mutex_lock_nowait(async_mutex *mutex);
+
+/* Unlock: whoever waits longest has it. Returns 0, or -EPERM (another task has it, or nobody).
+ * Never suspends. */
+static inline int async_mutex_unlock(async_mutex *mutex);
+
+/* A channel for items of `item_size` bytes, of which it holds `capacity` in `items`, the caller's.
+ * Without capacity (`items` may be NULL) a sender waits for its receiver. Never suspends. */
+static inline void async_channel_init(async_channel *channel, void *items, size_t item_size,
+                                      size_t capacity);
+
+/* Send a copy of `*item`; wait while the channel is full. Returns 0, or -EPIPE (it is closed, and
+ * the item was not taken). Suspends. Cancel point. `item` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_channel_send(async_channel *channel,
+                                                            const void *item);
+
+/* Receive into `*item`; wait while the channel is empty. Returns 1, or 0 (closed, and empty).
+ * Suspends. Cancel point. `item` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_channel_receive(async_channel *channel, void *item);
+
+/* The same, at once. Return the same, or -EAGAIN. Never suspend. */
+static inline int async_channel_send_nowait(async_channel *channel, const void *item);
+static inline int async_channel_receive_nowait(async_channel *channel, void *item);
+
+/* No more is sent: senders that wait get -EPIPE; what the channel holds can still be received.
+ * Never suspends. */
+static inline void async_channel_close(async_channel *channel);
+
+/* Wait until one of `count` cases can be done, do it, and no other; of several the first. Returns
+ * its index, and its own result is cases[index].result; -EINVAL (count is 0). Suspends. Cancel
+ * point. The cases, and what they point to, must outlive the await:
+ *
+ *     self->cases[0] = async_case_receive(self->jobs, &self->job);
+ *     self->cases[1] = async_case_event(self->stop);
+ *     await(which, async_select(self->cases, 2), 1000);
+ */
+ASYNC__MUST_AWAIT static inline async_op async_select(async_case *cases, size_t count);
+
+/* What async_join, async_event_wait... would wait for, as a case. Never suspend. */
+static inline async_case async_case_join(async_task task);
+static inline async_case async_case_event(async_event *event);
+static inline async_case async_case_semaphore(async_semaphore *semaphore);
+static inline async_case async_case_mutex(async_mutex *mutex);
+static inline async_case async_case_send(async_channel *channel, const void *item);
+static inline async_case async_case_receive(async_channel *channel, void *item);
 
 /* ---- time ---- */
 
@@ -837,7 +949,8 @@ enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item *
 enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
-    ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__JOIN_ANY, ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED,
+    ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT, ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND,
+    ASYNC__RECEIVE, ASYNC__SELECT, ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED,
     ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
@@ -871,15 +984,20 @@ typedef struct async__item {
     uint16_t stubborn; /* awaits since it was cancelled */
 } async__item;
 
-/* A task; its first coroutine's frame follows in the same block. 64 bytes where pointers have 8. */
+/* A task; its first coroutine's frame follows in the same block. 96 bytes where pointers have 8. */
 typedef struct async__task {
     async__item item;
     async_frame *leaf;   /* the coroutine that runs or waits                                   */
     async_result result; /* of the operation; while it waits, bytes moved; at last, the task's */
-    size_t size;         /* of the buffer that is left, or of the array of handles             */
-    int fd;
+    union {
+        struct {
+            size_t size; /* of the buffer, or of the array of pieces or cases */
+            int fd;
+        } io;
+        async__waiter waiter; /* its place in a queue */
+    } on;                     /* what it waits for */
     uint32_t parent, child, older, younger; /* a task's children are a list, the youngest first */
-    uint32_t joiner;                        /* the first of the tasks that wait for this one    */
+    async__waiter *joiners;                 /* those who wait for this one                      */
 } async__task;
 
 /* A callback; 64 bytes where pointers have 8. They are not in the table but in chunks that never
@@ -984,6 +1102,8 @@ struct async_loop {
     int64_t own_limit_ns; /* of the await that is being evaluated                        */
 
     const async__kind *kinds[ASYNC__KINDS]; /* those in use                              */
+    void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
+                   async_result result); /* likewise: async__selected                    */
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
     uint32_t resumes;           /* since the poller was asked                            */
@@ -2788,26 +2908,59 @@ static inline async_op async__call(const async_type *type, const void *arguments
     return async__pending(loop);
 }
 
-static inline async__task *async__next_joiner(const async__task *joiner)
+/* ---- queues of those who wait ---- */
+
+static inline void async__line_up(async__task *task, async__waiter *waiter, async__waiter **queue)
 {
-    return joiner->item.op == ASYNC__JOIN ? (async__task *)(void *)joiner->item.at.next : NULL;
+    async__waiter *last = *queue ? *queue : waiter;
+    waiter->slot = task->item.slot;
+    waiter->queue = queue;
+    waiter->prev = last;
+    waiter->next = *queue ? last->next : waiter;
+    waiter->prev->next = waiter;
+    waiter->next->prev = waiter;
+    *queue = waiter;
 }
 
-static inline void async__watched_ended(async_loop *loop, async__task *watcher, async__task *task);
+static inline void async__leave_queue(async__waiter *waiter)
+{
+    int is_alone = waiter->next == waiter;
+    if (is_alone && *waiter->queue != waiter)
+        async__panic("an event, semaphore, mutex or channel is gone, and a task waits for it");
+    waiter->prev->next = waiter->next;
+    waiter->next->prev = waiter->prev;
+    if (*waiter->queue == waiter)
+        *waiter->queue = is_alone ? NULL : waiter->prev;
+}
 
-/* Those who wait for this task learn that it has ended. */
+static inline async__waiter *async__first_waiter(async__waiter *const *queue)
+{
+    return *queue ? (*queue)->next : NULL;
+}
+
+static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended);
+
+/* What this one waited for has come: its task goes on with the result. */
+static inline void async__serve(async_loop *loop, async__waiter *waiter, async_result result)
+{
+    async__task *task = async__task_at(loop, waiter->slot);
+    async__leave_queue(waiter);
+    if (task->item.op == ASYNC__SELECT)
+        loop->select(loop, task, waiter, result);
+    else if (task->item.op == ASYNC__JOIN_ALL)
+        async__join_rest(loop, task, result);
+    else
+        async__wake(loop, task, result);
+}
+
+/* Those who wait for this task learn that it has ended; its result is with them. */
 static inline void async__tell_joiners(async_loop *loop, async__task *task)
 {
-    async__task *joiner = async__task_at(loop, task->joiner), *next;
-    task->joiner = 0;
-    if (joiner->item.op == ASYNC__JOIN)
-        task->item.flags &= 0xff & ~ASYNC__KEPT; /* here is whoever it was kept for */
-    for (; joiner; joiner = next) {
-        next = async__next_joiner(joiner);
-        if (joiner->item.op == ASYNC__JOIN)
-            async__wake(loop, joiner, task->result);
-        else
-            async__watched_ended(loop, joiner, task);
+    async__waiter *waiter;
+    while ((waiter = async__first_waiter(&task->joiners)) != NULL) {
+        if (async__task_at(loop, waiter->slot)->item.op != ASYNC__JOIN_ALL)
+            task->item.flags &= 0xff & ~ASYNC__KEPT;
+        async__serve(loop, waiter, task->result);
     }
 }
 
@@ -2823,7 +2976,7 @@ static inline void async__complete(async_loop *loop, async__task *task)
             loop->main_slot = 0;
             loop->stopped = 1;
         }
-        if (task->joiner)
+        if (task->joiners)
             async__tell_joiners(loop, task);
         if ((task->item.flags & ASYNC__KEPT) && parent->item.op != ASYNC__CHILDREN)
             break;
@@ -2930,199 +3083,116 @@ static inline void async__run_task(async_loop *loop, async__task *task)
         loop->told = 0;
 }
 
-/* ---- joining: any number in async_join, and one in join_all or join_any, wait for a task ----
- *
- * The joiners are a list through at.next. One in join_all or join_any waits for many tasks and so
- * cannot hold a link: it is always the last. */
+/* ---- joining ---- */
 
-/* The link at the end of a task's list of joiners, before the watcher if there is one. */
-static inline void async__add_joiner(async_loop *loop, async__task *task, async__task *joiner)
-{
-    async__task *last = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
-    joiner->item.at.next = NULL;
-    if (!last || last->item.op != ASYNC__JOIN) {
-        joiner->item.at.next = last ? &last->item : NULL;
-        task->joiner = joiner->item.slot;
-        return;
-    }
-    while ((next = async__next_joiner(last)) != NULL && next->item.op == ASYNC__JOIN)
-        last = next;
-    joiner->item.at.next = next ? &next->item : NULL;
-    last->item.at.next = &joiner->item;
-}
-
-static inline void async__remove_joiner(async_loop *loop, async__task *task,
-                                        const async__task *joiner)
-{
-    async__task *place = async__task_at(loop, task->joiner), *next = async__next_joiner(joiner);
-    if (place == joiner) {
-        task->joiner = next ? next->item.slot : 0;
-        return;
-    }
-    while (async__next_joiner(place) != joiner)
-        place = async__next_joiner(place);
-    place->item.at.next = next ? &next->item : NULL;
-}
-
-/* The watcher goes to the end. */
-static inline void async__append_watcher(async_loop *loop, async__task *task, async__task *watcher)
-{
-    async__task *last = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
-    while (last && (next = async__next_joiner(last)) != NULL)
-        last = next;
-    if (last)
-        last->item.at.next = &watcher->item;
-    else
-        task->joiner = watcher->item.slot;
-}
-
-/* The last joiner, if it waits for several tasks. */
-static inline async__task *async__watcher_of(const async_loop *loop, const async__task *task)
-{
-    async__task *joiner = task->joiner ? async__task_at(loop, task->joiner) : NULL, *next;
-    while (joiner && (next = async__next_joiner(joiner)) != NULL)
-        joiner = next;
-    return joiner && joiner->item.op != ASYNC__JOIN ? joiner : NULL;
-}
-
-static inline async_op async_join(async_task handle)
-{
-    async_loop *loop = async__loop();
-    async__task *task = async__begin(loop), *target;
-    if (async__refused(loop, task))
-        return async__pending(loop);
-    target = async__find_task(loop, handle);
-    if (!target || target == task)
-        return async__done(loop, task, handle < 0 ? (async_result)handle
-                                                  : target ? -EDEADLK : -ESRCH);
-    if (target->item.op == ASYNC__ENDED) {
-        async_result result = target->result;
-        async__free_task(loop, target);
-        return async__done(loop, task, result);
-    }
-    task->item.op = ASYNC__JOIN;
-    task->fd = (int)target->item.slot;
-    async__add_joiner(loop, target, task);
-    return async__park(loop, task, ASYNC__JOIN);
-}
-
-/* Stop waiting for the first `count` tasks of the array. */
-ASYNC__RARE static inline void async__unwatch(async_loop *loop, async__task *watcher,
-                                              const async_task *tasks, size_t count)
-{
-    size_t i;
-    for (i = 0; i < count; i++) {
-        async__task *task = async__find_task(loop, tasks[i]);
-        if (task && async__watcher_of(loop, task) == watcher)
-            async__remove_joiner(loop, task, watcher);
-    }
-}
-
-/* All have ended: the first negative result of those that are still known, or 0. */
-ASYNC__RARE static inline async_result async__first_failure(const async_loop *loop,
-                                                            const async_task *tasks, size_t count)
-{
-    size_t i;
-    for (i = 0; i < count; i++) {
-        const async__task *task = async__find_task(loop, tasks[i]);
-        if (tasks[i] < 0) /* a spawn that failed */
-            return (async_result)tasks[i];
-        if (task && task->result < 0)
-            return task->result;
-    }
-    return 0;
-}
-
-static inline size_t async__first_ended(const async_loop *loop, const async_task *tasks,
-                                        size_t count)
-{
-    size_t i;
-    for (i = 0; i < count; i++) {
-        const async__task *task = async__find_task(loop, tasks[i]);
-        if (!task || task->item.op == ASYNC__ENDED)
-            break;
-    }
-    return i;
-}
-
-/* A task that somebody watches has ended: its result stays for them. While join_all waits, its
- * `result` counts those that still run. */
-ASYNC__RARE static inline void async__watched_ended(async_loop *loop, async__task *watcher,
-                                                    async__task *task)
-{
-    const async_task *tasks = (const async_task *)watcher->item.at.buffer;
-    task->item.flags |= ASYNC__KEPT;
-    if (watcher->item.op == ASYNC__JOIN_ANY) {
-        async__unwatch(loop, watcher, tasks, watcher->size);
-        async__wake(loop, watcher, (async_result)async__first_ended(loop, tasks, watcher->size));
-    } else {
-        async_result failure;
-        if (task->result < 0 && !watcher->fd && /* it is not kept: its parent has ended */
-            async__task_at(loop, task->parent)->item.op == ASYNC__CHILDREN)
-            watcher->fd = (int)task->result;
-        if (--watcher->result)
-            return;
-        failure = async__first_failure(loop, tasks, watcher->size);
-        async__wake(loop, watcher, failure ? failure : watcher->fd);
-    }
-}
-
-/* Be the watcher of all that still run. Returns how many, or -EBUSY, -EDEADLK, and then of none. */
-ASYNC__RARE static inline async_result async__watch(async_loop *loop, async__task *watcher,
-                                                    const async_task *tasks, size_t count)
-{
-    async_result running = 0;
-    size_t i;
-    for (i = 0; i < count; i++) {
-        async__task *task = async__find_task(loop, tasks[i]), *other;
-        if (!task || task->item.op == ASYNC__ENDED)
-            continue;
-        other = async__watcher_of(loop, task);
-        if (other == watcher) /* in the array twice */
-            continue;
-        if (other || task == watcher) {
-            async__unwatch(loop, watcher, tasks, i);
-            return other ? -EBUSY : -EDEADLK;
-        }
-        async__append_watcher(loop, task, watcher);
-        running++;
-    }
-    return running;
-}
-
-static inline async_op async__join_many(unsigned op, const async_task *tasks, size_t count)
+/* Begin to wait for what the case describes, if it cannot be done at once. */
+static inline async_op async__wait_for(unsigned op, async_case it)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    async_result running;
-    size_t ended;
-    async__check_buffer(loop, tasks);
+    async__check_buffer(loop, it.object);
+    async__check_buffer(loop, it.waiter.data);
     if (async__refused(loop, task))
         return async__pending(loop);
-    ended = async__first_ended(loop, tasks, count);
-    if (op == ASYNC__JOIN_ANY && (ended < count || !count))
-        return async__done(loop, task, count ? (async_result)ended : -EINVAL);
-    task->item.op = op & 0xff;
-    running = async__watch(loop, task, tasks, count);
-    task->item.op = ASYNC__RUNNING;
-    if (running <= 0)
-        return async__done(loop, task, running ? running
-                                               : async__first_failure(loop, tasks, count));
-    task->item.at.buffer = (void *)(uintptr_t)tasks;
-    task->size = count;
-    task->fd = 0;
-    task->result = running;
+    if (it.attempt(&it))
+        return async__done(loop, task, it.result);
+    task->on.waiter.data = it.waiter.data;
+    async__line_up(task, &task->on.waiter, it.waiter.queue);
     return async__park(loop, task, op);
+}
+
+static inline async_case async__case(int (*attempt)(async_case *it), void *object)
+{
+    async_case it;
+    memset(&it, 0, sizeof it);
+    it.attempt = attempt;
+    it.object = object;
+    return it;
+}
+
+static inline int async__attempt_join(async_case *it)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__find_task(loop, it->task);
+    if (!task || task == loop->task) {
+        it->result = it->task < 0 ? (async_result)it->task : task ? -EDEADLK : -ESRCH;
+        return 1;
+    }
+    it->waiter.queue = &task->joiners;
+    if (task->item.op != ASYNC__ENDED)
+        return 0;
+    it->result = task->result;
+    async__free_task(loop, task);
+    return 1;
+}
+
+static inline async_case async_case_join(async_task task)
+{
+    async_case it = async__case(async__attempt_join, NULL);
+    it.task = task;
+    return it;
+}
+
+static inline async_op async_join(async_task task)
+{
+    return async__wait_for(ASYNC__JOIN, async_case_join(task));
+}
+
+/* Whom this one joins. */
+static inline const async__task *async__joined_by(const async__task *task)
+{
+    return (const async__task *)(const void *)((const char *)task->on.waiter.queue -
+                                               offsetof(async__task, joiners));
+}
+
+/* Line up with the next of the array that still runs; `result` is the first failure so far. Says
+ * whether there is none: all have ended. */
+static inline int async__join_next(async_loop *loop, async__task *task)
+{
+    const async_task *next = (const async_task *)task->item.at.buffer;
+    for (; next != (const async_task *)task->on.waiter.data; next++) {
+        async__task *other = async__find_task(loop, *next);
+        async_result result = *next < 0 ? (async_result)*next : other ? other->result : 0;
+        if (other && other->item.op != ASYNC__ENDED) {
+            task->item.at.buffer = (void *)(uintptr_t)next;
+            async__line_up(task, &task->on.waiter, &other->joiners);
+            return 0;
+        }
+        if (!task->result && result < 0)
+            task->result = result;
+    }
+    return 1;
+}
+
+/* The one it waited for has ended. */
+static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended)
+{
+    if (!task->result && ended < 0)
+        task->result = ended;
+    task->item.at.buffer = (async_task *)task->item.at.buffer + 1;
+    if (async__join_next(loop, task))
+        async__wake(loop, task, task->result);
 }
 
 static inline async_op async_join_all(const async_task *tasks, size_t count)
 {
-    return async__join_many(ASYNC__JOIN_ALL, tasks, count);
-}
-
-static inline async_op async_join_any(const async_task *tasks, size_t count)
-{
-    return async__join_many(ASYNC__JOIN_ANY, tasks, count);
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    size_t i;
+    async__check_buffer(loop, tasks);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    for (i = 0; i < count; i++) {
+        async_keep(tasks[i]);
+        if (tasks[i] == async_current_task())
+            return async__done(loop, task, -EDEADLK);
+    }
+    task->item.at.buffer = (void *)(uintptr_t)tasks;
+    task->on.waiter.data = (void *)(uintptr_t)(tasks + count);
+    task->result = 0;
+    if (async__join_next(loop, task))
+        return async__done(loop, task, task->result);
+    return async__park(loop, task, ASYNC__JOIN_ALL);
 }
 
 /* ---- cancelling ---- */
@@ -3132,22 +3202,15 @@ static inline void async__give_up_descriptor(async_loop *loop, async__task *task
 /* Take the task out of wherever it waits. */
 ASYNC__RARE static inline void async__unpark(async_loop *loop, async__task *task)
 {
-    switch (task->item.op) {
-    case ASYNC__SLEEP:
-        break;
-    case ASYNC__JOIN:
-        async__remove_joiner(loop, async__task_at(loop, (uint32_t)task->fd), task);
-        break;
-    case ASYNC__JOIN_ALL:
-    case ASYNC__JOIN_ANY:
-        async__unwatch(loop, task, (const async_task *)task->item.at.buffer, task->size);
-        break;
-    case ASYNC__FLUSH:
+    unsigned op = task->item.op;
+    if (op == ASYNC__FLUSH)
         ((async_stream *)task->item.at.buffer)->flusher = 0;
-        break;
-    default:
+    else if (op == ASYNC__SELECT)
+        loop->select(loop, task, NULL, 0);
+    else if (op >= ASYNC__JOIN)
+        async__leave_queue(&task->on.waiter);
+    else if (op != ASYNC__SLEEP)
         async__give_up_descriptor(loop, task);
-    }
 }
 
 /* What an operation that is cut short gives: `error`, or, if part of a write is out, how much. */
@@ -3246,6 +3309,295 @@ static inline int async_name(const char *name)
     }
     loop->names[loop->task->item.slot] = name;
     return 0;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Between tasks
+ * >>between      Each thing that can be waited for is a case: an attempt, and the queue to stand in
+ *                where that fails. Whoever changes the thing serves the first in the queue, by
+ *                hand: what is given is taken, so nobody overtakes and nothing is lost on the way.
+ * ------------------------------------------------------------------------- */
+
+/* Do it now, or not at all. */
+static inline int async__at_once(async_case it)
+{
+    return it.attempt(&it) ? (int)it.result : -EAGAIN;
+}
+
+static inline void async__serve_all(async__waiter **queue, async_result result)
+{
+    async__waiter *waiter;
+    while ((waiter = async__first_waiter(queue)) != NULL)
+        async__serve(async__loop(), waiter, result);
+}
+
+/* ---- event ---- */
+
+static inline int async__attempt_event(async_case *it)
+{
+    async_event *event = (async_event *)it->object;
+    it->waiter.queue = &event->waiters;
+    return event->is_set;
+}
+
+static inline async_case async_case_event(async_event *event)
+{
+    return async__case(async__attempt_event, event);
+}
+
+static inline async_op async_event_wait(async_event *event)
+{
+    return async__wait_for(ASYNC__EVENT, async_case_event(event));
+}
+
+static inline void async_event_set(async_event *event)
+{
+    event->is_set = 1;
+    async__serve_all(&event->waiters, 0);
+}
+
+static inline void async_event_clear(async_event *event)
+{
+    event->is_set = 0;
+}
+
+static inline int async_event_is_set(const async_event *event)
+{
+    return event->is_set;
+}
+
+/* ---- semaphore: where somebody waits there is no permit ---- */
+
+static inline void async_semaphore_init(async_semaphore *semaphore, size_t permits)
+{
+    semaphore->waiters = NULL;
+    semaphore->permits = permits;
+}
+
+static inline int async__attempt_semaphore(async_case *it)
+{
+    async_semaphore *semaphore = (async_semaphore *)it->object;
+    it->waiter.queue = &semaphore->waiters;
+    if (!semaphore->permits)
+        return 0;
+    semaphore->permits--;
+    return 1;
+}
+
+static inline async_case async_case_semaphore(async_semaphore *semaphore)
+{
+    return async__case(async__attempt_semaphore, semaphore);
+}
+
+static inline async_op async_semaphore_acquire(async_semaphore *semaphore)
+{
+    return async__wait_for(ASYNC__SEMAPHORE, async_case_semaphore(semaphore));
+}
+
+static inline int async_semaphore_acquire_nowait(async_semaphore *semaphore)
+{
+    return async__at_once(async_case_semaphore(semaphore));
+}
+
+static inline void async_semaphore_release(async_semaphore *semaphore)
+{
+    async__waiter *waiter = async__first_waiter(&semaphore->waiters);
+    if (waiter)
+        async__serve(async__loop(), waiter, 0);
+    else
+        semaphore->permits++;
+}
+
+/* ---- mutex: a semaphore of one permit that knows who has it ---- */
+
+static inline async_task async__owner(void)
+{
+    async_loop *loop = async__loop();
+    return async__task_handle(loop, loop->task); /* callbacks own as the root */
+}
+
+static inline int async__attempt_mutex(async_case *it)
+{
+    async_mutex *mutex = (async_mutex *)it->object;
+    it->waiter.queue = &mutex->waiters;
+    if (mutex->owner == async__owner())
+        it->result = -EDEADLK;
+    else if (mutex->owner)
+        return 0;
+    else
+        mutex->owner = async__owner();
+    return 1;
+}
+
+static inline async_case async_case_mutex(async_mutex *mutex)
+{
+    return async__case(async__attempt_mutex, mutex);
+}
+
+static inline async_op async_mutex_lock(async_mutex *mutex)
+{
+    return async__wait_for(ASYNC__MUTEX, async_case_mutex(mutex));
+}
+
+static inline int async_mutex_lock_nowait(async_mutex *mutex)
+{
+    return async__at_once(async_case_mutex(mutex));
+}
+
+static inline int async_mutex_unlock(async_mutex *mutex)
+{
+    async_loop *loop = async__loop();
+    async__waiter *waiter = async__first_waiter(&mutex->waiters);
+    if (mutex->owner != async__owner())
+        return -EPERM;
+    mutex->owner = waiter ? async__task_handle(loop, async__task_at(loop, waiter->slot)) : 0;
+    if (waiter)
+        async__serve(loop, waiter, 0);
+    return 0;
+}
+
+/* ---- channel: senders wait only where it is full, receivers only where it is empty ---- */
+
+static inline void async_channel_init(async_channel *channel, void *items, size_t item_size,
+                                      size_t capacity)
+{
+    memset(channel, 0, sizeof *channel);
+    channel->items = (char *)items;
+    channel->item_size = item_size;
+    channel->capacity = capacity;
+}
+
+static inline void async__channel_put(async_channel *channel, const void *item)
+{
+    size_t place = (channel->first + channel->count++) % channel->capacity;
+    memcpy(channel->items + place * channel->item_size, item, channel->item_size);
+}
+
+static inline void async__channel_take(async_channel *channel, void *item)
+{
+    memcpy(item, channel->items + channel->first * channel->item_size, channel->item_size);
+    channel->first = (channel->first + 1) % channel->capacity;
+    channel->count--;
+}
+
+static inline int async__attempt_send(async_case *it)
+{
+    async_channel *channel = (async_channel *)it->object;
+    async__waiter *receiver = async__first_waiter(&channel->receivers);
+    it->waiter.queue = &channel->senders;
+    if (channel->is_closed) {
+        it->result = -EPIPE;
+    } else if (receiver) {
+        memcpy(receiver->data, it->waiter.data, channel->item_size);
+        async__serve(async__loop(), receiver, 1);
+    } else if (channel->count < channel->capacity) {
+        async__channel_put(channel, it->waiter.data);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static inline int async__attempt_receive(async_case *it)
+{
+    async_channel *channel = (async_channel *)it->object;
+    async__waiter *sender = async__first_waiter(&channel->senders);
+    it->waiter.queue = &channel->receivers;
+    it->result = channel->count || sender;
+    if (!it->result)
+        return channel->is_closed;
+    if (channel->count)
+        async__channel_take(channel, it->waiter.data);
+    else
+        memcpy(it->waiter.data, sender->data, channel->item_size);
+    if (sender && channel->capacity)
+        async__channel_put(channel, sender->data);
+    if (sender)
+        async__serve(async__loop(), sender, 0);
+    return 1;
+}
+
+static inline async_case async_case_send(async_channel *channel, const void *item)
+{
+    async_case it = async__case(async__attempt_send, channel);
+    it.waiter.data = (void *)(uintptr_t)item;
+    return it;
+}
+
+static inline async_case async_case_receive(async_channel *channel, void *item)
+{
+    async_case it = async__case(async__attempt_receive, channel);
+    it.waiter.data = item;
+    return it;
+}
+
+static inline async_op async_channel_send(async_channel *channel, const void *item)
+{
+    return async__wait_for(ASYNC__SEND, async_case_send(channel, item));
+}
+
+static inline async_op async_channel_receive(async_channel *channel, void *item)
+{
+    return async__wait_for(ASYNC__RECEIVE, async_case_receive(channel, item));
+}
+
+static inline int async_channel_send_nowait(async_channel *channel, const void *item)
+{
+    return async__at_once(async_case_send(channel, item));
+}
+
+static inline int async_channel_receive_nowait(async_channel *channel, void *item)
+{
+    return async__at_once(async_case_receive(channel, item));
+}
+
+static inline void async_channel_close(async_channel *channel)
+{
+    channel->is_closed = 1;
+    async__serve_all(&channel->senders, -EPIPE);
+    async__serve_all(&channel->receivers, 0);
+}
+
+/* ---- select ---- */
+
+/* One of a task's cases has come; or, without a waiter, the task waits no longer. */
+static inline void async__selected(async_loop *loop, async__task *task, async__waiter *waiter,
+                                   async_result result)
+{
+    async_case *cases = (async_case *)task->item.at.buffer, *it;
+    for (it = cases; it != cases + task->on.io.size; it++)
+        if (&it->waiter != waiter)
+            async__leave_queue(&it->waiter);
+    if (!waiter)
+        return;
+    it = (async_case *)(void *)((char *)waiter - offsetof(async_case, waiter));
+    it->result = result;
+    async__wake(loop, task, it - cases);
+}
+
+static inline async_op async_select(async_case *cases, size_t count)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    size_t i;
+    async__check_buffer(loop, cases);
+    for (i = 0; i < count; i++) {
+        async__check_buffer(loop, cases[i].object);
+        async__check_buffer(loop, cases[i].waiter.data);
+    }
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    for (i = 0; i < count; i++)
+        if (cases[i].attempt(&cases[i]))
+            return async__done(loop, task, (async_result)i);
+    if (!count)
+        return async__done(loop, task, -EINVAL);
+    for (i = 0; i < count; i++)
+        async__line_up(task, &cases[i].waiter, cases[i].waiter.queue);
+    loop->select = async__selected;
+    task->item.at.buffer = cases;
+    task->on.io.size = count;
+    return async__park(loop, task, ASYNC__SELECT);
 }
 
 /* ----------------------------------------------------------------------------
@@ -3420,8 +3772,8 @@ static inline async_result async__write_rest(async_loop *loop, async__task *task
         }
         part.iov_base = (char *)pieces->iov_base + skip;
         part.iov_len = pieces->iov_len - skip;
-        n = skip ? async__try(loop, task->fd, ASYNC__W, &part, 1)
-                 : async__try(loop, task->fd, ASYNC__W, pieces, count);
+        n = skip ? async__try(loop, task->on.io.fd, ASYNC__W, &part, 1)
+                 : async__try(loop, task->on.io.fd, ASYNC__W, pieces, count);
         if (n < 0)
             return n;
         task->result += n;
@@ -3552,13 +3904,13 @@ ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
 ASYNC__RARE static inline async_result async__connect_now(async_loop *loop, const async__task *task)
 {
     const char *path = (const char *)task->item.at.buffer;
-    int error = path ? async__connect_again(loop, task->fd, path)
-                     : async__connect_outcome(loop, task->fd);
+    int error = path ? async__connect_again(loop, task->on.io.fd, path)
+                     : async__connect_outcome(loop, task->on.io.fd);
     if (error)
         return error;
     loop->backoff_ns = 0;
-    loop->descriptors[task->fd].bits |= ASYNC__R | ASYNC__W;
-    return task->fd;
+    loop->descriptors[task->on.io.fd].bits |= ASYNC__R | ASYNC__W;
+    return task->on.io.fd;
 }
 
 /* Would a read (a write) succeed now? The bit says "no" for sure, but "yes" only as far as we know:
@@ -3588,26 +3940,26 @@ static inline async_result async__attempt(async_loop *loop, async__task *task, u
     const struct iovec *pieces = (const struct iovec *)task->item.at.buffer;
     struct iovec whole;
     whole.iov_base = task->item.at.buffer;
-    whole.iov_len = task->size;
+    whole.iov_len = task->on.io.size;
     switch (op) {
     case ASYNC__READ:
-        return async__try(loop, task->fd, ASYNC__R, &whole, 1);
+        return async__try(loop, task->on.io.fd, ASYNC__R, &whole, 1);
     case ASYNC__WRITE:
         return async__write_rest(loop, task, &whole, 1);
     case ASYNC__READV:
-        return async__try(loop, task->fd, ASYNC__R, pieces, task->size);
+        return async__try(loop, task->on.io.fd, ASYNC__R, pieces, task->on.io.size);
     case ASYNC__WRITEV:
-        return async__write_rest(loop, task, pieces, task->size);
+        return async__write_rest(loop, task, pieces, task->on.io.size);
     case ASYNC__ACCEPT: {
-        int fd = async__accept_now(loop, task->fd);
-        return fd < 0 && (loop->descriptors[task->fd].bits & ASYNC__RETRY) ? -EAGAIN : fd;
+        int fd = async__accept_now(loop, task->on.io.fd);
+        return fd < 0 && (loop->descriptors[task->on.io.fd].bits & ASYNC__RETRY) ? -EAGAIN : fd;
     }
     case ASYNC__CONNECT:
         return async__connect_now(loop, task);
     case ASYNC__READABLE:
-        return async__ready_now(loop, task->fd, ASYNC__R) ? 0 : -EAGAIN;
+        return async__ready_now(loop, task->on.io.fd, ASYNC__R) ? 0 : -EAGAIN;
     default:
-        return async__ready_now(loop, task->fd, ASYNC__W) ? 0 : -EAGAIN;
+        return async__ready_now(loop, task->on.io.fd, ASYNC__W) ? 0 : -EAGAIN;
     }
 }
 
@@ -3619,10 +3971,10 @@ static inline uint32_t *async__waiter_of(async_loop *loop, int fd, unsigned op)
 /* Wait for the descriptor. What cannot be watched for lack of kernel memory is retried by timer. */
 static inline async_op async__park_descriptor(async_loop *loop, async__task *task, unsigned op)
 {
-    async__attend(loop, async__waiter_of(loop, task->fd, op), task->item.slot);
+    async__attend(loop, async__waiter_of(loop, task->on.io.fd, op), task->item.slot);
     if (async__op_writes(op) &&
-        async__watch_writes(loop, task->fd, &loop->descriptors[task->fd]) < 0)
-        async__retry_later(loop, &loop->descriptors[task->fd]);
+        async__watch_writes(loop, task->on.io.fd, &loop->descriptors[task->on.io.fd]) < 0)
+        async__retry_later(loop, &loop->descriptors[task->on.io.fd]);
     return async__park(loop, task, op);
 }
 
@@ -3647,9 +3999,9 @@ static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t
         return async__done(loop, task, fd < 0 ? result : async__unadopted(loop, task, fd));
     if (*async__waiter_of(loop, fd, op))
         return async__done(loop, task, -EBUSY);
-    task->fd = fd;
+    task->on.io.fd = fd;
     task->item.at.buffer = (void *)(uintptr_t)buffer;
-    task->size = size;
+    task->on.io.size = size;
     task->result = 0;
     result = async__attempt(loop, task, op);
     if (ASYNC__EXPECT(result != -EAGAIN, 1))
@@ -3696,9 +4048,9 @@ ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot, i
 /* The task stops waiting on its descriptor. An attempt to connect ends here. */
 static inline void async__give_up_descriptor(async_loop *loop, async__task *task)
 {
-    async__desert(loop, async__waiter_of(loop, task->fd, task->item.op));
+    async__desert(loop, async__waiter_of(loop, task->on.io.fd, task->item.op));
     if (task->item.op == ASYNC__CONNECT)
-        async__give_back(loop, task->fd, 1);
+        async__give_back(loop, task->on.io.fd, 1);
 }
 
 /* ---- what is called ---- */
@@ -3829,7 +4181,7 @@ ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task 
     fd = async__adopt_own(loop, fd, kind, ASYNC__WRITES);
     if (fd < 0)
         return async__done(loop, task, fd);
-    task->fd = fd;
+    task->on.io.fd = fd;
     task->item.at.buffer = error == -EAGAIN ? (void *)(uintptr_t)path : NULL;
     if (error == -EAGAIN)
         async__retry_later(loop, &loop->descriptors[fd]);
@@ -4819,8 +5171,9 @@ static inline const char *async__op_name(unsigned op)
 {
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
-        "writev", "accept", "connect", "join", "join_all", "join_any", "flush", "its children",
-        "ended, its result is kept", "soon", "after", "every", "idle"
+        "writev", "accept", "connect", "join", "join_all", "event", "semaphore", "mutex", "send",
+        "receive", "select", "flush", "its children", "ended, its result is kept", "soon", "after",
+        "every", "idle"
     };
     return names[op];
 }
@@ -4842,11 +5195,9 @@ static inline void async__dump_wait(const async_loop *loop, const async__task *t
     int64_t since = task->leaf ? (int64_t)((now - task->leaf->since) & 0xffffff) << 26 : 0;
     fprintf(out, "%s", async__op_name(task->item.op));
     if (async__op_has_descriptor(task->item.op))
-        fprintf(out, " on descriptor %d", task->fd);
-    if (task->item.op == ASYNC__JOIN) {
-        const async__task *other = async__task_at(loop, (uint32_t)task->fd);
-        fprintf(out, " of task %u", (unsigned)other->item.slot);
-    }
+        fprintf(out, " on descriptor %d", task->on.io.fd);
+    if (task->item.op == ASYNC__JOIN || task->item.op == ASYNC__JOIN_ALL)
+        fprintf(out, " of task %u", (unsigned)async__joined_by(task)->item.slot);
     if (task->item.op > ASYNC__READY && task->item.op < ASYNC__CHILDREN)
         fprintf(out, ", for %.3f s", async__seconds(since));
     if (task->leaf && task->leaf->deadline_ns != ASYNC__NEVER)

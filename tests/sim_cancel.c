@@ -11,7 +11,7 @@
 /* ----------------------------------------------------------------------------
  * MARK: - A storm
  * ------------------------------------------------------------------------- */
-enum { SLEEPS, YIELDS, READS, WRITES, READABLE, ACCEPTS, JOINS, JOINS_ALL, JOINS_ANY, CALLS,
+enum { SLEEPS, YIELDS, READS, WRITES, READABLE, ACCEPTS, JOINS, JOINS_ALL, SELECTS, CALLS,
        FLUSHES, WAYS };
 
 static struct {
@@ -43,7 +43,7 @@ async(calls_deep, int depth; async_result n;)
 static char lots[70000];
 
 /* Waits in its way for what never comes. Returns how that ended. */
-async(waits, int way, yields; char byte; async_task tasks[2]; async_result n;)
+async(waits, int way, yields; char byte; async_task tasks[2]; async_case it; async_result n;)
 {
     async_begin;
     if (self->way == YIELDS)
@@ -64,10 +64,11 @@ async(waits, int way, yields; char byte; async_task tasks[2]; async_result n;)
         await(self->n, async_join(storm.sleeper[0]));
     self->tasks[0] = storm.sleeper[0];
     self->tasks[1] = storm.sleeper[1];
+    self->it = async_case_join(storm.sleeper[1]);
     if (self->way == JOINS_ALL)
         await(self->n, async_join_all(self->tasks, 1));
-    if (self->way == JOINS_ANY)
-        await(self->n, async_join_any(self->tasks + 1, 1));
+    if (self->way == SELECTS)
+        await(self->n, async_select(&self->it, 1));
     if (self->way == CALLS)
         await(self->n, async_call(calls_deep, 4));
     if (self->way == FLUSHES)

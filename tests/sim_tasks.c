@@ -201,7 +201,7 @@ AsyncTestWith(tasks, are_joined_while_others_cancel, (.seeds = 1500, .torture = 
 /* Each is had once, with its own result, in the order in which they end. */
 AsyncTestWith(tasks, are_taken_one_by_one_as_they_end, (.seeds = 1500, .torture = 1, .real = 1),
               async_task left[WORKERS]; int number[WORKERS]; size_t count; size_t index;
-              int64_t due_ns[WORKERS]; int64_t last_ns; async_result n;)
+              int64_t due_ns[WORKERS]; int64_t last_ns; async_case cases[WORKERS]; async_result n;)
 {
     async_begin;
     for (self->count = 0; self->count < WORKERS; self->count++) {
@@ -213,14 +213,14 @@ AsyncTestWith(tasks, are_taken_one_by_one_as_they_end, (.seeds = 1500, .torture 
         async_ok(self->left[i]);
     }
     while (self->count) {
-        await(self->n, async_join_any(self->left, self->count));
+        for (size_t i = 0; i < self->count; i++)
+            self->cases[i] = async_case_join(self->left[i]);
+        await(self->n, async_select(self->cases, self->count));
         async_ok(self->n);
         self->index = (size_t)self->n;
         cr_assert_lt(self->index, self->count);
         cr_assert(async_now() >= self->due_ns[self->index]);
-        await(self->n, async_join(self->left[self->index]));
-        async_ok(self->n);
-        cr_assert_eq(self->n, self->number[self->index] * 7 + 1);
+        cr_assert_eq(self->cases[self->index].result, self->number[self->index] * 7 + 1);
         self->count--;
         self->left[self->index] = self->left[self->count];
         self->number[self->index] = self->number[self->count];

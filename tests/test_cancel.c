@@ -43,14 +43,16 @@ async(times_out)
  * ------------------------------------------------------------------------- */
 
 enum state { READY, SLEEPING, SLEEPING_UNTIL, READABLE, READING, READING_V, ACCEPTING, JOINING,
-             JOINING_ALL, JOINING_ANY, CALLING, STATES };
+             JOINING_ALL, SELECTING, CALLING, STATES };
 
-async(in_state, enum state state; int fd; async_task task; char data[8]; struct iovec piece;)
+async(in_state, enum state state; int fd; async_task task; char data[8]; struct iovec piece;
+      async_case it;)
 {
     async_result r;
     async_begin;
     self->piece.iov_base = self->data;
     self->piece.iov_len = sizeof self->data;
+    self->it = async_case_join(self->task);
     r = 0;
     if (self->state == READY)
         do
@@ -72,8 +74,8 @@ async(in_state, enum state state; int fd; async_task task; char data[8]; struct 
         await(r, async_join(self->task));
     else if (self->state == JOINING_ALL)
         await(r, async_join_all(&self->task, 1));
-    else if (self->state == JOINING_ANY)
-        await(r, async_join_any(&self->task, 1));
+    else if (self->state == SELECTING)
+        await(r, async_select(&self->it, 1));
     else
         await(r, async_call(sleeps));
     async_return(r);
@@ -412,7 +414,8 @@ TEST(cancel, a_callback_may_cancel_a_task)
  * MARK: - Level-triggered
  * ------------------------------------------------------------------------- */
 
-async(insists, int fd; int *turns; int last; char data[1]; async_task none;)
+async(insists, int fd; int *turns; int last; char data[1]; async_task none;
+      async_case it;)
 {
     async_result r;
     async_begin;
@@ -430,7 +433,7 @@ async(insists, int fd; int *turns; int last; char data[1]; async_task none;)
     check_equal(r, -ECANCELED);
     await(r, async_join(self->none));
     check_equal(r, -ECANCELED);
-    await(r, async_join_any(&self->none, 1));
+    await(r, async_select(&self->it, 1));
     check_equal(r, -ECANCELED);
     await(r, async_accept(-1));
     check_equal(r, -ECANCELED);

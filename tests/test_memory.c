@@ -425,7 +425,7 @@ async(fills, int fd; const char *data; size_t size;)
 
 /* Every operation that waits, with what it needs in place before the memory is gone. */
 async(goes_on, const char *data; size_t size; int ends[4]; async_task tasks[4]; int rounds;
-      char word[4]; char *rest; ssize_t got;)
+      char word[4]; char *rest; ssize_t got; async_case cases[2];)
 {
     ssize_t n;
     async_begin;
@@ -452,7 +452,9 @@ async(goes_on, const char *data; size_t size; int ends[4]; async_task tasks[4]; 
     await(n, async_sleep(1), 1000);
     check_equal(n, 0);
     check_equal(async_cancel(self->tasks[2]), 0);
-    await(n, async_join_any(self->tasks + 2, 2));
+    self->cases[0] = async_case_join(self->tasks[2]);
+    self->cases[1] = async_case_join(self->tasks[3]);
+    await(n, async_select(self->cases, 2));
     check_equal(n, 0);
     check_equal(async_cancel(self->tasks[3]), 0);
     await(n, async_join_all(self->tasks, 4), 60000);

@@ -18,7 +18,7 @@
  * MARK: - Buffers on the C stack
  * ------------------------------------------------------------------------- */
 
-enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, JOIN_ANY, PATH };
+enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, SELECT, PATH };
 
 /* What would be done at once, and what would have to wait. */
 async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
@@ -27,8 +27,10 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
     char data[16];
     struct iovec piece;
     async_task task;
+    async_case it;
     async_begin;
     memset(data, 0, sizeof data);
+    memset(&it, 0, sizeof it);
     task = 0;
     r = 0;
     piece.iov_base = &self->kept;
@@ -47,8 +49,8 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
         await(r, async_writev(self->fd, &self->kept, 1));
     else if (self->kind == JOIN_ALL)
         await(r, async_join_all(&task, 1));
-    else if (self->kind == JOIN_ANY)
-        await(r, async_join_any(&task, 1));
+    else if (self->kind == SELECT)
+        await(r, async_select(&it, 1));
     else
         await(r, async_connect_unix(data));
     async_return(r);
@@ -79,7 +81,7 @@ TEST(panics, name_an_operation_whose_buffer_is_on_the_c_stack)
     test_panics(async_run(with_pair, WRITEV), STACK_WORDS);
     test_panics(async_run(with_pair, PIECES), STACK_WORDS);
     test_panics(async_run(with_pair, JOIN_ALL), STACK_WORDS);
-    test_panics(async_run(with_pair, JOIN_ANY), STACK_WORDS);
+    test_panics(async_run(with_pair, SELECT), STACK_WORDS);
     test_panics(async_run(with_pair, PATH), STACK_WORDS);
     test_panics(async_run(with_pair, READ), AT(stack_buffer));
     test_panics(async_run(with_pair, PATH), AT(stack_buffer));

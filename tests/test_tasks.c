@@ -551,7 +551,15 @@ TEST(tasks, join_all_gives_the_first_failure_and_keeps_each_result)
     check_equal(run_traced(all), 0);
 }
 
-async(all_kept, async_task tasks[3];)
+/* A case for each task. */
+static async_case *cases_of(async_case *cases, const async_task *tasks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        cases[i] = async_case_join(tasks[i]);
+    return cases;
+}
+
+async(all_kept, async_task tasks[3]; async_case cases[3];)
 {
     async_result r;
     async_begin;
@@ -561,8 +569,9 @@ async(all_kept, async_task tasks[3];)
     await(async_yield());
     await(r, async_join_all(self->tasks, 3));
     check_equal(r, -EIO);
-    await(r, async_join_any(self->tasks, 3));
+    await(r, async_select(cases_of(self->cases, self->tasks, 3), 3));
     check_equal(r, 0);
+    check_equal(self->cases[0].result, 1);
     await(r, async_join(self->tasks[1]));
     check_equal(r, -EIO);
     await(r, async_join_all(self->tasks, 3));
@@ -570,41 +579,37 @@ async(all_kept, async_task tasks[3];)
     async_end;
 }
 
-TEST(tasks, join_all_and_join_any_of_ended_tasks_do_not_wait)
+TEST(tasks, join_all_and_select_of_ended_tasks_do_not_wait)
 {
     check_equal(run_traced(all_kept), 0);
 }
 
-async(any, async_task tasks[3];)
+async(any, async_task tasks[3]; async_case cases[3];)
 {
     async_result r;
     async_begin;
     self->tasks[0] = async_spawn(returns, .value = 20, .turns = 9);
     self->tasks[1] = async_spawn(returns, .value = 21, .turns = 2);
     self->tasks[2] = async_spawn(returns, .value = 22, .turns = 4);
-    await(r, async_join_any(self->tasks, 3));
+    await(r, async_select(cases_of(self->cases, self->tasks, 3), 3));
     check_equal(r, 1);
-    await(r, async_join(self->tasks[1]));
-    check_equal(r, 21);
-    self->tasks[1] = self->tasks[2];
-    await(r, async_join_any(self->tasks, 2));
+    check_equal(self->cases[1].result, 21);
+    self->tasks[1] = async_keep(self->tasks[2]);
+    await(r, async_select(cases_of(self->cases, self->tasks, 2), 2));
     check_equal(r, 1);
-    await(r, async_join_any(self->tasks, 3));
+    check_equal(self->cases[1].result, 22);
+    await(r, async_select(cases_of(self->cases, self->tasks, 3), 3));
     check_equal(r, 1);
-    await(r, async_join(self->tasks[1]));
-    check_equal(r, 22);
-    await(r, async_join_any(self->tasks, 3));
-    check_equal(r, 1);
-    await(r, async_join_any(self->tasks, 1));
+    check_equal(self->cases[1].result, -ESRCH);
+    await(r, async_select(cases_of(self->cases, self->tasks, 1), 1));
     check_equal(r, 0);
-    await(r, async_join(self->tasks[0]));
-    check_equal(r, 20);
-    await(r, async_join_any(self->tasks, 0));
-    check_error(async_join_any, EINVAL, r);
+    check_equal(self->cases[0].result, 20);
+    await(r, async_select(self->cases, 0));
+    check_error(async_select, EINVAL, r);
     async_end;
 }
 
-TEST(tasks, join_any_gives_the_lowest_index_of_those_that_have_ended)
+TEST(tasks, select_gives_the_lowest_index_of_those_that_have_ended)
 {
     check_equal(run_traced(any), 0);
 }
@@ -618,16 +623,16 @@ async(watches_all, const async_task *tasks; size_t count;)
     async_end;
 }
 
-async(watches_any, const async_task *tasks; size_t count;)
+async(watches_any, const async_task *tasks; size_t count; async_case cases[4];)
 {
     async_result r;
     async_begin;
-    await(r, async_join_any(self->tasks, self->count));
+    await(r, async_select(cases_of(self->cases, self->tasks, self->count), self->count));
     async_return(r);
     async_end;
 }
 
-async(busy, async_task tasks[3]; async_task watcher; int any;)
+async(several, async_task tasks[3]; async_task watcher; async_case cases[3]; int any;)
 {
     async_result r;
     async_begin;
@@ -639,26 +644,26 @@ async(busy, async_task tasks[3]; async_task watcher; int any;)
         self->watcher = async_spawn(watches_all, self->tasks, 2);
     await(async_yield());
     self->tasks[2] = async_spawn(returns, .turns = 10);
-    await(r, async_join_all(self->tasks + 1, 2));
-    check_error(async_join_all, EBUSY, r);
-    await(r, async_join_any(self->tasks, 3));
-    check_error(async_join_any, EBUSY, r);
-    await(r, async_join_all(self->tasks + 2, 1));
-    check_equal(r, 0);
+    await(r, async_select(cases_of(self->cases, self->tasks, 3), 3));
+    check_equal(r, 2);
     await(r, async_join(self->tasks[0]));
     check_equal(r, 1);
-    await(r, async_join(self->watcher));
+    await(r, async_join_all(self->tasks, 2));
     check_equal(r, 0);
+    await(r, async_join(self->tasks[1]));
+    check_equal(r, 2);
+    await(r, async_join(self->watcher));
+    check_error(async_join, ESRCH, r);
     async_end;
 }
 
-TEST(tasks, a_second_watcher_is_refused_and_a_plain_joiner_is_not)
+TEST(tasks, are_joined_in_every_way_by_several_at_once)
 {
-    check_equal(run_traced(busy, .any = 0), 0);
-    check_equal(run_traced(busy, .any = 1), 0);
+    check_equal(run_traced(several, .any = 0), 0);
+    check_equal(run_traced(several, .any = 1), 0);
 }
 
-async(watch_oneself, async_task tasks[3];)
+async(watch_oneself, async_task tasks[3]; async_case cases[2];)
 {
     async_result r;
     async_begin;
@@ -666,8 +671,9 @@ async(watch_oneself, async_task tasks[3];)
     self->tasks[1] = async_current_task();
     await(r, async_join_all(self->tasks, 2));
     check_error(async_join_all, EDEADLK, r);
-    await(r, async_join_any(self->tasks, 2));
-    check_error(async_join_any, EDEADLK, r);
+    await(r, async_select(cases_of(self->cases, self->tasks, 2), 2));
+    check_equal(r, 1);
+    check_equal(self->cases[1].result, -EDEADLK);
     await(r, async_join_all(self->tasks, 1));
     check_equal(r, 0);
     async_end;
@@ -719,19 +725,19 @@ TEST(tasks, join_all_of_tasks_whose_parent_ends_gives_their_cancelling)
     check_equal(run_traced(joins_orphans), 0);
 }
 
-async(duplicates, async_task tasks[4]; int any;)
+async(duplicates, async_task tasks[4]; async_case cases[4]; int any;)
 {
     async_result r;
     async_begin;
     self->tasks[0] = self->tasks[2] = async_spawn(returns, .value = -EIO, .turns = 3);
     self->tasks[1] = self->tasks[3] = async_spawn(returns, .value = 1, .turns = 1);
     if (self->any)
-        await(r, async_join_any(self->tasks, 4));
+        await(r, async_select(cases_of(self->cases, self->tasks, 4), 4));
     else
         await(r, async_join_all(self->tasks, 4));
     check_equal(r, self->any ? 1 : -EIO);
     await(r, async_join(self->tasks[3]));
-    check_equal(r, 1);
+    check_equal(r, self->any ? -ESRCH : 1);
     await(r, async_join(self->tasks[2]));
     check_equal(r, -EIO);
     async_end;
@@ -744,7 +750,7 @@ TEST(tasks, a_task_may_stand_twice_in_the_array)
 }
 
 /* The watcher gives up, by limit or by cancel; then others may watch, and a join is in order. */
-async(watcher_gives_up, int any; int cancel; async_task tasks[2]; async_task watcher;)
+async(watcher_gives_up, int any; async_task tasks[2]; async_task watcher; async_case cases[2];)
 {
     async_result r;
     async_begin;
@@ -758,15 +764,14 @@ async(watcher_gives_up, int any; int cancel; async_task tasks[2]; async_task wat
     check_equal(async_cancel(self->watcher), 0);
     await(r, async_join(self->watcher));
     check_equal(r, -ECANCELED);
-    await(r, async_join_any(self->tasks, 2), 1);
-    check_error(async_join_any, ETIMEDOUT, r);
+    await(r, async_select(cases_of(self->cases, self->tasks, 2), 2), 1);
+    check_error(async_select, ETIMEDOUT, r);
     await(r, async_join_all(self->tasks, 2), 1);
     check_error(async_join_all, ETIMEDOUT, r);
     check_equal(async_cancel(self->tasks[1]), 0);
-    await(r, async_join_any(self->tasks, 2));
+    await(r, async_select(cases_of(self->cases, self->tasks, 2), 2));
     check_equal(r, 1);
-    await(r, async_join(self->tasks[1]));
-    check_equal(r, -ECANCELED);
+    check_equal(self->cases[1].result, -ECANCELED);
     async_end;
 }
 
@@ -820,7 +825,7 @@ async(stale, async_task first; async_task again; int i;)
         check_error(async_detach, ESRCH, async_detach(self->first));
         await(r, async_join(self->first));
         check_error(async_join, ESRCH, r);
-        await(r, async_join_any(&self->first, 1));
+        await(r, async_join_all(&self->first, 1));
         check_equal(r, 0);
         await(r, async_join(self->again));
         check_equal(r, self->i);

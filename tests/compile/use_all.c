@@ -63,7 +63,7 @@ async_define(bare)
     async_end;
 }
 
-async(tasks, async_task two[2]; async_task one; int64_t start_ns;)
+async(tasks, async_task two[2]; async_task one; async_case cases[2]; int64_t start_ns;)
 {
     ssize_t n;
     int small;
@@ -74,10 +74,12 @@ async(tasks, async_task two[2]; async_task one; int64_t start_ns;)
     EXPECT(async_cancelled() == 0);
     self->two[0] = async_spawn(child, .sleep_ms = 60000, .value = 1);
     self->two[1] = async_keep(async_spawn(child, .value = 2));
-    await(n, async_join_any(self->two, 2));
-    EXPECT(n == 1);
+    self->cases[0] = async_case_join(self->two[0]);
+    self->cases[1] = async_case_join(self->two[1]);
+    await(n, async_select(self->cases, 2));
+    EXPECT(n == 1 && self->cases[1].result == 2);
     await(small, async_join(self->two[1]));
-    EXPECT(small == 2);
+    EXPECT(small == -ESRCH);
     EXPECT(async_cancel(self->two[0]) == 0);
     await(wide, async_join_all(self->two, 2));
     EXPECT(wide == 0 || wide == -ECANCELED);

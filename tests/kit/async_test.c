@@ -328,7 +328,7 @@ static const char *describe(const async__task *task)
     used = (size_t)snprintf(text, sizeof texts[0], "%s, line %u, %s", task->leaf->type->name,
                             async__line(task->leaf), op_name(task));
     if (async__op_has_descriptor(task->item.op) && used < sizeof texts[0])
-        snprintf(text + used, sizeof texts[0] - used, " on descriptor %d", task->fd);
+        snprintf(text + used, sizeof texts[0] - used, " on descriptor %d", task->on.io.fd);
     return text;
 }
 
@@ -500,11 +500,38 @@ void async_test_resume(const void *what)
     check_descriptors(loop);
 }
 
+static bool stands_in(async__waiter *const *queue, const async__task *task)
+{
+    const async__waiter *waiter = async__first_waiter(queue);
+    while (waiter && waiter != &task->on.waiter)
+        waiter = waiter == *queue ? NULL : waiter->next;
+    return waiter != NULL;
+}
+
+/* What a queue belongs to. */
+#define OBJECT_OF(queue, type, member) \
+    ((const type *)(const void *)((const char *)(queue) - offsetof(type, member)))
+
+static const char *why_not_in_line(unsigned op, async__waiter *const *queue)
+{
+    const async_channel *channel;
+    if (op == ASYNC__EVENT)
+        return OBJECT_OF(queue, async_event, waiters)->is_set ? "its event is set" : NULL;
+    if (op == ASYNC__SEMAPHORE)
+        return OBJECT_OF(queue, async_semaphore, waiters)->permits ? "there is a permit" : NULL;
+    if (op == ASYNC__MUTEX)
+        return OBJECT_OF(queue, async_mutex, waiters)->owner ? NULL : "its mutex is free";
+    channel = op == ASYNC__SEND ? OBJECT_OF(queue, async_channel, senders)
+                                : OBJECT_OF(queue, async_channel, receivers);
+    if (op == ASYNC__SEND)
+        return channel->count < channel->capacity ? "its channel has room" : NULL;
+    return channel->count || channel->senders ? "its channel has an item" : NULL;
+}
+
 /* Why a waiting task could go on, or NULL. */
 static const char *why_not_waiting(const async_loop *loop, const async__task *task)
 {
     unsigned op = task->item.op;
-    const async__task *other;
     if (op == ASYNC__READY)
         return "it is ready, and in no queue";
     if (op == ASYNC__RUNNING || op == ASYNC__BEGUN)
@@ -521,15 +548,18 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return "its limit has no timer";
     if (op == ASYNC__SLEEP && !timer_of(loop, task->item.slot))
         return "its sleep has no timer";
-    if (op == ASYNC__JOIN) {
-        other = async__task_at(loop, (uint32_t)task->fd);
-        return other && other->item.op != ASYNC__ENDED ? NULL : "the task it joins has ended";
-    }
+    if (op >= ASYNC__JOIN && op < ASYNC__SELECT && !stands_in(task->on.waiter.queue, task))
+        return "it stands in no queue";
+    if (op >= ASYNC__EVENT && op < ASYNC__SELECT)
+        return why_not_in_line(op, task->on.waiter.queue);
+    if (op == ASYNC__JOIN)
+        return async__joined_by(task)->item.op != ASYNC__ENDED ? NULL
+                                                               : "the task it joins has ended";
     if (op == ASYNC__FLUSH)
         return ((async_stream *)task->item.at.buffer)->flusher == task->item.slot
                    ? NULL : "its stream has forgotten it";
     if (async__op_has_descriptor(op) &&
-        *async__waiter_of((async_loop *)(uintptr_t)loop, task->fd, op) != task->item.slot)
+        *async__waiter_of((async_loop *)(uintptr_t)loop, task->on.io.fd, op) != task->item.slot)
         return "its descriptor has forgotten it";
     return NULL;
 }
