@@ -18,17 +18,24 @@
  * MARK: - Buffers on the C stack
  * ------------------------------------------------------------------------- */
 
-enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, SELECT, PATH };
+enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, SELECT, EVENT, RECEIVE,
+            SELECT_RECEIVE, SELECT_EVENT, PATH };
 
 /* What would be done at once, and what would have to wait. */
-async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
+async(stack_buffer, enum kind kind; int fd; struct iovec kept;
+      async_case kept_case;)
 {
     async_result r;
     char data[16];
     struct iovec piece;
     async_task task;
     async_case it;
+    async_event event;
     async_begin;
+    memset(&event, 0, sizeof event);
+    self->kept_case = async_case_receive(NULL, data);
+    if (self->kind == SELECT_EVENT)
+        self->kept_case = async_case_event(&event);
     memset(data, 0, sizeof data);
     memset(&it, 0, sizeof it);
     task = 0;
@@ -51,6 +58,12 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
         await(r, async_join_all(&task, 1));
     else if (self->kind == SELECT)
         await(r, async_select(&it, 1));
+    else if (self->kind == EVENT)
+        await(r, async_event_wait(&event));
+    else if (self->kind == RECEIVE)
+        await(r, async_channel_receive(NULL, data));
+    else if (self->kind == SELECT_RECEIVE || self->kind == SELECT_EVENT)
+        await(r, async_select(&self->kept_case, 1));
     else
         await(r, async_connect_unix(data));
     async_return(r);
@@ -82,9 +95,35 @@ TEST(panics, name_an_operation_whose_buffer_is_on_the_c_stack)
     test_panics(async_run(with_pair, PIECES), STACK_WORDS);
     test_panics(async_run(with_pair, JOIN_ALL), STACK_WORDS);
     test_panics(async_run(with_pair, SELECT), STACK_WORDS);
+    test_panics(async_run(with_pair, EVENT), STACK_WORDS);
+    test_panics(async_run(with_pair, RECEIVE), STACK_WORDS);
+    test_panics(async_run(with_pair, SELECT_RECEIVE), STACK_WORDS);
+    test_panics(async_run(with_pair, SELECT_EVENT), STACK_WORDS);
     test_panics(async_run(with_pair, PATH), STACK_WORDS);
     test_panics(async_run(with_pair, READ), AT(stack_buffer));
     test_panics(async_run(with_pair, PATH), AT(stack_buffer));
+}
+
+async(waits_for, async_event *event;)
+{
+    async_begin;
+    await(async_event_wait(self->event));
+    async_end;
+}
+
+async(forgets_who_waits, async_event *event;)
+{
+    async_begin;
+    async_spawn(waits_for, self->event);
+    await(async_yield());
+    memset(self->event, 0, sizeof *self->event);
+    async_end;
+}
+
+TEST(panics, name_what_is_gone_while_a_task_waits_for_it)
+{
+    static async_event event;
+    test_panics(async_run(forgets_who_waits, &event), "is gone, and a task waits for it");
 }
 
 async(reads_into, char *data;)

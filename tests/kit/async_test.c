@@ -508,6 +508,18 @@ static bool stands_in(async__waiter *const *queue, const async__task *task)
     return waiter != NULL;
 }
 
+/* Is this the queue of those who join a task, and it has not ended? */
+static bool runs(const async_loop *loop, async__waiter *const *queue)
+{
+    for (uint32_t slot = 1; slot < loop->slot_count; slot++) {
+        const async__item *item = async__item_at(loop, slot);
+        if (item && item->kind == ASYNC__TASK && item->op != ASYNC__ENDED &&
+            &((const async__task *)(const void *)item)->joiners == queue)
+            return true;
+    }
+    return false;
+}
+
 /* What a queue belongs to. */
 #define OBJECT_OF(queue, type, member) \
     ((const type *)(const void *)((const char *)(queue) - offsetof(type, member)))
@@ -548,13 +560,12 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return "its limit has no timer";
     if (op == ASYNC__SLEEP && !timer_of(loop, task->item.slot))
         return "its sleep has no timer";
+    if ((op == ASYNC__JOIN || op == ASYNC__JOIN_ALL) && !runs(loop, task->on.waiter.queue))
+        return "the task it joins has ended";
     if (op >= ASYNC__JOIN && op < ASYNC__SELECT && !stands_in(task->on.waiter.queue, task))
         return "it stands in no queue";
     if (op >= ASYNC__EVENT && op < ASYNC__SELECT)
         return why_not_in_line(op, task->on.waiter.queue);
-    if (op == ASYNC__JOIN)
-        return async__joined_by(task)->item.op != ASYNC__ENDED ? NULL
-                                                               : "the task it joins has ended";
     if (op == ASYNC__FLUSH)
         return ((async_stream *)task->item.at.buffer)->flusher == task->item.slot
                    ? NULL : "its stream has forgotten it";

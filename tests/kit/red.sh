@@ -302,6 +302,21 @@ broken_wakes() {
         "$(within async_stream_flush 's/stream->flusher = .*/;/')"
 }
 
+broken_queues() {
+    broken no_place queues 'lost wake-up: a task waits although it stands in no queue: lines_up, line [0-9]*, event' \
+        "$(within async__wait_for 's/async__line_up(.*);/&async__leave_queue(\&task->on.waiter);/')"
+    broken deaf_event queues 'lost wake-up: a task waits although its event is set: lines_up, line [0-9]*, event' \
+        "$(within async_event_set 's/async__serve_all(.*);/;/')"
+    broken kept_permit queues 'lost wake-up: a task waits although there is a permit: lines_up, line [0-9]*, semaphore' \
+        "$(within async_semaphore_release 's/if (waiter)/if (0)/')"
+    broken free_mutex queues 'lost wake-up: a task waits although its mutex is free: lines_up, line [0-9]*, mutex' \
+        "$(within async_mutex_unlock 's/= async__first_waiter(.*);/= NULL;/')"
+    broken full_channel queues 'lost wake-up: a task waits although its channel has room: lines_up, line [0-9]*, send' \
+        "$(within async__attempt_receive 's/= async__first_waiter(.*);/= NULL;/')"
+    broken empty_channel queues 'lost wake-up: a task waits although its channel has an item: lines_up, line [0-9]*, receive' \
+        "$(within async__attempt_send 's/= async__first_waiter(.*);/= NULL;/')"
+}
+
 broken_descriptors() {
     broken bit_of_reading half_read 'descriptor [0-9]* (connection) can be read, is believed not to be, and no event will say so' \
         "$(within async__try 's/if (n > 0 && (size_t)n < bytes.*/if (n > 0)/')"
@@ -328,6 +343,7 @@ broken_header() {
     broken_time
     broken_turns
     broken_wakes
+    broken_queues
     broken_descriptors
 }
 

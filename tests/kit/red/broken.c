@@ -280,6 +280,47 @@ AsyncTest(broken, joiner, async_task task;)
     async_end;
 }
 
+async(lines_up, async_event *event; async_semaphore *semaphore; async_mutex *mutex;
+      async_channel *sends; async_channel *receives; int item;)
+{
+    async_begin;
+    if (self->event)
+        await(async_event_wait(self->event));
+    else if (self->semaphore)
+        await(async_semaphore_acquire(self->semaphore));
+    else if (self->mutex)
+        await(async_mutex_lock(self->mutex));
+    else if (self->sends)
+        await(async_channel_send(self->sends, &self->item));
+    else
+        await(async_channel_receive(self->receives, &self->item));
+    async_end;
+}
+
+/* One waits for each of these; then each has what it waited for. */
+AsyncTest(broken, queues, async_event event; async_semaphore semaphore; async_mutex mutex;
+          async_channel full, empty; int held[2]; int item;)
+{
+    async_begin;
+    async_channel_init(&self->full, &self->held[0], sizeof(int), 1);
+    async_channel_init(&self->empty, &self->held[1], sizeof(int), 1);
+    async_ok(async_channel_send_nowait(&self->full, &self->item));
+    async_ok(async_mutex_lock_nowait(&self->mutex));
+    async_spawn(lines_up, .event = &self->event);
+    async_spawn(lines_up, .semaphore = &self->semaphore);
+    async_spawn(lines_up, .mutex = &self->mutex);
+    async_spawn(lines_up, .sends = &self->full);
+    async_spawn(lines_up, .receives = &self->empty);
+    await(async_sleep(1));
+    async_event_set(&self->event);
+    async_semaphore_release(&self->semaphore);
+    async_ok(async_mutex_unlock(&self->mutex));
+    async_ok(async_channel_receive_nowait(&self->full, &self->item));
+    async_ok(async_channel_send_nowait(&self->empty, &self->item));
+    await(async_sleep(1));
+    async_end;
+}
+
 async(flushes, async_stream *stream;)
 {
     int result;
