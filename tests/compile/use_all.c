@@ -295,6 +295,49 @@ static void callbacks(void)
     EXPECT(called == 255);
 }
 
+/* ---- between tasks ---- */
+
+async(partner, async_channel *channel; async_event *event; int item;)
+{
+    async_begin;
+    await(async_event_wait(self->event));
+    self->item = 7;
+    await(async_channel_send(self->channel, &self->item));
+    async_end;
+}
+
+async(between, async_channel channel; async_event event; async_semaphore semaphore;
+      async_mutex mutex; int held[2]; int item; async_case cases[6];)
+{
+    int n;
+    async_begin;
+    async_channel_init(&self->channel, self->held, sizeof self->held[0], 2);
+    async_semaphore_init(&self->semaphore, 1);
+    await(n, async_semaphore_acquire(&self->semaphore), 1000);
+    EXPECT(n == 0 && async_semaphore_acquire_nowait(&self->semaphore) == -EAGAIN);
+    await(async_mutex_lock(&self->mutex));
+    EXPECT(async_mutex_lock_nowait(&self->mutex) == -EDEADLK);
+    EXPECT(async_channel_receive_nowait(&self->channel, &self->item) == -EAGAIN);
+    self->cases[0] = async_case_event(&self->event);
+    self->cases[1] = async_case_semaphore(&self->semaphore);
+    self->cases[2] = async_case_mutex(&self->mutex);
+    self->cases[3] = async_case_receive(&self->channel, &self->item);
+    self->cases[4] = async_case_join(async_spawn(partner, &self->channel, &self->event));
+    self->cases[5] = async_case_send(&self->channel, &self->item);
+    await(n, async_select(self->cases, 5), 1);
+    EXPECT(n == 2 && self->cases[2].result == -EDEADLK);
+    async_event_set(&self->event);
+    EXPECT(async_event_is_set(&self->event));
+    await(n, async_channel_receive(&self->channel, &self->item));
+    EXPECT(n == 1 && self->item == 7);
+    async_event_clear(&self->event);
+    async_semaphore_release(&self->semaphore);
+    EXPECT(async_mutex_unlock(&self->mutex) == 0);
+    EXPECT(async_channel_send_nowait(&self->channel, &self->item) == 0);
+    async_channel_close(&self->channel);
+    async_end;
+}
+
 /* ---- the loop ---- */
 
 async(main_task, int argc;)
@@ -306,6 +349,7 @@ async(main_task, int argc;)
     await(async_call(tcp));
     await(async_call(local));
     await(async_call(streams));
+    await(async_call(between));
     if (self->argc > 1)
         async_dump(stdout);
     async_end;
