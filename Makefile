@@ -117,7 +117,7 @@ VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for
 
 test:
 	@tests/install.sh pkg-config criterion valgrind
-	@$(MAKE) --no-print-directory -j2 test-native test-simulated test-valgrind test-worlds
+	@$(MAKE) --no-print-directory -j2 test-valgrind test-worlds-valgrind test-worlds test-native test-simulated
 
 # Each test in its worlds; the sums say whether they were enough.
 test-worlds: $(B)/worlds
@@ -133,8 +133,10 @@ test-native: $(B)/tests $(B)/tests-O2
 test-simulated: $(B)/tests-simulated
 	timeout 280 $(B)/tests-simulated
 
-test-valgrind: $(B)/tests-plain $(B)/worlds-plain
+test-valgrind: $(B)/tests-plain
 	timeout 280 $(VALGRIND) $(B)/tests-plain
+
+test-worlds-valgrind: $(B)/worlds-plain
 	ASYNC_SEEDS=100 timeout 280 $(VALGRIND) $(B)/worlds-plain
 
 sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
@@ -248,4 +250,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo test test-native test-simulated test-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+.PHONY: help examples demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate

@@ -3582,6 +3582,8 @@ static inline async_op async_select(async_case *cases, size_t count)
     size_t i;
     async__check_buffer(loop, cases);
     for (i = 0; i < count; i++) {
+        if (!cases[i].attempt)
+            async__panic("a case of a select that no async_case_... has made");
         async__check_buffer(loop, cases[i].object);
         async__check_buffer(loop, cases[i].waiter.data);
     }

@@ -19,7 +19,7 @@
  * ------------------------------------------------------------------------- */
 
 enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, SELECT, EVENT, RECEIVE,
-            SELECT_RECEIVE, SELECT_EVENT, PATH };
+            SELECT_RECEIVE, SELECT_EVENT, NO_CASE, PATH };
 
 /* What would be done at once, and what would have to wait. */
 async(stack_buffer, enum kind kind; int fd; struct iovec kept;
@@ -36,6 +36,8 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
     self->kept_case = async_case_receive(NULL, data);
     if (self->kind == SELECT_EVENT)
         self->kept_case = async_case_event(&event);
+    if (self->kind == NO_CASE)
+        memset(&self->kept_case, 0, sizeof self->kept_case);
     memset(data, 0, sizeof data);
     memset(&it, 0, sizeof it);
     task = 0;
@@ -58,6 +60,8 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
         await(r, async_join_all(&task, 1));
     else if (self->kind == SELECT)
         await(r, async_select(&it, 1));
+    else if (self->kind == NO_CASE)
+        await(r, async_select(&self->kept_case, 1));
     else if (self->kind == EVENT)
         await(r, async_event_wait(&event));
     else if (self->kind == RECEIVE)
@@ -118,6 +122,11 @@ async(forgets_who_waits, async_event *event;)
     await(async_yield());
     memset(self->event, 0, sizeof *self->event);
     async_end;
+}
+
+TEST(panics, come_for_a_case_that_nobody_made)
+{
+    test_panics(async_run(with_pair, NO_CASE), "a case of a select that no async_case_... has made");
 }
 
 TEST(panics, name_what_is_gone_while_a_task_waits_for_it)
