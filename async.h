@@ -52,6 +52,7 @@
  *     >>ready       the queue of what can run           >>licence
  *     >>descriptors the table of descriptors            >>end          closing the loop; async_run
  *     >>between     event, semaphore, mutex, channel, select
+ *     >>threads     the pool, posts from other threads
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
@@ -138,6 +139,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -307,6 +309,9 @@ typedef struct async_options {
     const char *backend; /* "epoll", "kqueue", "poll"; NULL: $ASYNC_BACKEND, else the best */
     int keep_sigpipe;    /* 1: leave SIGPIPE alone (else it is ignored if nobody set it)   */
 } async_options;
+
+/* A loop: to tell one from another, and to post to it from other threads. */
+typedef struct async_loop async_loop;
 
 /* A buffered stream over a descriptor; see async_stream_open. Only `data` is yours. */
 typedef struct async_stream async_stream;
@@ -632,6 +637,24 @@ static inline ssize_t async_read_nowait(int fd, void *data, size_t size);
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size);
 static inline int async_accept_nowait(int listener);
 
+/* ---- other threads (link with -pthread where the C library has them apart) ---- */
+
+/* Run `function(data)` on a thread of the loop's pool (4, made when needed), and wait for what it
+ * returns: for calls that block. Told to end while it is queued, it is not run; while it runs, it
+ * is waited for. Returns its result, or -ENOMEM, -EMFILE, -EAGAIN (no thread to be had). Suspends.
+ * Cancel point. `data` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_offload(async_result (*function)(void *data),
+                                                       void *data);
+
+/* Have other threads post to this loop. It waits for them from now on: async_loop_run ends when it
+ * is stopped. Returns the loop, or NULL: no memory, no descriptor. Never suspends. */
+static inline async_loop *async_loop_share(void);
+
+/* From any thread: call back in the loop's, in the order of posting. The loop must stay open until
+ * this returns; what has not been called when it closes is forgotten. Returns 0, -ENOMEM, or what
+ * write(2) says. */
+static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data));
+
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
  *
  * A stream owns its descriptor; idle, it holds no buffer. All functions take NULL: -EBADF. */
@@ -950,7 +973,7 @@ enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT, ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND,
-    ASYNC__RECEIVE, ASYNC__SELECT, ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED,
+    ASYNC__RECEIVE, ASYNC__SELECT, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED,
     ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
@@ -971,8 +994,6 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__AT_END 32u  /* the peer has ended, or reading failed */
 #define ASYNC__WRITTEN 64u /* on_written is due                     */
 
-typedef struct async_loop async_loop;
-
 /* Whatever the loop can run or wake. */
 typedef struct async__item {
     union {
@@ -983,6 +1004,19 @@ typedef struct async__item {
     uint8_t op, flags;
     uint16_t stubborn; /* awaits since it was cancelled */
 } async__item;
+
+/* What a thread of the pool does for a task; or what was posted to the loop, in memory of its own. */
+typedef struct async__job {
+    struct async__job *next; /* a queue is a ring and a pointer to its last */
+    union {
+        async_result (*function)(void *data);
+        void (*callback)(void *data);
+    } call;
+    void *data;
+    async_result result;
+    uint32_t slot; /* the task that waits, 0: posted */
+    int is_running;
+} async__job;
 
 /* A task; its first coroutine's frame follows in the same block. 96 bytes where pointers have 8. */
 typedef struct async__task {
@@ -995,6 +1029,7 @@ typedef struct async__task {
             int fd;
         } io;
         async__waiter waiter; /* its place in a queue */
+        async__job job;
     } on;                     /* what it waits for */
     uint32_t parent, child, older, younger; /* a task's children are a list, the youngest first */
     async__waiter *joiners;                 /* those who wait for this one                      */
@@ -1102,6 +1137,7 @@ struct async_loop {
     int64_t own_limit_ns; /* of the await that is being evaluated                        */
 
     const async__kind *kinds[ASYNC__KINDS]; /* those in use                              */
+    struct async__threads *threads; /* NULL until they are used                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
     async__item *first, **last; /* what can run                                          */
@@ -1135,6 +1171,22 @@ struct async_loop {
     char *scratch; /* what arrives for on_data                                           */
     async__task root;
 };
+
+/* What a loop and other threads share: all of it but the functions is under the lock. */
+enum { ASYNC__POOL = 4 };
+typedef struct async__threads {
+    pthread_mutex_t lock;
+    pthread_cond_t work;          /* there are jobs, or the pool closes                 */
+    async__job *jobs, *done;      /* the last to be run; the last that was, or posted   */
+    int ends[2];                  /* a pipe: there is a byte in it while `done` is not empty */
+    unsigned queued, idle, count; /* jobs, threads without one, threads                 */
+    int is_closing;
+    pthread_t pool[ASYNC__POOL];
+    unsigned users;      /* of the loop alone: reasons to wait for the pipe             */
+    async_handle reader; /* likewise: who reads it                                      */
+    int (*withdraw)(async_loop *loop, async__task *task);
+    void (*close)(async_loop *loop);
+} async__threads;
 
 /* The thread's loop: the only variable at file scope, one per program because it is weak. (glibc
  * hides `__attribute__` from tcc, not `__attribute`.) */
@@ -3199,18 +3251,21 @@ static inline async_op async_join_all(const async_task *tasks, size_t count)
 
 static inline void async__give_up_descriptor(async_loop *loop, async__task *task);
 
-/* Take the task out of wherever it waits. */
-ASYNC__RARE static inline void async__unpark(async_loop *loop, async__task *task)
+/* Take the task out of wherever it waits. Says whether it can be done. */
+ASYNC__RARE static inline int async__unpark(async_loop *loop, async__task *task)
 {
     unsigned op = task->item.op;
     if (op == ASYNC__FLUSH)
         ((async_stream *)task->item.at.buffer)->flusher = 0;
+    else if (op == ASYNC__OFFLOAD)
+        return loop->threads->withdraw(loop, task);
     else if (op == ASYNC__SELECT)
         loop->select(loop, task, NULL, 0);
     else if (op >= ASYNC__JOIN)
         async__leave_queue(&task->on.waiter);
     else if (op != ASYNC__SLEEP)
         async__give_up_descriptor(loop, task);
+    return 1;
 }
 
 /* What an operation that is cut short gives: `error`, or, if part of a write is out, how much. */
@@ -3223,9 +3278,8 @@ static inline async_result async__cut_short(const async__task *task, int error)
 /* A task that waits does not any more. */
 static inline void async__interrupt(async_loop *loop, async__task *task, int error)
 {
-    if (task->item.op <= ASYNC__READY)
+    if (task->item.op <= ASYNC__READY || !async__unpark(loop, task))
         return;
-    async__unpark(loop, task);
     async__wake(loop, task, async__cut_short(task, error));
 }
 
@@ -4566,6 +4620,260 @@ static inline int async_accept_nowait(int listener)
 }
 
 /* ----------------------------------------------------------------------------
+ * MARK: - Threads
+ * >>threads      Two queues under one lock: jobs for the pool, and what comes back from it or is
+ *                posted. Who makes the second one not empty writes a byte into a pipe: one write
+ *                for any number, and none is lost, for the loop takes the byte before the queue.
+ * ------------------------------------------------------------------------- */
+static inline void async__job_push(async__job **last, async__job *job)
+{
+    job->next = *last ? (*last)->next : job;
+    if (*last)
+        (*last)->next = job;
+    *last = job;
+}
+
+/* Take the one behind `place`, which is in the ring. */
+static inline async__job *async__job_take(async__job **last, async__job *place)
+{
+    async__job *job = place->next;
+    place->next = job->next;
+    if (job == *last)
+        *last = place == job ? NULL : place;
+    return job;
+}
+
+/* Under the lock: the loop has something to take. Returns 0, or a negative errno if it cannot be
+ * told, and then it has not. */
+static inline int async__job_done(async__threads *threads, async__job *job)
+{
+    int is_first = !threads->done, error;
+    ssize_t n = 1;
+    async__job_push(&threads->done, job);
+    while (is_first && (n = ASYNC_SYS(write)(threads->ends[1], "", 1)) < 0 && errno == EINTR) {
+    }
+    error = n < 0 ? -errno : 0;
+    if (error)
+        async__job_take(&threads->done, job);
+    return error;
+}
+
+/* What a thread of the pool runs. */
+static inline void *async__pool_work(void *argument)
+{
+    async__threads *threads = (async__threads *)argument;
+    pthread_mutex_lock(&threads->lock);
+    for (;;) {
+        async__job *job;
+        threads->idle++;
+        while (!threads->jobs && !threads->is_closing)
+            pthread_cond_wait(&threads->work, &threads->lock);
+        threads->idle--;
+        if (!threads->jobs)
+            break;
+        job = async__job_take(&threads->jobs, threads->jobs);
+        threads->queued--;
+        job->is_running = 1;
+        pthread_mutex_unlock(&threads->lock);
+        job->result = job->call.function(job->data);
+        pthread_mutex_lock(&threads->lock);
+        if (async__job_done(threads, job) < 0)
+            async__panic("a descriptor of the loop was closed: its threads cannot tell it anything");
+    }
+    pthread_mutex_unlock(&threads->lock);
+    return NULL;
+}
+
+/* One thread more, which no signal interrupts. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__pool_grow(async__threads *threads)
+{
+    sigset_t all, before;
+    int error;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = ASYNC_SYS(pthread_create)(&threads->pool[threads->count], NULL, async__pool_work,
+                                      threads);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    threads->count += !error;
+    return -error;
+}
+
+/* Reasons for the loop to wait for the pipe come, and go. */
+static inline void async__threads_read(int fd, void *argument);
+
+static inline int async__threads_hold(async__threads *threads)
+{
+    if (!threads->users) {
+        threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
+        if (threads->reader < 0)
+            return (int)threads->reader;
+    }
+    threads->users++;
+    return 0;
+}
+
+static inline void async__threads_drop(async__threads *threads)
+{
+    if (!--threads->users)
+        async_cancel(threads->reader);
+}
+
+/* The loop takes all that is done, and then what it calls may post anew. */
+static inline void async__threads_read(int fd, void *argument)
+{
+    async_loop *loop = async__loop();
+    async__threads *threads = (async__threads *)argument;
+    async__job *done;
+    char byte;
+    if (async_read_nowait(fd, &byte, 1) != 1)
+        return;
+    pthread_mutex_lock(&threads->lock);
+    done = threads->done;
+    threads->done = NULL;
+    pthread_mutex_unlock(&threads->lock);
+    while (done) {
+        async__job *job = async__job_take(&done, done);
+        if (job->slot) {
+            async__threads_drop(threads);
+            async__wake(loop, async__task_at(loop, job->slot), job->result);
+        } else {
+            async__job post = *job;
+            ASYNC_MEM(free)(job);
+            post.call.callback(post.data);
+        }
+    }
+}
+
+/* The task does not wait for its job any more, unless that runs. */
+static inline int async__withdraw(async_loop *loop, async__task *task)
+{
+    async__threads *threads = loop->threads;
+    async__job *job = &task->on.job, *place = job;
+    int is_queued;
+    pthread_mutex_lock(&threads->lock);
+    is_queued = !job->is_running;
+    while (is_queued && place->next != job)
+        place = place->next;
+    if (is_queued) {
+        async__job_take(&threads->jobs, place);
+        threads->queued--;
+    }
+    pthread_mutex_unlock(&threads->lock);
+    if (is_queued)
+        async__threads_drop(threads);
+    return is_queued;
+}
+
+/* In a child after fork there are no threads, and nobody gives the lock back. */
+ASYNC__RARE static inline void async__threads_close(async_loop *loop)
+{
+    async__threads *threads = loop->threads;
+    if (!async__is_foreign(loop)) {
+        pthread_mutex_lock(&threads->lock);
+        threads->is_closing = 1;
+        pthread_cond_broadcast(&threads->work);
+        pthread_mutex_unlock(&threads->lock);
+        while (threads->count)
+            pthread_join(threads->pool[--threads->count], NULL);
+        pthread_cond_destroy(&threads->work);
+        pthread_mutex_destroy(&threads->lock);
+    }
+    while (threads->done) {
+        async__job *job = async__job_take(&threads->done, threads->done);
+        if (!job->slot)
+            ASYNC_MEM(free)(job);
+    }
+    ASYNC_MEM(free)(threads);
+    loop->threads = NULL;
+}
+
+/* What the loop shares with threads, made at its first use. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__threads_open(async_loop *loop)
+{
+    async__threads *threads;
+    int error;
+    if (loop->threads)
+        return 0;
+    threads = (async__threads *)ASYNC_MEM(calloc)(1, sizeof *threads);
+    if (!threads)
+        return -ENOMEM;
+    error = async_pipe(threads->ends);
+    if (error) {
+        ASYNC_MEM(free)(threads);
+        return error;
+    }
+    pthread_mutex_init(&threads->lock, NULL);
+    pthread_cond_init(&threads->work, NULL);
+    threads->withdraw = async__withdraw;
+    threads->close = async__threads_close;
+    loop->threads = threads;
+    return 0;
+}
+
+/* To the pool, which grows where nobody is idle. Returns 0 or a negative errno. */
+static inline int async__enqueue(async_loop *loop, async__task *task)
+{
+    async__threads *threads = loop->threads;
+    int needs_more, error = 0;
+    pthread_mutex_lock(&threads->lock);
+    async__job_push(&threads->jobs, &task->on.job);
+    needs_more = ++threads->queued > threads->idle && threads->count < ASYNC__POOL;
+    pthread_cond_signal(&threads->work);
+    pthread_mutex_unlock(&threads->lock);
+    if (needs_more)
+        error = async__pool_grow(threads);
+    if (!error || threads->count)
+        return 0;
+    async__withdraw(loop, task);
+    return error;
+}
+
+static inline async_op async_offload(async_result (*function)(void *data), void *data)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    int error;
+    async__check_buffer(loop, data);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    error = async__threads_open(loop);
+    if (!error)
+        error = async__threads_hold(loop->threads);
+    if (error)
+        return async__done(loop, task, error);
+    memset(&task->on.job, 0, sizeof task->on.job);
+    task->on.job.call.function = function;
+    task->on.job.data = data;
+    task->on.job.slot = task->item.slot;
+    error = async__enqueue(loop, task);
+    return error ? async__done(loop, task, error) : async__park(loop, task, ASYNC__OFFLOAD);
+}
+
+static inline async_loop *async_loop_share(void)
+{
+    async_loop *loop = async__loop();
+    if (async__threads_open(loop) || async__threads_hold(loop->threads))
+        return NULL;
+    return loop;
+}
+
+static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data))
+{
+    async__job *job = (async__job *)ASYNC_MEM(calloc)(1, sizeof *job);
+    int error;
+    if (!job)
+        return -ENOMEM;
+    job->call.callback = callback;
+    job->data = data;
+    pthread_mutex_lock(&loop->threads->lock);
+    error = async__job_done(loop->threads, job);
+    pthread_mutex_unlock(&loop->threads->lock);
+    if (error)
+        ASYNC_MEM(free)(job);
+    return error;
+}
+
+/* ----------------------------------------------------------------------------
  * MARK: - Streams
  * >>streams      Reading goes straight into the reader's buffer, writing straight to the system;
  *                only what does not fit there is queued. Closing sends the queue, then ends our
@@ -5130,8 +5438,11 @@ ASYNC__RARE static inline int async_loop_close(void)
         return 0;
     if (loop->running)
         return -EBUSY;
-    if (!foreign) {
+    if (!foreign)
         async__end_tasks(loop);
+    if (loop->threads)
+        loop->threads->close(loop);
+    if (!foreign) {
         async__drop_callbacks(loop);
         async__give_back_all(loop);
     }
@@ -5174,7 +5485,7 @@ static inline const char *async__op_name(unsigned op)
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
         "writev", "accept", "connect", "join", "join_all", "event", "semaphore", "mutex", "send",
-        "receive", "select", "flush", "its children", "ended, its result is kept", "soon", "after",
+        "receive", "select", "offload", "flush", "its children", "ended, its result is kept", "soon", "after",
         "every", "idle"
     };
     return names[op];

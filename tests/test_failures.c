@@ -50,6 +50,20 @@ static ssize_t counted_send(int fd, const void *data, size_t size, int flags)
     full_writes += n < 0 && errno == EAGAIN;
     return n;
 }
+#include <pthread.h>
+
+static int threads_left = -1; /* how many more can be made; negative: any number */
+
+static int counted_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                                  void *(*function)(void *argument), void *argument)
+{
+    if (!threads_left)
+        return EAGAIN;
+    threads_left--;
+    return pthread_create(thread, attributes, function, argument);
+}
+#define SEAM_SYS_pthread_create x, counted_pthread_create
+
 #define SEAM_SYS_recvmsg x, counted_recvmsg
 #define SEAM_SYS_send x, counted_send
 
@@ -914,4 +928,72 @@ TEST(unwatched, a_write_goes_on_and_wakes_no_reader)
     seam_reset();
     seam_clock = 1000000000;
     check_equal(async_run(written_unwatched), 0);
+}
+
+/* ---- threads ---- */
+
+static async_result doubles(void *data)
+{
+    return 2 * *(int *)data;
+}
+
+async(offloads, int value; async_result *result; async_result n;)
+{
+    async_begin;
+    await(self->n, async_offload(doubles, &self->value));
+    *self->result = self->n;
+    async_end;
+}
+
+REAL_TEST(threads, that_cannot_be_had_are_an_error_unless_there_is_one, "real threads")
+{
+    async_result results[3] = { 0, 0, 0 };
+    int i;
+    seam_reset();
+    open_loop();
+    threads_left = 0;
+    check(async_spawn(offloads, 5, &results[0]) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(results[0], -EAGAIN);
+    threads_left = 1;
+    for (i = 0; i < 3; i++)
+        check(async_spawn(offloads, i + 1, &results[i]) > 0);
+    check_equal(async_loop_run(), 0);
+    for (i = 0; i < 3; i++)
+        check_equal(results[i], 2 * (i + 1));
+    threads_left = -1;
+    check_equal(async_loop_close(), 0);
+    check_equal(seam_blocks, 0);
+}
+
+/* Each allocation in turn: what there is to share, its pipe, its reader; a post. */
+REAL_TEST(no_memory, for_threads_is_an_error, "real threads")
+{
+    int first, failures = 0;
+    for (first = 1; first < 8; first++) {
+        async_result result = 0;
+        async_loop *loop;
+        seam_reset();
+        open_loop();
+        check(async_spawn(offloads, 4, &result) > 0);
+        seam_fail_from = first;
+        check_equal(async_loop_run(), 0);
+        check(result == 8 || result == -ENOMEM);
+        failures += result == -ENOMEM;
+        seam_fail_from = 0;
+        loop = async_loop_share();
+        check(loop != NULL);
+        seam_fail_from = 1;
+        check_equal(async_post(loop, NULL, NULL), -ENOMEM);
+        seam_fail_from = 0;
+        check_equal(async_loop_close(), 0);
+        check_equal(seam_blocks, 0);
+    }
+    check(failures >= 2);
+    seam_reset();
+    open_loop();
+    seam_fail_from = 1;
+    check(!async_loop_share());
+    seam_fail_from = 0;
+    check_equal(async_loop_close(), 0);
 }

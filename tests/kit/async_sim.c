@@ -2292,6 +2292,17 @@ int sim_getpid(void)
     return (int)getpid();
 }
 
+/* There are no threads in a simulated world. */
+int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                       void *(*function)(void *argument), void *argument)
+{
+    enter(SIM_CALL_pthread_create);
+    if (sim.real)
+        return pthread_create(thread, attributes, function, argument);
+    fail(SIM_CALL_pthread_create, -1, EAGAIN);
+    return EAGAIN;
+}
+
 unsigned sim_if_nametoindex(const char *name)
 {
     int failure = enter(SIM_CALL_if_nametoindex);

@@ -43,6 +43,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -245,6 +246,8 @@ int sim_kqueue(void);
 int sim_listen(int fd, int backlog);
 int sim_pipe(int ends[2]);
 int sim_pipe2(int ends[2], int flags);
+int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                       void *(*function)(void *argument), void *argument);
 int sim_poll(struct pollfd *entries, unsigned long count, int timeout_ms);
 ssize_t sim_read(int fd, void *data, size_t size);
 ssize_t sim_readv(int fd, const struct iovec *pieces, int count);
@@ -287,7 +290,8 @@ long sim_count_call(int call);
     CALL(accept) CALL(accept4) CALL(bind) CALL(clock_gettime) CALL(close) CALL(connect) \
     CALL(epoll_create1) CALL(epoll_ctl) CALL(epoll_wait) CALL(fcntl) CALL(fstat) \
     CALL(getpeername) CALL(getpid) CALL(getsockname) CALL(getsockopt) CALL(if_nametoindex) \
-    CALL(kevent) CALL(kqueue) CALL(listen) CALL(pipe) CALL(pipe2) CALL(poll) CALL(read) \
+    CALL(kevent) CALL(kqueue) CALL(listen) CALL(pipe) CALL(pipe2) CALL(poll) \
+    CALL(pthread_create) CALL(read) \
     CALL(readv) CALL(recv) CALL(recvmsg) CALL(send) CALL(sendmsg) CALL(setsockopt) \
     CALL(shutdown) CALL(sigaction) CALL(socket) CALL(socketpair) CALL(write) CALL(writev)
 #define SIM_CALL_NUMBER(call) SIM_CALL_##call,

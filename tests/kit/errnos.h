@@ -102,6 +102,7 @@
     CALL(pipe, "pipe(2)", SIM_ERRNOS_pipe) \
     CALL(pipe2, "pipe(2)", SIM_ERRNOS_pipe2) \
     CALL(poll, "poll(2)", SIM_ERRNOS_poll) \
+    CALL(pthread_create, "pthread_create(3)", SIM_ERRNOS_pthread_create) \
     CALL(read, "read(2)", SIM_ERRNOS_read) \
     CALL(readv, "readv(2)", SIM_ERRNOS_readv) \
     CALL(recv, "recv(2)", SIM_ERRNOS_recv) \
@@ -472,6 +473,12 @@
     NEVER(ENODEV, "clock_gettime(2) ERRORS: only of a clock that is a device") \
     NEVER(ENOTSUP, "clock_gettime(2) ERRORS: only of a clock that is a device") \
     NEVER(EPERM, "clock_gettime(2) ERRORS: only of clock_settime")
+
+/* It returns its errno. */
+#define SIM_ERRNOS_pthread_create(INJECT, NEVER) \
+    INJECT(EAGAIN, "pthread_create(3) ERRORS") \
+    NEVER(EINVAL, "pthread_create(3) ERRORS: no attributes are given") \
+    NEVER(EPERM, "pthread_create(3) ERRORS: likewise")
 
 /* Its page says that it always succeeds. */
 #define SIM_ERRNOS_getpid(INJECT, NEVER)

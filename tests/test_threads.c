@@ -1,0 +1,351 @@
+/*
+ * Other threads: the pool that runs what blocks, and posts to the loop.
+ *
+ * Real threads on the real kernel, which is why this file has no second run in the simulation.
+ * Nothing here depends on how fast they are: what must be at the same time waits for the other, and
+ * what must not yet be waits for a word from the test.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "async.h"
+#include "test.h"
+
+/* ----------------------------------------------------------------------------
+ * MARK: - The pool
+ * ------------------------------------------------------------------------- */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int at_the_gate, gate_is_open, calls;
+static async_loop *tell; /* the loop that is to know when four are at the gate */
+static void all_are_there(void *unused);
+
+static void set_gate(int is_open)
+{
+    pthread_mutex_lock(&lock);
+    gate_is_open = is_open;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void reset(void)
+{
+    at_the_gate = calls = 0;
+    tell = NULL;
+    set_gate(0);
+}
+
+/* Blocks its thread until the gate is open. */
+static async_result waits_at_the_gate(void *data)
+{
+    pthread_mutex_lock(&lock);
+    calls++;
+    if (++at_the_gate == 4 && tell)
+        async_post(tell, NULL, all_are_there);
+    while (!gate_is_open)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return *(int *)data;
+}
+
+/* Blocks its thread until four are here. */
+static async_result waits_for_three_others(void *data)
+{
+    (void)data;
+    pthread_mutex_lock(&lock);
+    at_the_gate++;
+    pthread_cond_broadcast(&changed);
+    while (at_the_gate < 4)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return pthread_equal(*(pthread_t *)data, pthread_self()) ? 0 : 1;
+}
+
+async(meets, pthread_t loop_thread; async_result n;)
+{
+    async_begin;
+    self->loop_thread = pthread_self();
+    await(self->n, async_offload(waits_for_three_others, &self->loop_thread));
+    async_return(self->n);
+    async_end;
+}
+
+async(four, async_task tasks[4]; int i; async_result n;)
+{
+    async_begin;
+    for (int i = 0; i < 4; i++)
+        self->tasks[i] = async_keep(async_spawn(meets));
+    for (self->i = 0; self->i < 4; self->i++) {
+        await(self->n, async_join(self->tasks[self->i]));
+        check_equal(self->n, 1);
+    }
+    async_end;
+}
+
+TEST(offload, runs_four_at_once_and_none_in_the_loops_thread)
+{
+    reset();
+    check_equal(async_run(four), 0);
+}
+
+async(blocked, int value; int64_t limit_ms; async_result n; async_result next;)
+{
+    async_begin;
+    await(self->n, async_offload(waits_at_the_gate, &self->value), self->limit_ms);
+    if (self->n == -ECANCELED || self->n == -ETIMEDOUT)
+        async_return(self->n);
+    await(self->next, async_yield());
+    async_return(self->next == -ECANCELED ? 1000 + self->n : self->n);
+    async_end;
+}
+
+static void opens_gate(void *data)
+{
+    (void)data;
+    set_gate(1);
+}
+
+static async_event *four_are_there;
+
+static void all_are_there(void *unused)
+{
+    (void)unused;
+    async_event_set(four_are_there);
+}
+
+/* Four run, four wait in the queue. Two of these are told to end before the gate opens; one that
+ * runs is told too, and waited for. */
+async(cancels, async_task tasks[8]; async_event event; int i; async_result n;)
+{
+    async_begin;
+    four_are_there = &self->event;
+    tell = async_loop_share();
+    for (int i = 0; i < 8; i++)
+        self->tasks[i] = async_keep(async_spawn(blocked, i, .limit_ms = i == 6 ? 1 : -1));
+    await(async_event_wait(&self->event));
+    check_equal(async_cancel(self->tasks[0]), 0);
+    check_equal(async_cancel(self->tasks[5]), 0);
+    await(self->n, async_join(self->tasks[5]));
+    check_equal(self->n, -ECANCELED);
+    await(self->n, async_join(self->tasks[6]));
+    check_equal(self->n, -ETIMEDOUT);
+    check(async_soon(NULL, opens_gate) > 0);
+    for (self->i = 0; self->i < 8; self->i++) {
+        await(self->n, async_join(self->tasks[self->i]));
+        if (self->i != 5 && self->i != 6)
+            check_equal(self->n, self->i ? self->i : 1000);
+    }
+    check_equal(calls, 6);
+    async_end;
+}
+
+TEST(offload, is_cancelled_while_queued_and_waited_for_while_it_runs)
+{
+    reset();
+    check_equal(async_run(cancels), 0);
+}
+
+static pthread_t handled_by;
+static volatile sig_atomic_t handled;
+
+static void handles(int number)
+{
+    (void)number;
+    handled_by = pthread_self();
+    handled = 1;
+}
+
+async(signalled, async_task task; int value; async_result n;)
+{
+    async_begin;
+    self->task = async_keep(async_spawn(blocked, 3, -1));
+    await(async_yield());
+    check_equal(kill(getpid(), SIGUSR1), 0);
+    check(async_soon(NULL, opens_gate) > 0);
+    await(self->n, async_join(self->task));
+    check_equal(self->n, 3);
+    async_end;
+}
+
+TEST(offload, leaves_signals_to_the_program)
+{
+    struct sigaction action, before;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handles;
+    check_equal(sigaction(SIGUSR1, &action, &before), 0);
+    handled = 0;
+    reset();
+    check_equal(async_run(signalled), 0);
+    check_equal(sigaction(SIGUSR1, &before, NULL), 0);
+    check(handled);
+    check(pthread_equal(handled_by, pthread_self()));
+}
+
+async(waits_for_ever, async_event event; async_result n;)
+{
+    async_begin;
+    await(self->n, async_event_wait(&self->event));
+    async_end;
+}
+
+static async_result opens_the_gate_itself(void *data)
+{
+    (void)data;
+    set_gate(1);
+    return -EIO;
+}
+
+async(opener, async_result n;)
+{
+    async_begin;
+    await(self->n, async_offload(opens_the_gate_itself, NULL));
+    check_equal(self->n, -EIO);
+    async_end;
+}
+
+TEST(offload, is_waited_for_and_then_the_loop_can_be_stuck)
+{
+    reset();
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(blocked, 5, -1) > 0);
+    check(async_spawn(opener) > 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(gate_is_open, 1);
+    check(async_spawn(waits_for_ever) > 0);
+    check_equal(async_loop_run(), -EDEADLK);
+    check_equal(async_loop_close(), 0);
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Posts
+ * ------------------------------------------------------------------------- */
+enum { POSTERS = 4 };
+
+static struct poster {
+    async_loop *loop;
+    pthread_t thread;
+    int posts, number, seen;
+    int is_in_order;
+} posters[POSTERS];
+
+static int all_posts, all_seen;
+
+typedef struct letter {
+    struct poster *from;
+    int number;
+} letter;
+
+static void arrives(void *data)
+{
+    letter *it = (letter *)data;
+    struct poster *from = it->from;
+    from->is_in_order &= it->number == from->seen;
+    from->seen++;
+    free(it);
+    if (++all_seen == all_posts)
+        async_loop_stop();
+}
+
+static void *posts(void *argument)
+{
+    struct poster *poster = (struct poster *)argument;
+    for (int i = 0; i < poster->posts; i++) {
+        letter *it = (letter *)malloc(sizeof *it);
+        if (!it)
+            return NULL;
+        it->from = poster;
+        it->number = i;
+        if (async_post(poster->loop, it, arrives) < 0)
+            return NULL;
+    }
+    return poster;
+}
+
+static void start_posters(async_loop *loop, int each)
+{
+    memset(posters, 0, sizeof posters);
+    all_posts = POSTERS * each;
+    all_seen = 0;
+    for (int i = 0; i < POSTERS; i++) {
+        posters[i].loop = loop;
+        posters[i].posts = each;
+        posters[i].is_in_order = 1;
+        check_equal(pthread_create(&posters[i].thread, NULL, posts, &posters[i]), 0);
+    }
+}
+
+static void join_posters(void)
+{
+    for (int i = 0; i < POSTERS; i++)
+        check_equal(pthread_join(posters[i].thread, NULL), 0);
+}
+
+TEST(posts, come_all_and_in_their_order)
+{
+    async_loop *loop;
+    check_equal(async_open(NULL), 0);
+    loop = async_loop_share();
+    check(loop != NULL);
+    start_posters(loop, test_is_costly() ? 1000 : 100000);
+    check_equal(async_loop_run(), 0);
+    join_posters();
+    for (int i = 0; i < POSTERS; i++) {
+        check_equal(posters[i].seen, posters[i].posts);
+        check(posters[i].is_in_order);
+    }
+    check_equal(async_loop_close(), 0);
+}
+
+/* Before the loop runs; and for a loop that never takes them, they are forgotten. */
+TEST(posts, wait_for_the_loop)
+{
+    int64_t timeout_ms;
+    check_equal(async_open(NULL), 0);
+    start_posters(async_loop_share(), 10);
+    join_posters();
+    timeout_ms = async_loop_timeout();
+    check_equal(timeout_ms, -1); /* its descriptor says so */
+    check_equal(async_loop_run(), 0);
+    check_equal(all_seen, 10 * POSTERS);
+    check_equal(async_post(async_loop_share(), NULL, opens_gate), 0);
+    check_equal(async_loop_close(), 0);
+}
+
+static void posts_more(void *data)
+{
+    int *left = (int *)data;
+    if (--*left)
+        check_equal(async_post(async_loop_share(), left, posts_more), 0);
+    else
+        async_loop_stop();
+}
+
+TEST(posts, may_post)
+{
+    int left = 100;
+    check_equal(async_open(NULL), 0);
+    check_equal(async_post(async_loop_share(), &left, posts_more), 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(left, 0);
+    check_equal(async_loop_close(), 0);
+}
+
+/* A child has neither the threads nor the lock. */
+TEST(posts, leave_a_child_alone_that_closes_the_loop)
+{
+    int status;
+    pid_t child;
+    check_equal(async_open(NULL), 0);
+    check(async_loop_share() != NULL);
+    child = fork();
+    if (child == 0) {
+        status = async_loop_close();
+        test_save_coverage();
+        _exit(status == 0 ? 0 : 1);
+    }
+    check(child > 0);
+    check_equal(waitpid(child, &status, 0), child);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_equal(async_loop_close(), 0);
+}
