@@ -166,7 +166,7 @@ async(mixed, int kind; int ends[2]; async_stream *stream; async_task sender;)
     async_end;
 }
 
-AsyncTestWith(reading, what_one_read_leaves_the_next_one_gets, (.seeds = 400, .real = 1), int kind;)
+AsyncTestWith(reading, what_one_read_leaves_the_next_one_gets, (.seeds = 200, .real = 1), int kind;)
 {
     async_result n;
     async_begin;
