@@ -563,7 +563,7 @@ ASYNC__MUST_AWAIT static inline async_op async_stream_read_line(async_stream *st
  * (-EPIPE, -ECONNRESET...). Never suspends. */
 static inline int async_stream_write(async_stream *stream, const void *data, size_t size);
 
-/* The same out of `count` pieces: one system call, where nothing is queued. */
+/* The same out of `count` pieces: one system call, where nothing is queued. Never suspends. */
 static inline int async_stream_writev(async_stream *stream, const struct iovec *pieces,
                                       size_t count);
 
@@ -941,15 +941,17 @@ typedef struct async__block {
     size_t first, last, capacity;
 } async__block;
 
-/* What a stream's reader asked for. */
+/* What a stream's reader asked for. `share` says how many of the bytes that are there it gets, or
+ * -EAGAIN: more must come first. */
 typedef struct async__want {
+    async_result (*share)(struct async__want *want, const char *bytes, size_t count, int at_end);
     char *data;
     size_t size;
-    const char *separator; /* or NULL                                                     */
+    const char *separator;
     size_t separator_size;
-    size_t searched;       /* the separator does not begin in so many bytes               */
-    size_t done;           /* of a large block: bytes that are in `data` already          */
-    uint8_t all, is_line;  /* no fewer than `size`; a NUL follows                         */
+    size_t searched;      /* the separator does not begin in so many bytes      */
+    size_t done;          /* of a large block: bytes that are in `data` already */
+    uint8_t all, is_line; /* no fewer than `size`; a NUL follows                */
 } async__want;
 
 struct async_stream {
@@ -961,6 +963,7 @@ struct async_stream {
     uint32_t reader;  /* the task that waits for `want`                               */
     async__block *queue, *input; /* still to be written; received and not read. Never empty */
     async__want want;
+    void (*serve)(async_loop *loop, async_stream *stream); /* goes on with it             */
     size_t high, low;
     void (*on_data)(async_stream *stream, const char *data, ssize_t size);
     void (*on_written)(async_stream *stream, int status);
@@ -4440,17 +4443,24 @@ static inline size_t async__want_find(async__want *want, const char *bytes, size
     return 0;
 }
 
-/* How many of these bytes the reader gets, or -EAGAIN: more must come first. */
-static inline async_result async__want_share(async__want *want, const char *bytes, size_t count,
+static inline async_result async__share_text(async__want *want, const char *bytes, size_t count,
                                              int at_end)
 {
     size_t most = count < want->size ? count : want->size, found;
-    if (!want->separator)
-        return at_end || most == want->size || (most && !want->all) ? (async_result)most : -EAGAIN;
+    if (!want->separator_size)
+        return -EINVAL;
     found = async__want_find(want, bytes, most);
     if (found)
         return (async_result)found;
     return most == want->size ? -EMSGSIZE : at_end ? (async_result)most : -EAGAIN;
+}
+
+static inline async_result async__share_bytes(async__want *want, const char *bytes, size_t count,
+                                              int at_end)
+{
+    size_t most = count < want->size ? count : want->size;
+    (void)bytes;
+    return at_end || most == want->size || (most && !want->all) ? (async_result)most : -EAGAIN;
 }
 
 /* The reader's share of what is there. */
@@ -4462,13 +4472,13 @@ static inline async_result async__stream_take(async_stream *stream, int at_end)
     async_result n;
     if (want->done)
         return at_end || want->done == want->size ? (async_result)want->done : -EAGAIN;
-    n = async__want_share(want, bytes, async__block_count(input), at_end);
-    if (n <= 0)
-        return n;
-    memcpy(want->data, bytes, (size_t)n);
-    input->first += (size_t)n;
-    if (want->is_line)
-        want->data[n] = '\0';
+    n = want->share(want, bytes, async__block_count(input), at_end);
+    if (input && n > 0) {
+        memcpy(want->data, bytes, (size_t)n);
+        input->first += (size_t)n;
+        if (want->is_line)
+            want->data[n] = '\0';
+    }
     return n;
 }
 
@@ -4526,10 +4536,21 @@ static inline async_result async__stream_attempt(async_loop *loop, async_stream 
     return n;
 }
 
+/* Something has come for the task that reads. */
+static inline void async__stream_serve(async_loop *loop, async_stream *stream)
+{
+    async_result result = async__stream_attempt(loop, stream);
+    if (result == -EAGAIN)
+        return;
+    async__stream_desert(loop, stream, ASYNC__READABLE);
+    async__stream_wake(loop, &stream->reader, result);
+}
+
 static inline async__want async__want_of(void *data, size_t size)
 {
     async__want want;
     memset(&want, 0, sizeof want);
+    want.share = async__share_bytes;
     want.data = (char *)data;
     want.size = size;
     return want;
@@ -4546,14 +4567,13 @@ static inline async_op async__stream_read(async_stream *stream, const async__wan
         return async__pending(loop);
     if (!async__stream_is_usable(stream))
         return async__done(loop, task, -EBADF);
-    if (want->separator && !want->separator_size)
-        return async__done(loop, task, -EINVAL);
     if (*async__waiter_of(loop, stream->fd, ASYNC__READABLE))
         return async__done(loop, task, -EBUSY);
     stream->want = *want;
     result = async__stream_attempt(loop, stream);
     if (result != -EAGAIN)
         return async__done(loop, task, result);
+    stream->serve = async__stream_serve;
     async__stream_attend(loop, stream, ASYNC__READABLE);
     return async__stream_park(loop, stream, &stream->reader, ASYNC__STREAM_READ);
 }
@@ -4577,6 +4597,7 @@ static inline async_op async_stream_read_until(async_stream *stream, void *data,
                                                const void *separator, size_t separator_size)
 {
     async__want want = async__want_of(data, size);
+    want.share = async__share_text;
     want.separator = (const char *)separator;
     want.separator_size = separator_size;
     return async__stream_read(stream, &want);
@@ -4585,6 +4606,7 @@ static inline async_op async_stream_read_until(async_stream *stream, void *data,
 static inline async_op async_stream_read_line(async_stream *stream, char *line, size_t size)
 {
     async__want want = async__want_of(line, size ? size - 1 : 0);
+    want.share = async__share_text;
     want.separator = "\n";
     want.separator_size = want.is_line = 1;
     if (size)
@@ -4603,16 +4625,6 @@ static inline void async__stream_leave(async_loop *loop, async__task *task)
     stream->reader = 0;
     async__stream_desert(loop, stream, ASYNC__READABLE);
     async__stream_put_back(stream);
-}
-
-/* Something has come for the task that reads. */
-static inline void async__stream_serve(async_loop *loop, async_stream *stream)
-{
-    async_result result = async__stream_attempt(loop, stream);
-    if (result == -EAGAIN)
-        return;
-    async__stream_desert(loop, stream, ASYNC__READABLE);
-    async__stream_wake(loop, &stream->reader, result);
 }
 
 /* ---- writing ---- */
@@ -5025,7 +5037,7 @@ static inline void async__stream_ready(async_loop *loop, async__item *item, unsi
     if (bits & ASYNC__W)
         async__stream_drain(loop, stream);
     else if (stream->reader)
-        async__stream_serve(loop, stream);
+        stream->serve(loop, stream);
     else
         async__call_soon(loop, item);
 }

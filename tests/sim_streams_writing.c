@@ -101,10 +101,10 @@ AsyncTestWith(writing, marks_may_change_while_one_waits, (.faults = SIM_CALM), i
 {
     async_result n;
     async_begin;
-    cr_assert_eq(async_stream_set_limits(NULL, 0, 0), -EBADF);
+    check_error(async_stream_set_limits, EBADF, async_stream_set_limits(NULL, 0, 0));
     async_ok(open_pair(UNIX, self->ends));
     self->stream = async_stream_open(self->ends[1]);
-    cr_assert_eq(async_stream_set_limits(self->stream, 1, 2), -EINVAL);
+    check_error(async_stream_set_limits, EINVAL, async_stream_set_limits(self->stream, 1, 2));
     while (queued(self->stream) < 3000)
         cr_assert_eq(async_stream_write(self->stream, bytes, sizeof bytes), 0);
     self->task = async_keep(async_spawn(flushes, .stream = self->stream));
@@ -224,16 +224,16 @@ AsyncTestWith(writing, who_ends_wrongly_is_told, (.faults = SIM_CALM), int ends[
               async_stream *stream; async_task task;)
 {
     async_begin;
-    cr_assert_eq(async_stream_write_eof(NULL), -EBADF);
+    check_error(async_stream_write_eof, EBADF, async_stream_write_eof(NULL));
     self->stream = open_end(PIPE, self->ends);
-    cr_assert_eq(async_stream_write_eof(self->stream), -ENOTSOCK);
+    check_error(async_stream_write_eof, ENOTSOCK, async_stream_write_eof(self->stream));
     cr_assert_eq(async_stream_write(self->stream, "x", 1), 0);
     async_stream_close(self->stream);
     async_close(self->ends[0]);
     self->stream = open_end(UNIX, self->ends);
     self->task = async_spawn(fills_up, .fd = self->ends[1]);
     await(async_settle());
-    cr_assert_eq(async_stream_write_eof(self->stream), -EBUSY);
+    check_error(async_stream_write_eof, EBUSY, async_stream_write_eof(self->stream));
     async_cancel(self->task);
     await(async_join(self->task));
     sim_fail_next(shutdown, ENOBUFS);
