@@ -4581,8 +4581,8 @@ static inline async_op async__stream_read(async_stream *stream, const async__wan
 static inline async_op async_stream_read(async_stream *stream, void *data, size_t size)
 {
     async__want want = async__want_of(data, size);
-    if (stream && !stream->input && size >= ASYNC__AHEAD)
-        return async_read(async__stream_is_usable(stream) ? stream->fd : -EBADF, data, size);
+    if (async__stream_is_usable(stream) && !stream->input && size >= ASYNC__AHEAD)
+        return async_read(stream->fd, data, size);
     return async__stream_read(stream, &want);
 }
 

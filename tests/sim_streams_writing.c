@@ -32,7 +32,7 @@ static async_stream *open_end(int kind, int ends[2])
  * MARK: - Marks
  * ------------------------------------------------------------------------- */
 
-/* With marks a writer never has more than `high` and a piece queued; who flushes goes on at `low`. */
+/* With marks a writer never has more than `high` and a piece queued; a flush goes on at `low`. */
 async(marked, int kind; size_t high, low, place; int ends[2]; async_stream *stream;
       async_task receiver;)
 {
@@ -208,6 +208,25 @@ AsyncTestWith(writing, a_stream_is_closed_after_its_end, (.seeds = 50), int ends
     await(n, async_call(receiver, .fd = self->ends[0], .piece = 2000));
     cr_assert_eq(n, (async_result)sizeof bytes);
     cr_assert_eq(sim_count(shutdown), 1);
+    async_close(self->ends[0]);
+    async_end;
+}
+
+/* Bytes that are lost have no end. */
+AsyncTestWith(writing, no_end_follows_an_error, (.seeds = 50), int ends[2]; async_stream *stream;)
+{
+    async_result n;
+    async_begin;
+    self->stream = open_end(TCP, self->ends);
+    while (!self->stream->queue)
+        cr_assert_eq(async_stream_write(self->stream, bytes, sizeof bytes), 0);
+    cr_assert_eq(async_stream_write_eof(self->stream), 0);
+    sim_reset(self->ends[0]);
+    await(n, async_stream_flush(self->stream));
+    cr_assert(n == -ECONNRESET || n == -EPIPE);
+    cr_assert_eq(async_stream_write_eof(self->stream), n);
+    cr_assert_eq(sim_count(shutdown), 0);
+    async_stream_close(self->stream);
     async_close(self->ends[0]);
     async_end;
 }
