@@ -657,26 +657,64 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
 
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
  *
- * A stream owns its descriptor; idle, it holds no buffer. All functions take NULL: -EBADF. */
+ * A stream owns its descriptor; idle, it holds no buffer. All functions take NULL: -EBADF. A read
+ * that is cancelled or out of time loses nothing: what had come is there for the next, of whatever
+ * kind. Where reads are said to fail as async_stream_read, nothing is lost either. */
 
 /* Make a stream of an adopted descriptor. Returns it; or NULL, if there is no memory or `fd` is not
  * adopted or is a stream already, and `fd` is as before. Never suspends. */
 static inline async_stream *async_stream_open(int fd);
 
-/* Read up to `size` bytes: as async_read. -EBADF, -EBUSY (another task reads, or
- * async_stream_on_data is set). Suspends. Cancel point. */
+/* Read up to `size` bytes: as async_read. Also -EBUSY (async_stream_on_data is set), -ENOMEM (for
+ * reading ahead, which small reads do: many of them cost one system call). Suspends. Cancel point.
+ * `data` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream, void *data,
                                                            size_t size);
+
+/* Read all of `size` bytes. Returns `size`; fewer only if the peer ended before, 0 if at once; or
+ * fails as async_stream_read. Suspends. Cancel point. `data` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_stream_read_exactly(async_stream *stream, void *data,
+                                                                   size_t size);
+
+/* Read up to and including the separator. Returns how many bytes; the last ones before the peer's
+ * end may lack the separator, and then there is 0. -EMSGSIZE (no separator in `size` bytes: they
+ * are still there), -EINVAL (an empty separator), or as async_stream_read. Suspends. Cancel point.
+ * `data` and `separator` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_stream_read_until(async_stream *stream, void *data,
+                                                                 size_t size,
+                                                                 const void *separator,
+                                                                 size_t separator_size);
+
+/* The same up to '\n', and a NUL behind it, which counts for `size` and not for the result. Where
+ * nothing is read, `line` is "" (if `size` is not 0). Suspends. Cancel point. `line` must outlive
+ * the await. */
+ASYNC__MUST_AWAIT static inline async_op async_stream_read_line(async_stream *stream, char *line,
+                                                                size_t size);
 
 /* Send `size` bytes, now or as soon as the peer takes them; `data` is the caller's again at once.
  * The queue has no limit of its own: flush where the peer may be slow.
  * Returns 0, or -ENOMEM (none of it was taken), -EBADF (closed), -EBUSY (a task waits to write to
- * the descriptor), or the error that ended the stream (-EPIPE, -ECONNRESET...). Never suspends. */
+ * the descriptor), -EPIPE (after async_stream_write_eof), or the error that ended the stream
+ * (-EPIPE, -ECONNRESET...). Never suspends. */
 static inline int async_stream_write(async_stream *stream, const void *data, size_t size);
 
-/* Wait until what was written is with the system. Returns 0, or -EBADF, -EBUSY (another task
- * flushes), or the error that ended the stream. Suspends. Cancel point. */
+/* The same out of `count` pieces: one system call, where nothing is queued. Never suspends. */
+static inline int async_stream_writev(async_stream *stream, const struct iovec *pieces,
+                                      size_t count);
+
+/* Send what is queued, then end our side: the peer reads an end, we can still read. Returns 0, or
+ * -EBADF, -EBUSY as above, -ENOTSOCK (a pipe: close it), or the error that ended the stream. Never
+ * suspends. */
+static inline int async_stream_write_eof(async_stream *stream);
+
+/* Wait while more than `high` bytes are queued, until at most `low` are (async_stream_set_limits);
+ * both are 0 at first: until all that was written is with the system. Returns 0, or -EBADF, -EBUSY
+ * (another task flushes), or the error that ended the stream. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream);
+
+/* Set the two marks of async_stream_flush, in bytes. Returns 0, or -EBADF, -EINVAL (`low` is above
+ * `high`). Never suspends. */
+static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low);
 
 /* Send what is still queued, then end our side and read on until the peer ends its own: only so is
  * the last reply safe. A peer that does not move for 5 s is cut off. Whoever waits on the stream
@@ -963,7 +1001,8 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__CHUNK 256u            /* callbacks allocated at once                              */
 #define ASYNC__EVENTS 512            /* events taken from the poller at once                     */
 #define ASYNC__LINGER_MS 5000        /* a closing stream's patience with a peer that is stuck    */
-#define ASYNC__SCRATCH 65536         /* bytes handed to on_data at once, at most                 */
+#define ASYNC__SCRATCH 65536         /* bytes handed to on_data at once, or kept spare, at most  */
+#define ASYNC__AHEAD 4096            /* bytes that a read of fewer takes from the system at once */
 #define ASYNC__DAY_NS INT64_C(86400000000000)
 #define ASYNC__STUBBORN 1000         /* awaits after its cancel that make a task worth a warning */
 
@@ -973,8 +1012,8 @@ enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT, ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND,
-    ASYNC__RECEIVE, ASYNC__SELECT, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__CHILDREN, ASYNC__ENDED,
-    ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+    ASYNC__RECEIVE, ASYNC__SELECT, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ,
+    ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
 /* Flags of a frame. */
@@ -989,10 +1028,11 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__QUEUED 4u    /* in the queue of what can run (callbacks and streams)            */
 
 /* Flags of a stream. */
-#define ASYNC__CLOSING 8u  /* async_stream_close was called         */
-#define ASYNC__CLOSED 16u  /* the descriptor is gone                */
-#define ASYNC__AT_END 32u  /* the peer has ended, or reading failed */
-#define ASYNC__WRITTEN 64u /* on_written is due                     */
+#define ASYNC__CLOSING 8u  /* async_stream_close was called                    */
+#define ASYNC__CLOSED 16u  /* the descriptor is gone                           */
+#define ASYNC__AT_END 32u  /* the peer has ended, or reading failed            */
+#define ASYNC__WRITTEN 64u /* on_written is due                                */
+#define ASYNC__EOF 128u    /* async_stream_write_eof: our end follows the queue */
 
 /* Whatever the loop can run or wake. */
 typedef struct async__item {
@@ -1049,14 +1089,35 @@ typedef struct async__callback {
     int fd;
 } async__callback;
 
+/* Bytes on their way: [first, last) of the `capacity` that follow it in memory. */
+typedef struct async__block {
+    size_t first, last, capacity;
+} async__block;
+
+/* What a stream's reader asked for. `share` says how many of the bytes that are there it gets, or
+ * -EAGAIN: more must come first. */
+typedef struct async__want {
+    async_result (*share)(struct async__want *want, const char *bytes, size_t count, int at_end);
+    char *data;
+    size_t size;
+    const char *separator;
+    size_t separator_size;
+    size_t searched;      /* the separator does not begin in so many bytes      */
+    size_t done;          /* of a large block: bytes that are in `data` already */
+    uint8_t all, is_line; /* no fewer than `size`; a NUL follows                */
+} async__want;
+
 struct async_stream {
     void *data; /* yours */
     async__item item;
     int fd;           /* negative once it is closed                                   */
     int error;        /* what ended it, a negative errno                              */
     uint32_t flusher; /* the task that waits for the queue to drain, or for the close */
-    char *queue;      /* bytes [sent, queued) are still to be written                 */
-    size_t sent, queued, capacity;
+    uint32_t reader;  /* the task that waits for `want`                               */
+    async__block *queue, *input; /* still to be written; received and not read. Never empty */
+    async__want want;
+    void (*serve)(async_loop *loop, async_stream *stream); /* goes on with it             */
+    size_t high, low;
     void (*on_data)(async_stream *stream, const char *data, ssize_t size);
     void (*on_written)(async_stream *stream, int status);
     void (*on_close)(async_stream *stream, int status);
@@ -1070,6 +1131,7 @@ typedef struct async__kind {
     void (*due)(async_loop *loop, async__item *item);                 /* its timer has come       */
     void (*drop)(async_loop *loop, async__item *item);                /* cancelled, or fd is gone */
     void (*free)(async__item *item);                                  /* the loop goes; or NULL   */
+    void (*leave)(async_loop *loop, async__task *task);               /* no more waits for it     */
 } async__kind;
 
 /* A place in the table of handles. */
@@ -1166,9 +1228,8 @@ struct async_loop {
     async_result main_result;
     int failed;               /* what a wait said: every operation fails with it now     */
 
-    char *spare; /* a stream takes it over when a write falls short: as large as the write */
-    size_t spare_size;
-    char *scratch; /* what arrives for on_data                                           */
+    async__block *spare; /* an empty one, for the next stream that needs one             */
+    char *scratch;       /* what arrives for on_data                                     */
     async__task root;
 };
 
@@ -3255,8 +3316,8 @@ static inline void async__give_up_descriptor(async_loop *loop, async__task *task
 ASYNC__RARE static inline int async__unpark(async_loop *loop, async__task *task)
 {
     unsigned op = task->item.op;
-    if (op == ASYNC__FLUSH)
-        ((async_stream *)task->item.at.buffer)->flusher = 0;
+    if (op == ASYNC__FLUSH || op == ASYNC__STREAM_READ)
+        loop->kinds[ASYNC__STREAM]->leave(loop, task);
     else if (op == ASYNC__OFFLOAD)
         return loop->threads->withdraw(loop, task);
     else if (op == ASYNC__SELECT)
@@ -4507,7 +4568,7 @@ static inline void async__callback_ready(async_loop *loop, async__item *item, un
 static inline const async__kind *async__callback_kind(void)
 {
     static const async__kind kind = { async__callback_run, async__callback_ready,
-                                      async__callback_due, async__callback_drop, NULL };
+                                      async__callback_due, async__callback_drop, NULL, NULL };
     return &kind;
 }
 
@@ -4724,8 +4785,8 @@ static inline void async__threads_read(int fd, void *argument)
     async_loop *loop = async__loop();
     async__threads *threads = (async__threads *)argument;
     async__job *done;
-    char byte;
-    if (async_read_nowait(fd, &byte, 1) != 1)
+    char bytes[2]; /* with room left, a read says that the pipe is empty */
+    if (async_read_nowait(fd, bytes, sizeof bytes) != 1)
         return;
     pthread_mutex_lock(&threads->lock);
     done = threads->done;
@@ -4875,11 +4936,88 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
 
 /* ----------------------------------------------------------------------------
  * MARK: - Streams
- * >>streams      Reading goes straight into the reader's buffer, writing straight to the system;
- *                only what does not fit there is queued. Closing sends the queue, then ends our
- *                side and reads on until the peer ends its own: close(2) with unread data would
- *                reset the connection and might destroy the last reply.
+ * >>streams      Writing goes straight to the system, and what does not fit there is queued.
+ *                Small reads take more than they need from the system, and it waits in `input`;
+ *                large ones go straight into the reader's memory. Closing sends the queue, then
+ *                ends our side and reads on until the peer ends its own: close(2) with unread data
+ *                would reset the connection and might destroy the last reply.
  * ------------------------------------------------------------------------- */
+
+/* ---- blocks ---- */
+
+static inline char *async__block_bytes(async__block *block)
+{
+    return (char *)(block + 1);
+}
+
+static inline size_t async__block_count(const async__block *block)
+{
+    return block ? block->last - block->first : 0;
+}
+
+/* One that is not needed any more is the loop's spare, if it is larger than the one there is. (A
+ * very large one does not cost memory for ever.) */
+static inline void async__block_drop(async_loop *loop, async__block **place)
+{
+    async__block *block = *place, *spare = loop->spare;
+    *place = NULL;
+    if (block && block->capacity <= ASYNC__SCRATCH &&
+        (!spare || spare->capacity < block->capacity)) {
+        block->first = block->last = 0;
+        loop->spare = block;
+        block = spare;
+    }
+    ASYNC_MEM(free)(block);
+}
+
+/* Another block, with the bytes of the old one in it. */
+static inline int async__block_grow(async__block **place, size_t capacity)
+{
+    async__block *block = (async__block *)ASYNC_MEM(realloc)(*place, sizeof *block + capacity);
+    if (!block)
+        return -ENOMEM;
+    if (!*place)
+        block->first = block->last = 0;
+    block->capacity = capacity;
+    *place = block;
+    return 0;
+}
+
+/* Room for `size` more bytes, had before the first of them moves: so nothing fails when some have.
+ * Returns 0 or -ENOMEM. */
+static inline int async__block_reserve(async_loop *loop, async__block **place, size_t size)
+{
+    async__block *block = *place;
+    size_t left = async__block_count(block), capacity = ASYNC__AHEAD;
+    if (size > SIZE_MAX / 4 - left)
+        return -ENOMEM;
+    if (!block && loop->spare && loop->spare->capacity >= size) {
+        *place = loop->spare;
+        loop->spare = NULL;
+        return 0;
+    }
+    if (block) {
+        if (block->first >= left) {
+            memmove(async__block_bytes(block), async__block_bytes(block) + block->first, left);
+            block->first = 0;
+            block->last = left;
+        }
+        if (block->capacity - block->last >= size)
+            return 0;
+        capacity = 2 * block->capacity;
+        size += block->last;
+    }
+    return async__block_grow(place, capacity < size ? size : capacity);
+}
+
+static inline void async__block_append(async__block *block, const void *data, size_t size)
+{
+    memcpy(async__block_bytes(block) + block->last, data, size);
+    block->last += size;
+}
+
+/* ---- opening ---- */
+
 static inline const async__kind *async__stream_kind(void);
 
 static inline async_stream *async_stream_open(int fd)
@@ -4919,25 +5057,405 @@ static inline void async__stream_set(async_stream *stream, unsigned flags)
     stream->item.flags = (stream->item.flags | flags) & 0xff;
 }
 
-/* Is the stream itself what waits to write, or to read? */
-static inline int async__stream_attends(async_loop *loop, const async_stream *stream, unsigned op)
+static inline void async__stream_attend(async_loop *loop, const async_stream *stream, unsigned op)
 {
-    return *async__waiter_of(loop, stream->fd, op) == stream->item.slot;
+    async__attend(loop, async__waiter_of(loop, stream->fd, op), stream->item.slot);
 }
 
+/* If the stream itself is what waits to write, or to read, it does not any more. */
 static inline void async__stream_desert(async_loop *loop, const async_stream *stream, unsigned op)
 {
-    if (async__stream_attends(loop, stream, op))
-        async__desert(loop, async__waiter_of(loop, stream->fd, op));
+    uint32_t *waiter = async__waiter_of(loop, stream->fd, op);
+    if (*waiter == stream->item.slot)
+        async__desert(loop, waiter);
 }
 
-static inline void async__stream_wake_flusher(async_loop *loop, async_stream *stream, int result)
+/* The task waits for something of the stream's; whoever that is goes on. */
+static inline async_op async__stream_park(async_loop *loop, async_stream *stream,
+                                          uint32_t *waiter, unsigned op)
 {
-    uint32_t flusher = stream->flusher;
-    stream->flusher = 0;
-    if (flusher)
-        async__wake(loop, async__task_at(loop, flusher), result);
+    *waiter = loop->task->item.slot;
+    loop->task->item.at.buffer = stream;
+    return async__park(loop, loop->task, op);
 }
+
+static inline void async__stream_wake(async_loop *loop, uint32_t *waiter, async_result result)
+{
+    uint32_t slot = *waiter;
+    *waiter = 0;
+    if (slot)
+        async__wake(loop, async__task_at(loop, slot), result);
+}
+
+/* ---- reading ---- */
+
+/* Where the separator that is searched ends, 0: it is not in these bytes. */
+static inline size_t async__want_find(async__want *want, const char *bytes, size_t count)
+{
+    while (want->searched + want->separator_size <= count) {
+        size_t starts = count - want->separator_size + 1;
+        const char *start = (const char *)memchr(bytes + want->searched, *want->separator,
+                                                 starts - want->searched);
+        want->searched = start ? (size_t)(start - bytes) : starts;
+        if (start && memcmp(start, want->separator, want->separator_size) == 0)
+            return want->searched + want->separator_size;
+        want->searched += start != NULL;
+    }
+    return 0;
+}
+
+static inline async_result async__share_text(async__want *want, const char *bytes, size_t count,
+                                             int at_end)
+{
+    size_t most = count < want->size ? count : want->size, found;
+    if (!want->separator_size)
+        return -EINVAL;
+    found = async__want_find(want, bytes, most);
+    if (found)
+        return (async_result)found;
+    return most == want->size ? -EMSGSIZE : at_end ? (async_result)most : -EAGAIN;
+}
+
+static inline async_result async__share_bytes(async__want *want, const char *bytes, size_t count,
+                                              int at_end)
+{
+    size_t most = count < want->size ? count : want->size;
+    (void)bytes;
+    return at_end || most == want->size || (most && !want->all) ? (async_result)most : -EAGAIN;
+}
+
+/* The reader's share of what is there. */
+static inline async_result async__stream_take(async_stream *stream, int at_end)
+{
+    async__want *want = &stream->want;
+    async__block *input = stream->input;
+    const char *bytes = input ? async__block_bytes(input) + input->first : NULL;
+    async_result n;
+    if (want->done)
+        return at_end || want->done == want->size ? (async_result)want->done : -EAGAIN;
+    n = want->share(want, bytes, async__block_count(input), at_end);
+    if (input && n > 0) {
+        memcpy(want->data, bytes, (size_t)n);
+        input->first += (size_t)n;
+        if (want->is_line)
+            want->data[n] = '\0';
+    }
+    return n;
+}
+
+/* Receive once. Returns as async__try, or -ENOMEM, and then nothing was taken. A large block is
+ * received where it belongs, and the room that putting it back would need is had before. */
+static inline ssize_t async__stream_receive(async_loop *loop, async_stream *stream)
+{
+    async__want *want = &stream->want;
+    int large = want->all && want->size >= ASYNC__AHEAD;
+    async__block *input;
+    ssize_t n;
+    if (async__block_reserve(loop, &stream->input, large ? want->size : 1) < 0)
+        return -ENOMEM;
+    input = stream->input;
+    if (!large) {
+        n = async__try_one(loop, stream->fd, ASYNC__R, async__block_bytes(input) + input->last,
+                           input->capacity - input->last);
+        input->last += n > 0 ? (size_t)n : 0;
+        return n;
+    }
+    memcpy(want->data + want->done, async__block_bytes(input) + input->first,
+           async__block_count(input));
+    want->done += async__block_count(input);
+    input->first = input->last = 0;
+    n = async__try_one(loop, stream->fd, ASYNC__R, want->data + want->done,
+                       want->size - want->done);
+    want->done += n > 0 ? (size_t)n : 0;
+    return n;
+}
+
+/* The part of a large block that has come is the next reader's. */
+static inline void async__stream_put_back(async_stream *stream)
+{
+    if (stream->want.done)
+        async__block_append(stream->input, stream->want.data, stream->want.done);
+    stream->want.done = 0;
+}
+
+/* Returns the reader's result, or -EAGAIN: not yet. */
+static inline async_result async__stream_attempt(async_loop *loop, async_stream *stream)
+{
+    async_result n = async__stream_take(stream, 0);
+    while (n == -EAGAIN) {
+        n = async__stream_receive(loop, stream);
+        if (n < 0)
+            break;
+        n = async__stream_take(stream, n == 0);
+    }
+    if (n > 0)
+        stream->want.done = 0;
+    if (n < 0 && n != -EAGAIN)
+        async__stream_put_back(stream);
+    if (!stream->want.done && !async__block_count(stream->input))
+        async__block_drop(loop, &stream->input);
+    return n;
+}
+
+/* Something has come for the task that reads. */
+static inline void async__stream_serve(async_loop *loop, async_stream *stream)
+{
+    async_result result = async__stream_attempt(loop, stream);
+    if (result == -EAGAIN)
+        return;
+    async__stream_desert(loop, stream, ASYNC__READABLE);
+    async__stream_wake(loop, &stream->reader, result);
+}
+
+static inline async__want async__want_of(void *data, size_t size)
+{
+    async__want want;
+    memset(&want, 0, sizeof want);
+    want.share = async__share_bytes;
+    want.data = (char *)data;
+    want.size = size;
+    return want;
+}
+
+static inline async_op async__stream_read(async_stream *stream, const async__want *want)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    async_result result;
+    async__check_buffer(loop, want->data);
+    async__check_buffer(loop, want->separator);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (!async__stream_is_usable(stream))
+        return async__done(loop, task, -EBADF);
+    if (*async__waiter_of(loop, stream->fd, ASYNC__READABLE))
+        return async__done(loop, task, -EBUSY);
+    stream->want = *want;
+    result = async__stream_attempt(loop, stream);
+    if (result != -EAGAIN)
+        return async__done(loop, task, result);
+    stream->serve = async__stream_serve;
+    async__stream_attend(loop, stream, ASYNC__READABLE);
+    return async__stream_park(loop, stream, &stream->reader, ASYNC__STREAM_READ);
+}
+
+static inline async_op async_stream_read(async_stream *stream, void *data, size_t size)
+{
+    async__want want = async__want_of(data, size);
+    if (async__stream_is_usable(stream) && !stream->input && size >= ASYNC__AHEAD)
+        return async_read(stream->fd, data, size);
+    return async__stream_read(stream, &want);
+}
+
+static inline async_op async_stream_read_exactly(async_stream *stream, void *data, size_t size)
+{
+    async__want want = async__want_of(data, size);
+    want.all = 1;
+    return async__stream_read(stream, &want);
+}
+
+static inline async_op async_stream_read_until(async_stream *stream, void *data, size_t size,
+                                               const void *separator, size_t separator_size)
+{
+    async__want want = async__want_of(data, size);
+    want.share = async__share_text;
+    want.separator = (const char *)separator;
+    want.separator_size = separator_size;
+    return async__stream_read(stream, &want);
+}
+
+static inline async_op async_stream_read_line(async_stream *stream, char *line, size_t size)
+{
+    async__want want = async__want_of(line, size ? size - 1 : 0);
+    want.share = async__share_text;
+    want.separator = "\n";
+    want.separator_size = want.is_line = 1;
+    if (size)
+        *line = '\0';
+    return async__stream_read(stream, &want);
+}
+
+/* A task that was cancelled, or whose time is over, waits no more. */
+static inline void async__stream_leave(async_loop *loop, async__task *task)
+{
+    async_stream *stream = (async_stream *)task->item.at.buffer;
+    if (task->item.op == ASYNC__FLUSH) {
+        stream->flusher = 0;
+        return;
+    }
+    stream->reader = 0;
+    async__stream_desert(loop, stream, ASYNC__READABLE);
+    async__stream_put_back(stream);
+}
+
+/* ---- writing ---- */
+
+static inline void async__stream_free_queue(async_loop *loop, async_stream *stream)
+{
+    loop->draining -= stream->queue && (stream->item.flags & ASYNC__CLOSING);
+    async__block_drop(loop, &stream->queue);
+}
+
+/* Tell the peer that nothing follows. */
+static inline void async__stream_end_writing(async_stream *stream)
+{
+    if (ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0)
+        stream->error = -errno;
+}
+
+static inline void async__stream_end(async_loop *loop, async_stream *stream);
+
+/* Nothing is queued any more: all is sent, or an error ended the stream. */
+static inline void async__stream_drained(async_loop *loop, async_stream *stream)
+{
+    async__stream_free_queue(loop, stream);
+    async__stream_desert(loop, stream, ASYNC__WRITABLE);
+    if ((stream->item.flags & ASYNC__EOF) && !stream->error)
+        async__stream_end_writing(stream);
+    if (stream->item.flags & ASYNC__CLOSING) {
+        async__stream_end(loop, stream);
+        return;
+    }
+    async__stream_wake(loop, &stream->flusher, stream->error);
+    if (stream->on_written) {
+        async__stream_set(stream, ASYNC__WRITTEN);
+        async__call_soon(loop, &stream->item);
+    }
+}
+
+/* A try to write gave `n`. Returns how many bytes went; an error, not EAGAIN, ends the stream. */
+static inline size_t async__stream_sent(async_stream *stream, ssize_t n)
+{
+    if (n < 0 && n != -EAGAIN)
+        stream->error = (int)n;
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* Send of the queue what the system takes. */
+static inline void async__stream_drain(async_loop *loop, async_stream *stream)
+{
+    async__block *queue = stream->queue;
+    size_t sent = !stream->error, before = queue->first;
+    while (sent && queue->first < queue->last) {
+        sent = async__stream_sent(stream, async__try_one(loop, stream->fd, ASYNC__W,
+                                                         async__block_bytes(queue) + queue->first,
+                                                         async__block_count(queue)));
+        queue->first += sent;
+    }
+    if (stream->error || queue->first == queue->last) {
+        async__stream_drained(loop, stream);
+    } else if (!(stream->item.flags & ASYNC__CLOSING)) {
+        if (async__block_count(queue) <= stream->low)
+            async__stream_wake(loop, &stream->flusher, 0);
+    } else if (queue->first > before) { /* it moves: patience starts anew */
+        async__timer_stop(loop, stream->item.slot);
+        async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
+    }
+}
+
+/* Queue the pieces without their first `skip` bytes, for which there is room. */
+static inline void async__stream_enqueue(async_stream *stream, const struct iovec *pieces,
+                                         size_t count, size_t skip)
+{
+    for (; count; pieces++, count--) {
+        size_t part = pieces->iov_len < skip ? pieces->iov_len : skip;
+        if (pieces->iov_len > part)
+            async__block_append(stream->queue, (const char *)pieces->iov_base + part,
+                                pieces->iov_len - part);
+        skip -= part;
+    }
+}
+
+/* The queue is empty: try, and queue the rest. */
+static inline void async__stream_start(async_loop *loop, async_stream *stream,
+                                       const struct iovec *pieces, size_t count)
+{
+    size_t sent = async__stream_sent(stream, async__try(loop, stream->fd, ASYNC__W, pieces, count));
+    async__stream_enqueue(stream, pieces, count, sent);
+    async__stream_attend(loop, stream, ASYNC__WRITABLE);
+    async__stream_drain(loop, stream);
+    if (stream->queue && async__watch_writes(loop, stream->fd, &loop->descriptors[stream->fd]) < 0)
+        async__retry_later(loop, &loop->descriptors[stream->fd]);
+}
+
+/* May more be written? Returns 0 or a negative errno. */
+static inline int async__stream_refuses(async_loop *loop, const async_stream *stream)
+{
+    if (!async__stream_is_usable(stream))
+        return -EBADF;
+    if (stream->error || (stream->item.flags & ASYNC__EOF))
+        return stream->error ? stream->error : -EPIPE;
+    return !stream->queue && *async__waiter_of(loop, stream->fd, ASYNC__WRITABLE) ? -EBUSY : 0;
+}
+
+static inline int async_stream_writev(async_stream *stream, const struct iovec *pieces,
+                                      size_t count)
+{
+    async_loop *loop = async__loop();
+    int error = async__stream_refuses(loop, stream), queued = !error && stream->queue;
+    size_t size = 0, i;
+    for (i = 0; i < count; i++)
+        size = pieces[i].iov_len > SIZE_MAX - size ? SIZE_MAX : size + pieces[i].iov_len;
+    if (error || !size)
+        return error;
+    if (async__block_reserve(loop, &stream->queue, size) < 0)
+        return -ENOMEM;
+    if (queued)
+        async__stream_enqueue(stream, pieces, count, 0);
+    else
+        async__stream_start(loop, stream, pieces, count);
+    return stream->error;
+}
+
+static inline int async_stream_write(async_stream *stream, const void *data, size_t size)
+{
+    struct iovec whole;
+    whole.iov_base = (void *)(uintptr_t)data;
+    whole.iov_len = size;
+    return async_stream_writev(stream, &whole, 1);
+}
+
+static inline int async_stream_write_eof(async_stream *stream)
+{
+    async_loop *loop = async__loop();
+    int error = async__stream_refuses(loop, stream);
+    if (error || !async__is_socket(loop->descriptors[stream->fd].kind))
+        return !error ? -ENOTSOCK : error == -EPIPE ? stream->error : error;
+    async__stream_set(stream, ASYNC__EOF);
+    if (!stream->queue)
+        async__stream_end_writing(stream);
+    return stream->error;
+}
+
+static inline async_op async_stream_flush(async_stream *stream)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (!async__stream_is_usable(stream))
+        return async__done(loop, task, -EBADF);
+    if (async__block_count(stream->queue) <= stream->high)
+        return async__done(loop, task, stream->error);
+    if (stream->flusher)
+        return async__done(loop, task, -EBUSY);
+    return async__stream_park(loop, stream, &stream->flusher, ASYNC__FLUSH);
+}
+
+static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low)
+{
+    if (!async__stream_is_usable(stream))
+        return -EBADF;
+    if (low > high)
+        return -EINVAL;
+    stream->high = high;
+    stream->low = low;
+    if (async__block_count(stream->queue) <= low)
+        async__stream_wake(async__loop(), &stream->flusher, 0);
+    return 0;
+}
+
+/* ---- closing ---- */
 
 /* The descriptor goes; on_close and memory follow from the queue, with no caller on the stack. */
 static inline void async__stream_shut(async_loop *loop, async_stream *stream)
@@ -4952,15 +5470,7 @@ static inline void async__stream_shut(async_loop *loop, async_stream *stream)
     async__call_soon(loop, &stream->item);
 }
 
-static inline void async__stream_free_queue(async_loop *loop, async_stream *stream)
-{
-    loop->draining -= stream->queue && (stream->item.flags & ASYNC__CLOSING);
-    ASYNC_MEM(free)(stream->queue);
-    stream->queue = NULL;
-    stream->sent = stream->queued = stream->capacity = 0;
-}
-
-/* Whoever else waits on the closing stream's descriptor gets -EBADF. */
+/* Whoever waits on the closing stream or its descriptor gets -EBADF. */
 static inline void async__stream_evict(async_loop *loop, const async_stream *stream, unsigned op)
 {
     uint32_t *waiter = async__waiter_of(loop, stream->fd, op), slot = *waiter;
@@ -4993,169 +5503,10 @@ static inline int async__stream_lingers(const async_loop *loop, const async_stre
 static inline void async__stream_end(async_loop *loop, async_stream *stream)
 {
     if (!async__stream_lingers(loop, stream) || stream->error ||
-        ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0)
+        (!(stream->item.flags & ASYNC__EOF) && ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0))
         async__stream_shut(loop, stream);
     else
-        async__stream_wake_flusher(loop, stream, 0);
-}
-
-/* Nothing is queued any more: all is sent, or an error ended the stream. */
-static inline void async__stream_drained(async_loop *loop, async_stream *stream)
-{
-    async__stream_free_queue(loop, stream);
-    async__stream_desert(loop, stream, ASYNC__WRITABLE);
-    if (stream->item.flags & ASYNC__CLOSING) {
-        async__stream_end(loop, stream);
-        return;
-    }
-    async__stream_wake_flusher(loop, stream, stream->error);
-    if (stream->on_written) {
-        async__stream_set(stream, ASYNC__WRITTEN);
-        async__call_soon(loop, &stream->item);
-    }
-}
-
-/* Write `data` until the system takes no more. Returns how much went; an error ends the stream. */
-static inline size_t async__stream_push(async_loop *loop, async_stream *stream, const char *data,
-                                        size_t size)
-{
-    size_t done = 0;
-    ssize_t n = 0;
-    while (done < size && n >= 0) {
-        n = async__try_one(loop, stream->fd, ASYNC__W, (void *)(uintptr_t)(data + done),
-                           size - done);
-        if (n > 0)
-            done += (size_t)n;
-    }
-    if (n < 0 && n != -EAGAIN)
-        stream->error = (int)n;
-    return done;
-}
-
-/* An event: more of the queue can go. */
-static inline void async__stream_drain(async_loop *loop, async_stream *stream)
-{
-    size_t sent = async__stream_push(loop, stream, stream->queue + stream->sent,
-                                     stream->queued - stream->sent);
-    stream->sent += sent;
-    if (stream->error || stream->sent == stream->queued) {
-        async__stream_drained(loop, stream);
-    } else if (sent && (stream->item.flags & ASYNC__CLOSING)) { /* it moves: patience starts anew */
-        async__timer_stop(loop, stream->item.slot);
-        async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
-    }
-}
-
-/* Room for `size` more bytes in the queue, which there is. Returns 0 or -ENOMEM. */
-static inline int async__stream_reserve(async_stream *stream, size_t size)
-{
-    size_t left = stream->queued - stream->sent, capacity = stream->capacity;
-    char *queue;
-    if (size > SIZE_MAX / 4 - left)
-        return -ENOMEM;
-    if (stream->sent && stream->sent >= left) {
-        memmove(stream->queue, stream->queue + stream->sent, left);
-        stream->sent = 0;
-        stream->queued = left;
-    }
-    if (stream->queued + size <= capacity)
-        return 0;
-    while (capacity < stream->queued + size)
-        capacity *= 2;
-    queue = (char *)ASYNC_MEM(realloc)(stream->queue, capacity);
-    if (!queue)
-        return -ENOMEM;
-    stream->queue = queue;
-    stream->capacity = capacity;
-    return 0;
-}
-
-static inline void async__free_spare(async_loop *loop)
-{
-    ASYNC_MEM(free)(loop->spare);
-    loop->spare = NULL;
-    loop->spare_size = 0;
-}
-
-/* The loop's spare is at least as large as the write that is about to be tried: falling short
- * cannot fail for lack of memory, when some bytes are out already. */
-static inline int async__reserve_spare(async_loop *loop, size_t size)
-{
-    char *spare;
-    if (loop->spare_size >= size)
-        return 0;
-    spare = (char *)ASYNC_MEM(realloc)(loop->spare, size < 4096 ? 4096 : size);
-    if (!spare)
-        return -ENOMEM;
-    loop->spare = spare;
-    loop->spare_size = size < 4096 ? 4096 : size;
-    return 0;
-}
-
-/* The first bytes that the system does not take: the spare becomes the queue. */
-static inline void async__stream_start_queue(async_loop *loop, async_stream *stream,
-                                             const char *data, size_t size)
-{
-    memcpy(loop->spare, data, size);
-    stream->queue = loop->spare;
-    stream->capacity = loop->spare_size;
-    stream->queued = size;
-    loop->spare = NULL;
-    loop->spare_size = 0;
-    async__attend(loop, async__waiter_of(loop, stream->fd, ASYNC__WRITABLE), stream->item.slot);
-    if (async__watch_writes(loop, stream->fd, &loop->descriptors[stream->fd]) < 0)
-        async__retry_later(loop, &loop->descriptors[stream->fd]);
-}
-
-static inline int async_stream_write(async_stream *stream, const void *data, size_t size)
-{
-    async_loop *loop = async__loop();
-    size_t sent;
-    if (!async__stream_is_usable(stream))
-        return -EBADF;
-    if (stream->error || !size)
-        return stream->error;
-    if (stream->queue) {
-        if (async__stream_reserve(stream, size) < 0)
-            return -ENOMEM;
-        memcpy(stream->queue + stream->queued, data, size);
-        stream->queued += size;
-        return 0;
-    }
-    if (*async__waiter_of(loop, stream->fd, ASYNC__WRITABLE))
-        return -EBUSY;
-    if (async__reserve_spare(loop, size) < 0)
-        return -ENOMEM;
-    sent = async__stream_push(loop, stream, (const char *)data, size);
-    if (!stream->error && sent < size)
-        async__stream_start_queue(loop, stream, (const char *)data + sent, size - sent);
-    else if (stream->on_written)
-        async__stream_drained(loop, stream);
-    if (loop->spare_size > ASYNC__SCRATCH) /* one large write does not cost memory for ever */
-        async__free_spare(loop);
-    return stream->error;
-}
-
-static inline async_op async_stream_read(async_stream *stream, void *data, size_t size)
-{
-    return async_read(async__stream_is_usable(stream) ? stream->fd : -EBADF, data, size);
-}
-
-static inline async_op async_stream_flush(async_stream *stream)
-{
-    async_loop *loop = async__loop();
-    async__task *task = async__begin(loop);
-    if (async__refused(loop, task))
-        return async__pending(loop);
-    if (!async__stream_is_usable(stream))
-        return async__done(loop, task, -EBADF);
-    if (stream->error || !stream->queue)
-        return async__done(loop, task, stream->error);
-    if (stream->flusher)
-        return async__done(loop, task, -EBUSY);
-    stream->flusher = task->item.slot;
-    task->item.at.buffer = stream;
-    return async__park(loop, task, ASYNC__FLUSH);
+        async__stream_wake(loop, &stream->flusher, 0);
 }
 
 /* Closing: read and forget until the peer's end, for it may not read before it has written all. */
@@ -5174,6 +5525,16 @@ static inline void async__stream_linger(async_loop *loop, async_stream *stream)
         async__stream_shut(loop, stream);
 }
 
+/* Who waits for the stream is told, what was received is forgotten. */
+static inline void async__stream_desist(async_loop *loop, async_stream *stream)
+{
+    stream->on_data = NULL;
+    stream->on_written = NULL;
+    async__stream_wake(loop, &stream->reader, -EBADF);
+    async__stream_wake(loop, &stream->flusher, -EBADF);
+    async__block_drop(loop, &stream->input);
+}
+
 static inline int async_stream_close(async_stream *stream)
 {
     async_loop *loop = async__loop();
@@ -5182,16 +5543,14 @@ static inline int async_stream_close(async_stream *stream)
     if (async__is_foreign(loop))
         return -EPERM;
     async__stream_set(stream, ASYNC__CLOSING);
-    stream->on_data = NULL;
-    stream->on_written = NULL;
+    async__stream_desist(loop, stream);
     async__stream_desert(loop, stream, ASYNC__READABLE);
     loop->descriptors[stream->fd].bits |= ASYNC__LEAVING;
     async__stream_evict(loop, stream, ASYNC__READABLE);
     async__stream_evict(loop, stream, ASYNC__WRITABLE);
-    async__stream_wake_flusher(loop, stream, -EBADF);
     async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
     if (async__stream_lingers(loop, stream))
-        async__attend(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE), stream->item.slot);
+        async__stream_attend(loop, stream, ASYNC__READABLE);
     if (stream->queue)
         loop->draining++;
     else
@@ -5210,9 +5569,7 @@ static inline async_op async_stream_wait_closed(async_stream *stream)
         return async__pending(loop);
     if (error || !stream->queue)
         return async__done(loop, task, error ? error : stream->error);
-    stream->flusher = task->item.slot;
-    task->item.at.buffer = stream;
-    return async__park(loop, task, ASYNC__FLUSH);
+    return async__stream_park(loop, stream, &stream->flusher, ASYNC__FLUSH);
 }
 
 /* The peer did not move for too long. */
@@ -5225,6 +5582,8 @@ static inline void async__stream_due(async_loop *loop, async__item *item)
     async__stream_shut(loop, stream);
 }
 
+/* ---- callbacks ---- */
+
 static inline int async_stream_on_data(async_stream *stream,
                                        void (*callback)(async_stream *stream, const char *data,
                                                         ssize_t size))
@@ -5234,7 +5593,7 @@ static inline int async_stream_on_data(async_stream *stream,
     if (!async__stream_is_usable(stream))
         return -EBADF;
     reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
-    if (*reader && *reader != stream->item.slot)
+    if (stream->reader || (*reader && *reader != stream->item.slot))
         return -EBUSY;
     if (!loop->scratch)
         loop->scratch = (char *)ASYNC_MEM(malloc)(ASYNC__SCRATCH);
@@ -5244,7 +5603,7 @@ static inline int async_stream_on_data(async_stream *stream,
     if (!callback) {
         async__stream_desert(loop, stream, ASYNC__READABLE);
     } else if (!*reader && !(stream->item.flags & ASYNC__AT_END)) {
-        async__attend(loop, reader, stream->item.slot);
+        async__stream_attend(loop, stream, ASYNC__READABLE);
         async__call_soon(loop, &stream->item);
     }
     return 0;
@@ -5268,10 +5627,23 @@ static inline int async_stream_on_close(async_stream *stream,
     return 0;
 }
 
+/* What was received ahead is handed over first. The call may close the stream: the block is not
+ * the stream's meanwhile. */
+static inline void async__stream_hand_over(async_loop *loop, async_stream *stream)
+{
+    async__block *input = stream->input;
+    stream->input = NULL;
+    if (input)
+        stream->on_data(stream, async__block_bytes(input) + input->first,
+                        (ssize_t)async__block_count(input));
+    async__block_drop(loop, &input);
+}
+
 /* Read what there is and hand it over while it is wanted; after a while others have their turn. */
 static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
 {
     int patience;
+    async__stream_hand_over(loop, stream);
     for (patience = ASYNC__BUDGET; stream->on_data && patience; patience--) {
         ssize_t n = async__try_one(loop, stream->fd, ASYNC__R, loop->scratch, ASYNC__SCRATCH);
         if (n == -EAGAIN)
@@ -5291,7 +5663,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
 /* The stream has closed: whoever wants to know is told, then it is freed. */
 static inline void async__stream_gone(async_loop *loop, async_stream *stream)
 {
-    async__stream_wake_flusher(loop, stream, stream->error);
+    async__stream_wake(loop, &stream->flusher, stream->error);
     if (stream->on_close)
         stream->on_close(stream, stream->error);
     async__dismiss(loop, stream->item.slot);
@@ -5322,8 +5694,11 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
 
 static inline void async__stream_ready(async_loop *loop, async__item *item, unsigned bits)
 {
+    async_stream *stream = async__stream_of(item);
     if (bits & ASYNC__W)
-        async__stream_drain(loop, async__stream_of(item));
+        async__stream_drain(loop, stream);
+    else if (stream->reader)
+        stream->serve(loop, stream);
     else
         async__call_soon(loop, item);
 }
@@ -5336,25 +5711,24 @@ static inline void async__stream_drop(async_loop *loop, async__item *item)
     async__stream_free_queue(loop, stream);
     stream->fd = -EBADF;
     stream->error = -EBADF;
-    stream->on_data = NULL;
+    async__stream_desist(loop, stream);
     if (stream->item.flags & ASYNC__CLOSING) {
         async__stream_set(stream, ASYNC__CLOSED);
         async__call_soon(loop, item);
-    } else {
-        async__stream_wake_flusher(loop, stream, -EBADF);
     }
 }
 
 static inline void async__stream_free(async__item *item)
 {
     ASYNC_MEM(free)(async__stream_of(item)->queue);
+    ASYNC_MEM(free)(async__stream_of(item)->input);
     ASYNC_MEM(free)(async__stream_of(item));
 }
 
 static inline const async__kind *async__stream_kind(void)
 {
     static const async__kind kind = { async__stream_run, async__stream_ready, async__stream_due,
-                                      async__stream_drop, async__stream_free };
+                                      async__stream_drop, async__stream_free, async__stream_leave };
     return &kind;
 }
 
@@ -5485,8 +5859,8 @@ static inline const char *async__op_name(unsigned op)
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
         "writev", "accept", "connect", "join", "join_all", "event", "semaphore", "mutex", "send",
-        "receive", "select", "offload", "flush", "its children", "ended, its result is kept", "soon", "after",
-        "every", "idle"
+        "receive", "select", "offload", "flush", "stream_read", "its children",
+        "ended, its result is kept", "soon", "after", "every", "idle"
     };
     return names[op];
 }

@@ -171,7 +171,7 @@ provoked() {
                split(substr(text, RSTART, RLENGTH), word, /[(, ]+/)
                print word[2] "\t" word[3] "\t" FILENAME ":" FNR
                text = substr(text, RSTART + RLENGTH) }
-           if (text !~ /\($/) text = "" }' tests/test_*.c | sort -u
+           if (text !~ /\($/) text = "" }' tests/test_*.c tests/sim_*.c | sort -u
 }
 
 # The table; an error that no test provokes is an empty cell.

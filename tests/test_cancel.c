@@ -433,6 +433,7 @@ async(insists, int fd; int *turns; int last; char data[1]; async_task none;
     check_equal(r, -ECANCELED);
     await(r, async_join(self->none));
     check_equal(r, -ECANCELED);
+    self->it = async_case_join(self->none);
     await(r, async_select(&self->it, 1));
     check_equal(r, -ECANCELED);
     await(r, async_accept(-1));

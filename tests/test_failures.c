@@ -321,6 +321,48 @@ async(ends_at_once, int unused;)
     async_end;
 }
 
+async(reads_without_memory, async_stream *stream; char data[5000];)
+{
+    async_result n;
+    async_begin;
+    memory_ends();
+    await(n, async_stream_read(self->stream, self->data, 3));
+    check_error(async_stream_read, ENOMEM, n);
+    await(n, async_stream_read_line(self->stream, self->data, 5));
+    check_equal(n, -ENOMEM);
+    await(n, async_stream_read_exactly(self->stream, self->data, 5000));
+    check_equal(n, -ENOMEM);
+    memory_is_back();
+    await(n, async_stream_read_exactly(self->stream, self->data, 3));
+    check_equal(n, 3);
+    check(memcmp(self->data, "pin", 3) == 0);
+    memory_ends();
+    await(n, async_stream_read_exactly(self->stream, self->data, 5000));
+    check_equal(n, -ENOMEM);
+    memory_is_back();
+    await(n, async_stream_read_exactly(self->stream, self->data, 5000));
+    check_equal(n, 1);
+    check(self->data[0] == 'g');
+    async_end;
+}
+
+/* Without memory to read ahead nothing is taken; and nothing is lost that was. */
+TEST(no_memory, for_a_read_takes_nothing)
+{
+    int ends[2];
+    async_stream *stream;
+
+    open_loop();
+    raw_pair(ends);
+    check_equal(write(ends[1], "ping", 4), 4);
+    check_equal(close(ends[1]), 0);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    stream = async_stream_open(ends[0]);
+    check(async_spawn(reads_without_memory, .stream = stream) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
 /* The table of handles is full, and grows for the stream: a part of that may fail. */
 TEST(no_memory, for_the_table_of_handles_makes_no_stream)
 {

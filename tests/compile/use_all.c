@@ -191,8 +191,11 @@ async(local, int listener; int client; async_task server;)
 
 /* ---- streams ---- */
 
+static char letters[] = "ab\n";
+
 async(streams, int ends[2]; async_stream *left; async_stream *right; char data[8];)
 {
+    struct iovec pieces[2];
     ssize_t n;
     async_begin;
     EXPECT(async_socketpair(self->ends) == 0);
@@ -204,6 +207,17 @@ async(streams, int ends[2]; async_stream *left; async_stream *right; char data[8
     EXPECT(n == 0);
     await(n, async_stream_read(self->right, self->data, sizeof self->data));
     EXPECT(n == 4);
+    pieces[0].iov_base = pieces[1].iov_base = letters;
+    pieces[0].iov_len = pieces[1].iov_len = 3;
+    EXPECT(async_stream_set_limits(self->left, 65536, 16384) == 0);
+    EXPECT(async_stream_writev(self->left, pieces, 2) == 0);
+    EXPECT(async_stream_write_eof(self->left) == 0);
+    await(n, async_stream_read_exactly(self->right, self->data, 1), 60000);
+    EXPECT(n == 1);
+    await(n, async_stream_read_until(self->right, self->data, sizeof self->data, "\na", 2), 60000);
+    EXPECT(n == 3);
+    await(n, async_stream_read_line(self->right, self->data, sizeof self->data), 60000);
+    EXPECT(n == 2 && strcmp(self->data, "b\n") == 0);
     EXPECT(async_stream_close(self->left) == 0);
     await(n, async_stream_wait_closed(self->right), 60000);
     EXPECT(n == 0);

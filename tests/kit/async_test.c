@@ -569,6 +569,9 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
     if (op == ASYNC__FLUSH)
         return ((async_stream *)task->item.at.buffer)->flusher == task->item.slot
                    ? NULL : "its stream has forgotten it";
+    if (op == ASYNC__STREAM_READ)
+        return ((async_stream *)task->item.at.buffer)->reader == task->item.slot
+                   ? NULL : "its stream has forgotten it";
     if (async__op_has_descriptor(op) &&
         *async__waiter_of((async_loop *)(uintptr_t)loop, task->on.io.fd, op) != task->item.slot)
         return "its descriptor has forgotten it";
