@@ -320,9 +320,10 @@ typedef struct async_stream async_stream;
  * pointer to its last, so that both ends are near and zeroed memory is an empty one. */
 typedef struct async__waiter {
     struct async__waiter *next, *prev;
-    struct async__waiter **queue; /* where it stands                           */
-    void *data;                   /* of a channel's: the item, or room for one */
-    uint32_t slot;                /* the task that waits                       */
+    struct async__waiter **queue; /* where it stands                               */
+    void *data;                   /* of a channel's: the item, or room for one     */
+    uint32_t slot;                /* the task that waits                           */
+    uint32_t left;                /* of join_all's array: tasks that may still run */
 } async__waiter;
 
 /* What tasks meet at: see "between tasks". Yours to place, not to look into. */
@@ -421,8 +422,8 @@ ASYNC__MUST_AWAIT static inline async_op async_yield(void);
  * kept: see async_keep), -EDEADLK (a task cannot wait for itself). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 
-/* Wait until all of `count` tasks have ended, and keep their results (async_keep). Returns 0, or the
- * first negative one in the array's order (that of a task that is gone nobody knows); each can
+/* Wait until all of `count` tasks have ended, and keep their results (async_keep). Returns 0, or
+ * the first negative one in the array's order (that of a task that is gone nobody knows); each can
  * still be joined for its own. -EDEADLK: one of them is this task. A limit ends the waiting, not
  * the tasks. Suspends. Cancel point. `tasks` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
@@ -652,7 +653,7 @@ static inline async_loop *async_loop_share(void);
 
 /* From any thread: call back in the loop's, in the order of posting. The loop must stay open until
  * this returns; what has not been called when it closes is forgotten. Returns 0, -ENOMEM, or what
- * write(2) says. */
+ * write(2) says. Never suspends. */
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data));
 
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
@@ -1045,7 +1046,7 @@ typedef struct async__item {
     uint16_t stubborn; /* awaits since it was cancelled */
 } async__item;
 
-/* What a thread of the pool does for a task; or what was posted to the loop, in memory of its own. */
+/* What a thread of the pool does for a task; or what was posted, in memory of its own. */
 typedef struct async__job {
     struct async__job *next; /* a queue is a ring and a pointer to its last */
     union {
@@ -3258,21 +3259,26 @@ static inline const async__task *async__joined_by(const async__task *task)
                                                offsetof(async__task, joiners));
 }
 
-/* Line up with the next of the array that still runs; `result` is the first failure so far. Says
- * whether there is none: all have ended. */
+/* Another one of the array is over: the first failure among them is kept. */
+static inline void async__join_one(async__task *task, async_result ended)
+{
+    if (!task->result && ended < 0)
+        task->result = ended;
+    task->item.at.buffer = (async_task *)task->item.at.buffer + 1;
+    task->on.waiter.left--;
+}
+
+/* Line up with the next that still runs. Says whether there is none: all have ended. */
 static inline int async__join_next(async_loop *loop, async__task *task)
 {
-    const async_task *next = (const async_task *)task->item.at.buffer;
-    for (; next != (const async_task *)task->on.waiter.data; next++) {
-        async__task *other = async__find_task(loop, *next);
-        async_result result = *next < 0 ? (async_result)*next : other ? other->result : 0;
+    while (task->on.waiter.left) {
+        async_task next = *(const async_task *)task->item.at.buffer;
+        async__task *other = async__find_task(loop, next);
         if (other && other->item.op != ASYNC__ENDED) {
-            task->item.at.buffer = (void *)(uintptr_t)next;
             async__line_up(task, &task->on.waiter, &other->joiners);
             return 0;
         }
-        if (!task->result && result < 0)
-            task->result = result;
+        async__join_one(task, next < 0 ? (async_result)next : other ? other->result : 0);
     }
     return 1;
 }
@@ -3280,9 +3286,7 @@ static inline int async__join_next(async_loop *loop, async__task *task)
 /* The one it waited for has ended. */
 static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended)
 {
-    if (!task->result && ended < 0)
-        task->result = ended;
-    task->item.at.buffer = (async_task *)task->item.at.buffer + 1;
+    async__join_one(task, ended);
     if (async__join_next(loop, task))
         async__wake(loop, task, task->result);
 }
@@ -3301,7 +3305,7 @@ static inline async_op async_join_all(const async_task *tasks, size_t count)
             return async__done(loop, task, -EDEADLK);
     }
     task->item.at.buffer = (void *)(uintptr_t)tasks;
-    task->on.waiter.data = (void *)(uintptr_t)(tasks + count);
+    task->on.waiter.left = (uint32_t)count;
     task->result = 0;
     if (async__join_next(loop, task))
         return async__done(loop, task, task->result);
@@ -4739,7 +4743,7 @@ static inline void *async__pool_work(void *argument)
         job->result = job->call.function(job->data);
         pthread_mutex_lock(&threads->lock);
         if (async__job_done(threads, job) < 0)
-            async__panic("a descriptor of the loop was closed: its threads cannot tell it anything");
+            async__panic("a descriptor of the loop was closed: its threads cannot reach it");
     }
     pthread_mutex_unlock(&threads->lock);
     return NULL;

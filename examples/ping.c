@@ -7,7 +7,7 @@
 #include "async.h"
 #include <sys/resource.h>
 static int connected, same;
-static async_task gate;
+static async_event all_connected;
 
 /* One exchange: connect, send, read until the server hangs up. */
 async(exchange, const char *host; int port, fd; const char *message;
@@ -16,12 +16,11 @@ async(exchange, const char *host; int port, fd; const char *message;
     ssize_t n;
     async_begin;
     await(self->fd, async_connect(self->host, self->port), 10000);
-    if (++connected == self->clients)
-        async_cancel(gate);
+    if (++connected >= self->clients)
+        async_event_set(&all_connected);
     if (self->fd < 0)
         async_return(self->fd);
-    if (self->clients)
-        await(async_join(gate));
+    await(async_event_wait(&all_connected));
     await(n, async_write(self->fd, self->message, strlen(self->message)));
     while (n > 0 && self->got < sizeof self->reply) {
         await(n, async_read(self->fd, self->reply + self->got,
@@ -40,29 +39,21 @@ async(exchange, const char *host; int port, fd; const char *message;
     async_end;
 }
 
-/* What all clients wait for, 20 s at most: the last to connect cancels it. */
-async(closed_gate)
-{
-    async_begin;
-    await(async_sleep(20000));
-    async_end;
-}
-
 /* All at once. A task's children are cancelled when it ends: wait for them. */
 async(crowd, const char *host; int port; const char *message;
       int clients, i; async_task *tasks;)
 {
     int n;
     async_begin;
-    self->tasks = malloc((size_t)self->clients * sizeof *self->tasks);
+    self->tasks = calloc((size_t)self->clients, sizeof *self->tasks);
     if (!self->tasks)
         async_return(-ENOMEM);
     connected = same = 0;
-    gate = async_spawn(closed_gate);
+    async_event_clear(&all_connected);
     for (self->i = 0; self->i < self->clients; self->i++)
-        self->tasks[self->i] = async_keep(
-            async_spawn(exchange, .host = self->host, .port = self->port,
-                        .message = self->message, .clients = self->clients));
+        self->tasks[self->i] = async_spawn(
+            exchange, .host = self->host, .port = self->port,
+            .message = self->message, .clients = self->clients);
     await(n, async_join_all(self->tasks, (size_t)self->clients));
     printf("%d clients at once: %d got the same bytes back\n", self->clients,
            same);

@@ -221,7 +221,7 @@ calls='read|write|readv|writev|recv|send|recvfrom|sendto|recvmsg|sendmsg|accept|
 calls="$calls|listen|socket|socketpair|pipe|pipe2|close|fcntl|ioctl|fstat|stat|lstat|open|unlink|poll"
 calls="$calls|ppoll|select|epoll_create|epoll_create1|epoll_ctl|epoll_wait|epoll_pwait|kqueue|kevent"
 calls="$calls|eventfd|signalfd|timerfd_create|clock_gettime|gettimeofday|time|nanosleep|getpid|fork"
-calls="$calls|execve|waitpid|kill|sigaction|signal|sigprocmask|pthread_[a-z_]*|shutdown|getsockopt"
+calls="$calls|execve|waitpid|kill|sigaction|signal|sigprocmask|pthread_create|shutdown|getsockopt"
 calls="$calls|setsockopt|getsockname|getpeername|if_nametoindex|if_indextoname|getaddrinfo|dup|dup2"
 calls="$calls|malloc|calloc|realloc|free|posix_memalign|aligned_alloc|strdup|mmap|munmap"
 

@@ -2,7 +2,7 @@
  * Posts in the simulated world, and a pool without threads: there are none in it. The real ones are
  * in test_threads.c.
  */
-#include "async_test.h"
+#include "sim_io.h"
 
 static int posted;
 
@@ -50,5 +50,15 @@ AsyncTestWith(offload, without_threads_says_so, (.seeds = 3, .torture = 1), asyn
     cr_assert(self->n < 0);
     await(self->n, async_sleep(1));
     async_ok(self->n);
+    async_end;
+}
+
+AsyncTest(offload, without_a_descriptor_says_so, async_result n;)
+{
+    async_begin;
+    sim_limit(0);
+    await(self->n, async_offload(never, NULL));
+    check_error(async_offload, EMFILE, self->n);
+    cr_assert(!async_loop_share());
     async_end;
 }

@@ -996,7 +996,7 @@ REAL_TEST(threads, that_cannot_be_had_are_an_error_unless_there_is_one, "real th
     threads_left = 0;
     check(async_spawn(offloads, 5, &results[0]) > 0);
     check_equal(async_loop_run(), 0);
-    check_equal(results[0], -EAGAIN);
+    check_error(async_offload, EAGAIN, results[0]);
     threads_left = 1;
     for (i = 0; i < 3; i++)
         check(async_spawn(offloads, i + 1, &results[i]) > 0);
@@ -1022,11 +1022,13 @@ REAL_TEST(no_memory, for_threads_is_an_error, "real threads")
         check_equal(async_loop_run(), 0);
         check(result == 8 || result == -ENOMEM);
         failures += result == -ENOMEM;
+        if (result < 0)
+            provokes(async_offload, ENOMEM);
         seam_fail_from = 0;
         loop = async_loop_share();
         check(loop != NULL);
         seam_fail_from = 1;
-        check_equal(async_post(loop, NULL, NULL), -ENOMEM);
+        check_error(async_post, ENOMEM, async_post(loop, NULL, NULL));
         seam_fail_from = 0;
         check_equal(async_post(loop, NULL, NULL), 0); /* forgotten, not lost */
         check_equal(async_loop_close(), 0);

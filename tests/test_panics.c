@@ -126,7 +126,7 @@ async(forgets_who_waits, async_event *event;)
 
 TEST(panics, come_for_a_case_that_nobody_made)
 {
-    test_panics(async_run(with_pair, NO_CASE), "a case of a select that no async_case_... has made");
+    test_panics(async_run(with_pair, NO_CASE), "that no async_case_... has made");
 }
 
 TEST(panics, name_what_is_gone_while_a_task_waits_for_it)
