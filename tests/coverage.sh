@@ -26,7 +26,7 @@ compile core '-DTEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump' tests/test.c tests/
 compile kit '-DASYNC_TEST_PLAIN -Itests/kit' tests/kit/*.c tests/sim_*.c tests/kqueue/kqueue.c
 compile simulated '-DTEST_SIMULATED -DTEST_PLAIN -DASYNC_TEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump -iquote tests/simulated
     -Itests/kit' tests/test.c tests/simulated/driver.c tests/kit/*.c tests/kqueue/kqueue.c \
-    $(ls tests/test_*.c | grep -v -e emulation -e layer)
+    $(ls tests/test_*.c | grep -v -e emulation -e layer -e threads)
 
 # What cannot be reached on a backend needs its reason here: function | a part of the line | backends | reason. What has
 # none fails, on whichever backend.
