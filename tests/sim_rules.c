@@ -5,7 +5,7 @@
  * programs do make, and that goes unnoticed until a signal, a full table or a long computation
  * comes at the wrong moment. Most are calm worlds in which one call fails, by sim_fail_next.
  */
-#include "async_test.h"
+#include "sim_io.h"
 
 #define CALM (.faults = SIM_CALM)
 
@@ -952,4 +952,74 @@ AsyncTestWith(rules, names_are_shown_or_are_an_error, (.torture = 1, .faults = S
     cr_assert(!dump_has("\"a late one\"") && dump_has("\"the first\""));
     await(async_sleep(1));
     async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - What is not asked in vain
+ * ------------------------------------------------------------------------- */
+enum { MESSAGES = 100 };
+
+async(takes_all, int fd; char message[64]; int i; async_result n;)
+{
+    async_begin;
+    for (self->i = 0; self->i < MESSAGES; self->i++) {
+        await(self->n, async_read(self->fd, self->message, sizeof self->message));
+        cr_assert_eq(self->n, 8);
+    }
+    async_end;
+}
+
+static long exchange_cost(void)
+{
+    return sim_count(read) + sim_count(write) + sim_count(recvmsg) + sim_count(send);
+}
+
+/* A short read says that there is no more: over a pipe and a socket, one read for each message. */
+AsyncTest(rules, a_message_costs_one_read_and_one_write, int ends[2]; int is_pipe; async_task task;
+          char message[8]; long before; int i; async_result n;)
+{
+    async_begin;
+    for (self->is_pipe = 0; self->is_pipe < 2; self->is_pipe++) {
+        async_ok(self->is_pipe ? async_pipe(self->ends) : async_socketpair(self->ends));
+        self->task = async_spawn(takes_all, self->ends[0]);
+        await(async_settle());
+        self->before = exchange_cost();
+        for (self->i = 0; self->i < MESSAGES; self->i++) {
+            await(self->n, async_write(self->ends[1], self->message, sizeof self->message));
+            cr_assert_eq(self->n, (async_result)sizeof self->message);
+            await(async_settle());
+        }
+        await(self->n, async_join(self->task));
+        cr_assert_eq(exchange_cost() - self->before, 2 * MESSAGES);
+        async_close(self->ends[0]);
+        async_close(self->ends[1]);
+    }
+    async_end;
+}
+
+/* A number that is nobody's is refused by each operation, and waited on by none. */
+AsyncTest(rules, what_was_never_adopted_is_refused, int fd; char byte; async_result n;)
+{
+    async_begin;
+    self->fd = sim_socket(AF_UNIX, SOCK_STREAM, 0);
+    await(self->n, async_read(self->fd, &self->byte, 1));
+    check_error(async_read, EBADF, self->n);
+    await(self->n, async_writable(self->fd));
+    check_error(async_writable, EBADF, self->n);
+    check_error(async_on_readable, EBADF, async_on_readable(self->fd, NULL, NULL));
+    check_error(async_read_nowait, EBADF, async_read_nowait(self->fd, &self->byte, 1));
+    sim_close(self->fd);
+    async_end;
+}
+
+/* The loop may be left alone to the millisecond: not a moment after a timer is due. */
+AsyncTestBare(rules, a_due_timer_is_no_millisecond_away, (.seeds = 1))
+{
+    cr_assert_eq(async_open(NULL), 0);
+    cr_assert(async_after(5, NULL, nothing) > 0);
+    cr_assert_eq(async_loop_timeout(), 5);
+    sim_advance(5);
+    cr_assert_eq(async_loop_timeout(), 0);
+    cr_assert_eq(async_loop_run(), 0);
+    cr_assert_eq(async_loop_close(), 0);
 }

@@ -24,6 +24,7 @@ AsyncTestWith(posts, come_in_their_order_and_wake_the_loop,
         async_ok(sim_shows_errors() ? -ENOMEM : 0);
     if (!self->loop)
         async_return(0);
+    cr_assert(async_loop_share() == self->loop || sim_shows_errors());
     for (self->i = 0; self->i < 6; self->i++) {
         self->numbers[self->i] = self->i;
         async_ok(async_post(self->loop, &self->numbers[self->i], arrives));
