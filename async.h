@@ -422,10 +422,10 @@ ASYNC__MUST_AWAIT static inline async_op async_yield(void);
  * kept: see async_keep), -EDEADLK (a task cannot wait for itself). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 
-/* Wait until all of `count` tasks have ended, and keep their results (async_keep). Returns 0, or
- * the first negative one in the array's order (that of a task that is gone nobody knows); each can
- * still be joined for its own. -EDEADLK: one of them is this task. A limit ends the waiting, not
- * the tasks. Suspends. Cancel point. `tasks` must outlive the await: keep it in the frame. */
+/* Wait until all of `count` tasks have ended. Returns 0, or the first negative result in the
+ * array's order; that of a task that is gone nobody knows. Their results are kept (async_keep)
+ * until each is joined for its own, or this task ends. -EDEADLK: one of them is this task, and
+ * nothing was waited for. A limit ends the waiting, not the tasks. Suspends. Cancel point. `tasks` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
 
 /* Keep the result of a task until it is joined or its parent ends; without this only those who
@@ -461,10 +461,12 @@ static inline int async_name(const char *name);
 /* ---- between tasks: event, semaphore, mutex, channel; first come, first served ----
  *
  * They belong to one loop's thread, and must outlive those who wait: fields of a coroutine that
- * sees its tasks end, or static. Zeroed memory is an event that is not set and a mutex that is
- * free. Who is cancelled or out of time while waiting has taken nothing and given nothing. */
+ * sees its tasks end, or static. Zeroed memory is an event that is not set, a mutex that is free,
+ * and a semaphore without permits. Who is cancelled or out of time while waiting has taken nothing
+ * and given nothing; who was served is told at its next await. */
 
-/* Wait until the event is set. Returns 0. Suspends. Cancel point. */
+/* Wait until the event is set. Returns 0, also if it was cleared again before this task had its
+ * turn. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_event_wait(async_event *event);
 
 /* Set: all who wait go on, and nobody waits until it is cleared. Never suspend. */
@@ -484,7 +486,8 @@ static inline int async_semaphore_acquire_nowait(async_semaphore *semaphore);
 /* Give a permit to whoever waits longest, or back. Never suspends. */
 static inline void async_semaphore_release(async_semaphore *semaphore);
 
-/* Lock. It is not recursive. Returns 0, or -EDEADLK (this task has it). Suspends. Cancel point. */
+/* Lock; unlock before the task ends. It is not recursive; outside of tasks all callbacks are one
+ * owner. Returns 0, or -EDEADLK (this task has it). Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_mutex_lock(async_mutex *mutex);
 
 /* Lock if it is free. Returns 0, -EDEADLK or -EAGAIN. Never suspends. */
@@ -517,8 +520,9 @@ static inline int async_channel_receive_nowait(async_channel *channel, void *ite
 static inline void async_channel_close(async_channel *channel);
 
 /* Wait until one of `count` cases can be done, do it, and no other; of several the first. Returns
- * its index, and its own result is cases[index].result; -EINVAL (count is 0). Suspends. Cancel
- * point. The cases, and what they point to, must outlive the await:
+ * its index, and its own result is cases[index].result; -EINVAL (count is 0). Cases can be used
+ * again; one that joins finds the results of those that ended meanwhile only if they are kept
+ * (async_keep). Suspends. Cancel point. The cases, and what they point to, must outlive the await:
  *
  *     self->cases[0] = async_case_receive(self->jobs, &self->job);
  *     self->cases[1] = async_case_event(self->stop);
@@ -641,19 +645,21 @@ static inline int async_accept_nowait(int listener);
 /* ---- other threads (link with -pthread where the C library has them apart) ---- */
 
 /* Run `function(data)` on a thread of the loop's pool (4, made when needed), and wait for what it
- * returns: for calls that block. Told to end while it is queued, it is not run; while it runs, it
- * is waited for. Returns its result, or -ENOMEM, -EMFILE, -EAGAIN (no thread to be had). Suspends.
+ * returns: for calls that block. Cancelled or out of time while it is queued, it is not run; while
+ * it runs, it is waited for, whatever the limit. Returns its result, or -ENOMEM, -EMFILE, -EAGAIN (no thread to be had). Suspends.
  * Cancel point. `data` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_offload(async_result (*function)(void *data),
                                                        void *data);
 
 /* Have other threads post to this loop. It waits for them from now on: async_loop_run ends when it
- * is stopped. Returns the loop, or NULL: no memory, no descriptor. Never suspends. */
+ * is stopped, never by -EDEADLK. Returns the loop, or NULL: no memory, no descriptor. Never
+ * suspends. */
 static inline async_loop *async_loop_share(void);
 
-/* From any thread: call back in the loop's, in the order of posting. The loop must stay open until
- * this returns; what has not been called when it closes is forgotten. Returns 0, -ENOMEM, or what
- * write(2) says. Never suspends. */
+/* From any thread, not from a signal handler: call back in the loop's, in the order of posting. The
+ * loop must have been shared, and stay open until this returns; what has not been called when it
+ * closes is forgotten. Returns 0, -ENOMEM, -EPERM (another process's loop), or what write(2) says.
+ * Never suspends. */
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data));
 
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
@@ -673,22 +679,23 @@ ASYNC__MUST_AWAIT static inline async_op async_stream_read(async_stream *stream,
                                                            size_t size);
 
 /* Read all of `size` bytes. Returns `size`; fewer only if the peer ended before, 0 if at once; or
- * fails as async_stream_read. Suspends. Cancel point. `data` must outlive the await. */
+ * fails as async_stream_read (-ENOMEM: for as much again, so that a cancel can put back what has
+ * come). Suspends. Cancel point. `data` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_read_exactly(async_stream *stream, void *data,
                                                                    size_t size);
 
 /* Read up to and including the separator. Returns how many bytes; the last ones before the peer's
- * end may lack the separator, and then there is 0. -EMSGSIZE (no separator in `size` bytes: they
- * are still there), -EINVAL (an empty separator), or as async_stream_read. Suspends. Cancel point.
- * `data` and `separator` must outlive the await. */
+ * end may lack the separator, and then there is 0. -EMSGSIZE (more than `size` bytes without it:
+ * they are still there), -EINVAL (an empty separator), or as async_stream_read. Suspends. Cancel
+ * point. `data` and `separator` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_read_until(async_stream *stream, void *data,
                                                                  size_t size,
                                                                  const void *separator,
                                                                  size_t separator_size);
 
 /* The same up to '\n', and a NUL behind it, which counts for `size` and not for the result. Where
- * nothing is read, `line` is "" (if `size` is not 0). Suspends. Cancel point. `line` must outlive
- * the await. */
+ * nothing is read, `line` is "". -EINVAL: no room for that. Suspends. Cancel point. `line` must
+ * outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_read_line(async_stream *stream, char *line,
                                                                 size_t size);
 
@@ -728,8 +735,8 @@ static inline int async_stream_close(async_stream *stream);
  * close goes on without you. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_wait_closed(async_stream *stream);
 
-/* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once
- * with size 0 at the end or a negative errno. NULL stops. Returns 0, or -EBADF, -EBUSY (somebody
+/* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once in
+ * the stream's life with size 0 at the end or a negative errno. NULL stops. Returns 0, or -EBADF, -EBUSY (somebody
  * reads), -ENOMEM. Never suspends. */
 static inline int async_stream_on_data(async_stream *stream,
                                        void (*callback)(async_stream *stream, const char *data,
@@ -1027,6 +1034,7 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__CANCELLED 1u /* a task that was told to end; a callback that must not be called */
 #define ASYNC__KEPT 2u      /* its result stays until it is joined                             */
 #define ASYNC__QUEUED 4u    /* in the queue of what can run (callbacks and streams)            */
+#define ASYNC__SERVED 4u    /* a task that was handed what it waited for, and has not run yet  */
 
 /* Flags of a stream. */
 #define ASYNC__CLOSING 8u  /* async_stream_close was called                    */
@@ -1038,7 +1046,7 @@ enum { /* what an item waits for; async__op_name has their names */
 /* Whatever the loop can run or wake. */
 typedef struct async__item {
     union {
-        struct async__item *next; /* in the queue of what can run, or in a list of joiners */
+        struct async__item *next; /* in the queue of what can run                          */
         void *buffer;             /* while a task waits: what the operation is about       */
     } at;
     uint32_t slot : 30, kind : 2;
@@ -1048,13 +1056,15 @@ typedef struct async__item {
 
 /* What a thread of the pool does for a task; or what was posted, in memory of its own. */
 typedef struct async__job {
-    struct async__job *next; /* a queue is a ring and a pointer to its last */
+    struct async__job *next, *prev; /* a queue is a ring and a pointer to its last */
     union {
         async_result (*function)(void *data);
         void (*callback)(void *data);
     } call;
-    void *data;
-    async_result result;
+    union {
+        void *data;
+        async_result result; /* when it is done */
+    } with;
     uint32_t slot; /* the task that waits, 0: posted */
     int is_running;
 } async__job;
@@ -2719,6 +2729,14 @@ static inline void async__return(async_frame *frame, async_result result)
     frame->line = frame->flags & ASYNC__FINALLY ? ASYNC__END : ASYNC__LEAVE;
 }
 
+/* It has, say, a mutex now, which it must have the chance to unlock. */
+static inline int async__was_served(async__task *task)
+{
+    int served = (task->item.flags & ASYNC__SERVED) != 0;
+    task->item.flags &= 0xff & ~ASYNC__SERVED;
+    return served;
+}
+
 /* After await without lvalue: nobody sees the result, so an interruption leaves the coroutine. */
 static inline int async__interrupted(async_frame *frame)
 {
@@ -2726,7 +2744,7 @@ static inline int async__interrupted(async_frame *frame)
     int error;
     if (ASYNC__EXPECT(!loop->told, 1))
         return 0;
-    error = loop->told == 2 ? 0 : async_cancelled();
+    error = loop->told == 2 || async__was_served(loop->task) ? 0 : async_cancelled();
     if (error)
         async__return(frame, error);
     else
@@ -2879,6 +2897,7 @@ static inline async_op async__park(async_loop *loop, async__task *task, unsigned
 {
     async_frame *frame = task->leaf;
     task->item.op = op & 0xff;
+    task->item.flags &= 0xff & ~ASYNC__SERVED;
     async__date(loop, frame);
     if (frame->deadline_ns != ASYNC__NEVER && !loop->slots[task->item.slot].timer)
         async__timer_start(loop, task->item.slot, frame->deadline_ns);
@@ -3059,6 +3078,7 @@ static inline void async__serve(async_loop *loop, async__waiter *waiter, async_r
 {
     async__task *task = async__task_at(loop, waiter->slot);
     async__leave_queue(waiter);
+    task->item.flags |= ASYNC__SERVED;
     if (task->item.op == ASYNC__SELECT)
         loop->select(loop, task, waiter, result);
     else if (task->item.op == ASYNC__JOIN_ALL)
@@ -3535,16 +3555,25 @@ static inline async_task async__owner(void)
     return async__task_handle(loop, loop->task); /* callbacks own as the root */
 }
 
+/* Nobody would ever unlock it. */
+static inline void async__check_owner(async_task owner)
+{
+    async_loop *loop = async__loop();
+    if (owner != async__task_handle(loop, &loop->root) && !async__find_task(loop, owner))
+        async__panic("a mutex whose task has ended without unlocking it");
+}
+
 static inline int async__attempt_mutex(async_case *it)
 {
     async_mutex *mutex = (async_mutex *)it->object;
+    async_task owner = async__owner();
     it->waiter.queue = &mutex->waiters;
-    if (mutex->owner == async__owner())
-        it->result = -EDEADLK;
-    else if (mutex->owner)
+    it->result = mutex->owner == owner ? -EDEADLK : 0;
+    if (mutex->owner && !it->result) {
+        async__check_owner(mutex->owner);
         return 0;
-    else
-        mutex->owner = async__owner();
+    }
+    mutex->owner = owner;
     return 1;
 }
 
@@ -3586,15 +3615,22 @@ static inline void async_channel_init(async_channel *channel, void *items, size_
     channel->capacity = capacity;
 }
 
+/* An item of no bytes may have no place either. */
+static inline void async__channel_copy(const async_channel *channel, void *to, const void *from)
+{
+    if (channel->item_size)
+        memcpy(to, from, channel->item_size);
+}
+
 static inline void async__channel_put(async_channel *channel, const void *item)
 {
     size_t place = (channel->first + channel->count++) % channel->capacity;
-    memcpy(channel->items + place * channel->item_size, item, channel->item_size);
+    async__channel_copy(channel, channel->items + place * channel->item_size, item);
 }
 
 static inline void async__channel_take(async_channel *channel, void *item)
 {
-    memcpy(item, channel->items + channel->first * channel->item_size, channel->item_size);
+    async__channel_copy(channel, item, channel->items + channel->first * channel->item_size);
     channel->first = (channel->first + 1) % channel->capacity;
     channel->count--;
 }
@@ -3607,7 +3643,7 @@ static inline int async__attempt_send(async_case *it)
     if (channel->is_closed) {
         it->result = -EPIPE;
     } else if (receiver) {
-        memcpy(receiver->data, it->waiter.data, channel->item_size);
+        async__channel_copy(channel, receiver->data, it->waiter.data);
         async__serve(async__loop(), receiver, 1);
     } else if (channel->count < channel->capacity) {
         async__channel_put(channel, it->waiter.data);
@@ -3628,7 +3664,7 @@ static inline int async__attempt_receive(async_case *it)
     if (channel->count)
         async__channel_take(channel, it->waiter.data);
     else
-        memcpy(it->waiter.data, sender->data, channel->item_size);
+        async__channel_copy(channel, it->waiter.data, sender->data);
     if (sender && channel->capacity)
         async__channel_put(channel, sender->data);
     if (sender)
@@ -4692,19 +4728,19 @@ static inline int async_accept_nowait(int listener)
  * ------------------------------------------------------------------------- */
 static inline void async__job_push(async__job **last, async__job *job)
 {
+    job->prev = *last ? *last : job;
     job->next = *last ? (*last)->next : job;
-    if (*last)
-        (*last)->next = job;
+    job->prev->next = job;
+    job->next->prev = job;
     *last = job;
 }
 
-/* Take the one behind `place`, which is in the ring. */
-static inline async__job *async__job_take(async__job **last, async__job *place)
+static inline async__job *async__job_take(async__job **last, async__job *job)
 {
-    async__job *job = place->next;
-    place->next = job->next;
+    job->prev->next = job->next;
+    job->next->prev = job->prev;
     if (job == *last)
-        *last = place == job ? NULL : place;
+        *last = job->prev == job ? NULL : job->prev;
     return job;
 }
 
@@ -4736,11 +4772,11 @@ static inline void *async__pool_work(void *argument)
         threads->idle--;
         if (!threads->jobs)
             break;
-        job = async__job_take(&threads->jobs, threads->jobs);
+        job = async__job_take(&threads->jobs, threads->jobs->next);
         threads->queued--;
         job->is_running = 1;
         pthread_mutex_unlock(&threads->lock);
-        job->result = job->call.function(job->data);
+        job->with.result = job->call.function(job->with.data);
         pthread_mutex_lock(&threads->lock);
         if (async__job_done(threads, job) < 0)
             async__panic("a descriptor of the loop was closed: its threads cannot reach it");
@@ -4790,21 +4826,21 @@ static inline void async__threads_read(int fd, void *argument)
     async__threads *threads = (async__threads *)argument;
     async__job *done;
     char bytes[2]; /* with room left, a read says that the pipe is empty */
-    if (async_read_nowait(fd, bytes, sizeof bytes) != 1)
+    if (async_read_nowait(fd, bytes, sizeof bytes) <= 0)
         return;
     pthread_mutex_lock(&threads->lock);
     done = threads->done;
     threads->done = NULL;
     pthread_mutex_unlock(&threads->lock);
     while (done) {
-        async__job *job = async__job_take(&done, done);
+        async__job *job = async__job_take(&done, done->next);
         if (job->slot) {
             async__threads_drop(threads);
-            async__wake(loop, async__task_at(loop, job->slot), job->result);
+            async__wake(loop, async__task_at(loop, job->slot), job->with.result);
         } else {
             async__job post = *job;
             ASYNC_MEM(free)(job);
-            post.call.callback(post.data);
+            post.call.callback(post.with.data);
         }
     }
 }
@@ -4813,14 +4849,12 @@ static inline void async__threads_read(int fd, void *argument)
 static inline int async__withdraw(async_loop *loop, async__task *task)
 {
     async__threads *threads = loop->threads;
-    async__job *job = &task->on.job, *place = job;
+    async__job *job = &task->on.job;
     int is_queued;
     pthread_mutex_lock(&threads->lock);
     is_queued = !job->is_running;
-    while (is_queued && place->next != job)
-        place = place->next;
     if (is_queued) {
-        async__job_take(&threads->jobs, place);
+        async__job_take(&threads->jobs, job);
         threads->queued--;
     }
     pthread_mutex_unlock(&threads->lock);
@@ -4908,7 +4942,7 @@ static inline async_op async_offload(async_result (*function)(void *data), void 
         return async__done(loop, task, error);
     memset(&task->on.job, 0, sizeof task->on.job);
     task->on.job.call.function = function;
-    task->on.job.data = data;
+    task->on.job.with.data = data;
     task->on.job.slot = task->item.slot;
     error = async__enqueue(loop, task);
     return error ? async__done(loop, task, error) : async__park(loop, task, ASYNC__OFFLOAD);
@@ -4924,12 +4958,17 @@ static inline async_loop *async_loop_share(void)
 
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data))
 {
-    async__job *job = (async__job *)ASYNC_MEM(calloc)(1, sizeof *job);
+    async__job *job;
     int error;
+    if (!loop->threads)
+        async__panic("a post to a loop that async_loop_share has not shared");
+    if (async__is_foreign(loop))
+        return -EPERM;
+    job = (async__job *)ASYNC_MEM(calloc)(1, sizeof *job);
     if (!job)
         return -ENOMEM;
     job->call.callback = callback;
-    job->data = data;
+    job->with.data = data;
     pthread_mutex_lock(&loop->threads->lock);
     error = async__job_done(loop->threads, job);
     pthread_mutex_unlock(&loop->threads->lock);
@@ -5117,7 +5156,7 @@ static inline async_result async__share_text(async__want *want, const char *byte
     found = async__want_find(want, bytes, most);
     if (found)
         return (async_result)found;
-    return most == want->size ? -EMSGSIZE : at_end ? (async_result)most : -EAGAIN;
+    return count > most ? -EMSGSIZE : at_end ? (async_result)count : -EAGAIN;
 }
 
 static inline async_result async__share_bytes(async__want *want, const char *bytes, size_t count,
@@ -5273,7 +5312,7 @@ static inline async_op async_stream_read_line(async_stream *stream, char *line, 
     async__want want = async__want_of(line, size ? size - 1 : 0);
     want.share = async__share_text;
     want.separator = "\n";
-    want.separator_size = want.is_line = 1;
+    want.separator_size = want.is_line = size != 0; /* without: as an empty separator */
     if (size)
         *line = '\0';
     return async__stream_read(stream, &want);
@@ -5599,9 +5638,9 @@ static inline int async_stream_on_data(async_stream *stream,
     reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
     if (stream->reader || (*reader && *reader != stream->item.slot))
         return -EBUSY;
-    if (!loop->scratch)
+    if (callback && !loop->scratch)
         loop->scratch = (char *)ASYNC_MEM(malloc)(ASYNC__SCRATCH);
-    if (!loop->scratch)
+    if (callback && !loop->scratch)
         return -ENOMEM;
     stream->on_data = callback;
     if (!callback) {
@@ -5747,6 +5786,8 @@ ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
     uint32_t i;
     for (i = 0; i < loop->callback_count; i++) {
         async__callback *callback = async__callback_at(loop, ASYNC__CALLBACKS + i);
+        if (loop->threads && async__callback_handle(callback) == loop->threads->reader)
+            continue; /* who waits for a thread has to be told */
         if (callback->item.op && !(callback->item.flags & ASYNC__CANCELLED))
             loop->kinds[ASYNC__CALLBACK]->drop(loop, &callback->item);
     }

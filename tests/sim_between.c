@@ -326,9 +326,9 @@ AsyncTest(mutexes, know_who_has_them, async_mutex mutex; async_task other; async
     await(async_settle());
     cr_assert_eq(async_mutex_unlock(&self->mutex), 0);
     cr_assert_eq(async_mutex_unlock(&self->mutex), -EPERM);
+    check_error(async_mutex_lock_nowait, EAGAIN, async_mutex_lock_nowait(&self->mutex));
     await(self->n, async_join(self->other));
     cr_assert_eq(self->n, 0);
-    check_error(async_mutex_lock_nowait, EAGAIN, async_mutex_lock_nowait(&self->mutex));
     async_end;
 }
 
@@ -537,5 +537,56 @@ AsyncTest(between, waiting_allocates_nothing, async_channel channel; async_event
     await(self->n, async_select(self->cases, 2), 1);
     cr_assert_eq(self->n, -ETIMEDOUT);
     cr_assert_eq(sim_allocations(), self->before);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - What is handed over is had
+ * ------------------------------------------------------------------------- */
+async(locks_plainly, async_mutex *mutex; async_semaphore *semaphore; int *steps; async_result n;)
+{
+    async_begin;
+    await(async_mutex_lock(self->mutex));
+    ++*self->steps;
+    async_mutex_unlock(self->mutex);
+    await(async_semaphore_acquire(self->semaphore));
+    ++*self->steps;
+    async_semaphore_release(self->semaphore);
+    async_end;
+}
+
+/* Cancelled in the very turn in which it was served: it has the mutex, and the cancel comes with
+ * the next await, where no result is looked at either. */
+AsyncTest(between, who_is_served_and_cancelled_at_once_has_it, async_mutex mutex;
+          async_semaphore semaphore; async_task task; int steps; async_result n;)
+{
+    async_begin;
+    async_semaphore_init(&self->semaphore, 1);
+    cr_assert_eq(async_mutex_lock_nowait(&self->mutex), 0);
+    self->task = async_keep(async_spawn(locks_plainly, &self->mutex, &self->semaphore,
+                                        &self->steps));
+    await(async_settle());
+    cr_assert_eq(async_mutex_unlock(&self->mutex), 0);
+    cr_assert_eq(async_cancel(self->task), 0);
+    await(self->n, async_join(self->task));
+    cr_assert_eq(self->n, -ECANCELED);
+    cr_assert_eq(self->steps, 1);
+    cr_assert_eq(async_mutex_lock_nowait(&self->mutex), 0);
+    cr_assert_eq(async_semaphore_acquire_nowait(&self->semaphore), 0);
+    async_end;
+}
+
+/* A case is used as often as one likes. */
+AsyncTest(select, takes_its_cases_again, async_mutex mutex; async_case it; async_result n;)
+{
+    async_begin;
+    self->it = async_case_mutex(&self->mutex);
+    cr_assert_eq(async_mutex_lock_nowait(&self->mutex), 0);
+    await(self->n, async_select(&self->it, 1));
+    cr_assert_eq(self->it.result, -EDEADLK);
+    cr_assert_eq(async_mutex_unlock(&self->mutex), 0);
+    await(self->n, async_select(&self->it, 1));
+    cr_assert_eq(self->it.result, 0);
+    cr_assert_eq(async_mutex_unlock(&self->mutex), 0);
     async_end;
 }

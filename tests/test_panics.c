@@ -124,6 +124,36 @@ async(forgets_who_waits, async_event *event;)
     async_end;
 }
 
+async(locks_and_ends, async_mutex *mutex;)
+{
+    async_begin;
+    await(async_mutex_lock(self->mutex));
+    async_end;
+}
+
+async(locks_after_the_end, async_mutex mutex;)
+{
+    async_begin;
+    await(async_call(locks_and_ends, &self->mutex)); /* it is this task's, which goes on */
+    await(async_mutex_unlock(&self->mutex) ? async_sleep(1) : async_yield());
+    async_spawn(locks_and_ends, &self->mutex);
+    await(async_sleep(1));
+    await(async_mutex_lock(&self->mutex));
+    async_end;
+}
+
+TEST(panics, come_for_a_mutex_whose_task_has_ended)
+{
+    test_panics(async_run(locks_after_the_end), "a mutex whose task has ended without unlocking");
+}
+
+TEST(panics, come_for_a_post_to_a_loop_that_was_not_shared)
+{
+    check_equal(async_open(NULL), 0);
+    test_panics(async_post(async__current, NULL, NULL), "a post to a loop that async_loop_share");
+    check_equal(async_loop_close(), 0);
+}
+
 TEST(panics, come_for_a_case_that_nobody_made)
 {
     test_panics(async_run(with_pair, NO_CASE), "that no async_case_... has made");

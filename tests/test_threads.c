@@ -370,3 +370,69 @@ TEST(posts, leave_a_child_alone_that_closes_the_loop)
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     check_equal(async_loop_close(), 0);
 }
+
+/* ----------------------------------------------------------------------------
+ * MARK: - The end of a loop
+ * ------------------------------------------------------------------------- */
+static async_result seen_at_the_end;
+
+async(offloads_at_the_end, int value; async_result n;)
+{
+    async_begin;
+    await(self->n, async_sleep(1000000));
+    async_finally;
+    await(self->n, async_offload(returns_at_once, NULL));
+    seen_at_the_end = 1 + self->n;
+    async_end;
+}
+
+async(ends_early)
+{
+    async_begin;
+    async_detach(async_spawn(offloads_at_the_end));
+    async_loop_share();
+    await(async_yield());
+    async_end;
+}
+
+TEST(offload, is_waited_for_by_a_loop_that_closes)
+{
+    seen_at_the_end = 0;
+    check_equal(async_run(ends_early), 0);
+    check_equal(seen_at_the_end, 1);
+}
+
+static int in_time;
+
+static void counts_posts(void *data)
+{
+    in_time++;
+    if (data)
+        async_loop_stop();
+}
+
+/* A child's posts are refused: they would take the parent's byte. */
+TEST(posts, of_a_child_are_refused)
+{
+    async_loop *loop;
+    int status;
+    pid_t child;
+    in_time = 0;
+    check_equal(async_open(NULL), 0);
+    loop = async_loop_share();
+    child = fork();
+    if (child == 0) {
+        status = async_post(loop, NULL, counts_posts) == -EPERM;
+        test_save_coverage();
+        _exit(!status);
+    }
+    check(child > 0);
+    check_equal(waitpid(child, &status, 0), child);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    provokes(async_post, EPERM);
+    check_equal(async_post(loop, NULL, counts_posts), 0);
+    check_equal(async_post(loop, loop, counts_posts), 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(in_time, 2);
+    check_equal(async_loop_close(), 0);
+}
