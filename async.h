@@ -101,7 +101,8 @@
  *     ASYNC_HAS_KQUEUE      macOS, BSD: 1       likewise
  *     ASYNC_HAS_ACCEPT4     where it exists: 1  0 takes the way without it; this file
  *     ASYNC_HAS_PIPE2       where it exists: 1  likewise
- *     ASYNC_HAS_REUSEPORT   Linux, FreeBSD: 1   0: nobody can share a port; this file
+ *     ASYNC_HAS_REUSEPORT   Linux, FreeBSD: 1   0: share_port is -ENOTSUP; this file
+ *     ASYNC_HAS_ABSTRACT    Linux: 1            0: so is a Unix socket's "@name"; this file
  *
  * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll".
  * ------------------------------------------------------------------------- */
@@ -181,11 +182,19 @@
 #ifndef ASYNC_HAS_PIPE2
 #define ASYNC_HAS_PIPE2 ASYNC_HAS_ACCEPT4
 #endif
-#ifndef ASYNC_HAS_REUSEPORT /* one that divides what comes; macOS, NetBSD, OpenBSD: last binder wins */
-#if defined SO_REUSEPORT_LB || (defined SO_REUSEPORT && (defined __linux__ || defined __DragonFly__))
+#ifndef ASYNC_HAS_REUSEPORT /* that divides what comes; elsewhere the last to bind gets all */
+#if defined SO_REUSEPORT_LB || \
+    (defined SO_REUSEPORT && (defined __linux__ || defined __DragonFly__))
 #define ASYNC_HAS_REUSEPORT 1
 #else
 #define ASYNC_HAS_REUSEPORT 0
+#endif
+#endif
+#ifndef ASYNC_HAS_ABSTRACT
+#ifdef __linux__
+#define ASYNC_HAS_ABSTRACT 1
+#else
+#define ASYNC_HAS_ABSTRACT 0
 #endif
 #endif
 #ifndef ASYNC_DEBUG
@@ -317,9 +326,9 @@ typedef struct async_options {
 
 /* Options of a socket that others find; zero means the default. */
 typedef struct async_listen_options {
-    int backlog;    /* connections that may wait for async_accept; 0: as many as the system allows */
-    int share_port; /* 1: so may others that say so too, each in a loop of its own; the system     */
-                    /* gives every connection, and what one sender sends, to one of them           */
+    int backlog;    /* connections that may wait for async_accept; 0: what the system allows */
+    int share_port; /* 1: with others that say so too, each in a loop of its own; the system */
+                    /* gives each connection, all that one sender sends, to one of them      */
 } async_listen_options;
 
 /* Where a socket is: IPv4 or IPv6 and a port, or the name of a Unix socket. No pointer in it. */
@@ -511,8 +520,8 @@ ASYNC__MUST_AWAIT static inline async_op async_connect_unix(const char *path);
  * -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never suspends. */
 static inline int async_listen(const char *host, int port);
 
-/* The same with options, which may be NULL. Returns also -ENOTSUP (this system does not share a port
- * among several, or has no abstract names). Never suspends. */
+/* The same with options, which may be NULL. Returns also -ENOTSUP (this system cannot share a port
+ * among several). Never suspends. */
 static inline int async_listen_with(const char *host, int port,
                                     const async_listen_options *options);
 
@@ -539,9 +548,9 @@ static inline int async_bind_unix(const char *path);
 
 /* Receive one datagram into `data`, and into `address`, if not NULL, whose it is. Returns its size:
  * 0 is an empty one, not an end; or -EMSGSIZE (it is larger than `size`: `data` has its beginning,
- * `address` is set, the rest is lost), -EBADF, -EBUSY (another task reads), or recvmsg(2)'s errno:
- * -ECONNREFUSED tells that nobody took an earlier one, and the socket goes on. With any other error
- * address->size is 0. Suspends. Cancel point. `data` and `address` must outlive the await. */
+ * `address` is set, the rest is lost), -EBADF, -EBUSY (another task reads), or recvmsg(2)'s errno
+ * (-ECONNREFUSED: nobody took an earlier one; the socket goes on), and then address->size is 0.
+ * Suspends. Cancel point. `data` and `address` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_recvfrom(int fd, void *data, size_t size,
                                                         async_address *address);
 
@@ -552,20 +561,22 @@ ASYNC__MUST_AWAIT static inline async_op async_recvfrom(int fd, void *data, size
 ASYNC__MUST_AWAIT static inline async_op async_sendto(int fd, const void *data, size_t size,
                                                       const async_address *address);
 
-/* Make an address of a numeric host ("127.0.0.1", "::1", "fe80::1%eth0") and a port, or of a Unix
- * socket's path or "@name". Returns 0; or -EINVAL (it is none), -ENAMETOOLONG, -ENOTSUP (no abstract
- * names here), and then address->size is 0. Never suspends. */
+/* Make an address of a numeric host ("127.0.0.1", "::1", "fe80::1%eth0") and a port. Returns 0; or
+ * -EINVAL (it is none), and then address->size is 0. Never suspends. */
 static inline int async_address_parse(async_address *address, const char *host, int port);
+
+/* The same of a Unix socket's path or "@name". Returns 0, or -EINVAL (NULL or empty),
+ * -ENAMETOOLONG, -ENOTSUP (this system has no abstract names). Never suspends. */
 static inline int async_address_unix(async_address *address, const char *path);
 
 /* The address a socket is bound to, that of its peer. Where IPv4 comes to an IPv6 socket it is an
- * IPv4 address here, as in async_recvfrom. Returns 0, or -EBADF, -ENOTSOCK, -ENOTCONN (no peer), and
- * then address->size is 0. Never suspends. */
+ * IPv4 address here, as in async_recvfrom. Returns 0; or -EBADF, -ENOTSOCK,
+ * async_peer_address: -ENOTCONN (it has none), and then address->size is 0. Never suspends. */
 static inline int async_own_address(int fd, async_address *address);
 static inline int async_peer_address(int fd, async_address *address);
 
-/* Print an address: "127.0.0.1:80", "[::1]:80", "[fe80::1%2]:80", a path, "@name"; "" if it is none.
- * Returns what snprintf does; see ASYNC_ADDRESS_TEXT. Never suspends. */
+/* Print an address: "127.0.0.1:80", "[::1]:80", "[fe80::1%2]:80", a path, "@name"; "" if it is
+ * none. Returns what snprintf does; see ASYNC_ADDRESS_TEXT. Never suspends. */
 static inline int async_address_print(const async_address *address, char *text, size_t size);
 
 /* Make a pipe (ends[0] reads, ends[1] writes) or a pair of connected Unix sockets, adopted. Returns
@@ -591,9 +602,9 @@ static inline async_handle async_after(int64_t delay_ms, void *data, void (*call
 static inline async_handle async_every(int64_t interval_ms, void *data,
                                        void (*callback)(void *data));
 
-/* What those callbacks do instead of awaiting: as the functions without _nowait, but at once. Return
- * the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now), -EBADF; accept also
- * -EMFILE, and then the callback pauses for a moment. Never suspend. */
+/* What those callbacks do instead of awaiting: as the functions without _nowait, but at once.
+ * Return the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now), -EBADF;
+ * accept also -EMFILE, and then the callback pauses for a moment. Never suspend. */
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size);
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size);
 static inline int async_accept_nowait(int listener);
@@ -3361,11 +3372,6 @@ static inline int async_name(const char *name)
 #else
 #define ASYNC__REUSEPORT 0
 #endif
-#ifdef __linux__
-#define ASYNC__ABSTRACT 1 /* names of Unix sockets that are in no file system */
-#else
-#define ASYNC__ABSTRACT 0
-#endif
 #define ASYNC__PIECES_MAX 1024       /* iovecs in one call: IOV_MAX of every system we know    */
 #define ASYNC__BYTES_MAX 0x7ffff000u /* bytes in one call: Linux's most; macOS refuses INT_MAX */
 
@@ -3898,7 +3904,7 @@ ASYNC__RARE static inline int async_address_unix(async_address *address, const c
         return -ENAMETOOLONG;
     if (!length)
         return -EINVAL;
-    if (is_abstract && !ASYNC__ABSTRACT)
+    if (is_abstract && !ASYNC_HAS_ABSTRACT)
         return -ENOTSUP;
     address->is.local.sun_family = AF_UNIX;
     memcpy(address->is.local.sun_path + is_abstract, path + is_abstract, length - is_abstract);
@@ -5178,8 +5184,8 @@ static inline const char *async__op_name(unsigned op)
 {
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
-        "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "join_any", "flush", "its children",
-        "ended, its result is kept", "soon", "after", "every", "idle"
+        "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "join_any",
+        "flush", "its children", "ended, its result is kept", "soon", "after", "every", "idle"
     };
     return names[op];
 }
