@@ -330,6 +330,77 @@ AsyncTestWith(datagrams, one_socket_answers_both_families, (.seeds = 500, .tortu
     async_end;
 }
 
+/* Sends each number until it is answered by the one that it was sent to. */
+async(stubborn_asker, int fd, number, tries; async_address to, from; int answer;)
+{
+    ssize_t n;
+    async_begin;
+    for (; self->number < PACKETS; self->number++) {
+        do {
+            self->tries++;
+            await(n, async_sendto(self->fd, &self->number, sizeof self->number, &self->to));
+            if (n < 0)
+                async_return(n);
+            do /* an answer to an earlier try may still come */
+                await(n, async_recvfrom(self->fd, &self->answer, sizeof self->answer,
+                                        &self->from), 30);
+            while (n > 0 && self->answer != self->number);
+        } while (n == -ETIMEDOUT);
+        if (n < 0)
+            async_return(n);
+        cr_assert_eq(n, (ssize_t)sizeof self->answer);
+        cr_assert_eq(self->from.size, self->to.size);
+        cr_assert(memcmp(&self->from.is, &self->to.is, self->to.size) == 0);
+    }
+    async_return(self->tries);
+    async_end;
+}
+
+/* Callbacks: answers whatever is there, and each no more than the system takes. */
+static void on_question(int fd, void *data)
+{
+    async_address from;
+    char question[64];
+    ssize_t n;
+    (void)data;
+    while ((n = async_recvfrom_nowait(fd, question, sizeof question, &from)) >= 0) {
+        ssize_t sent = async_sendto_nowait(fd, question, (size_t)n, &from);
+        cr_assert(sent == n || sent == -EAGAIN); /* then it is as good as lost */
+    }
+    cr_assert_eq(n, -EAGAIN);
+}
+
+/* Two servers, one of tasks and one of callbacks, and clients of both on each socket's network. */
+AsyncTestWith(datagrams, answers_find_who_asked, (.seeds = 500, .faults = SIM_DATAGRAMS,
+              .real = 1), int servers[2], clients[4], i; async_task answerer, askers[4];)
+{
+    async_address to;
+    async_result n;
+    async_begin;
+    for (self->i = 0; self->i < 2; self->i++)
+        async_ok(self->servers[self->i] = async_bind_udp("127.0.0.1", 0, NULL));
+    self->answerer = async_spawn(answerer, .fd = self->servers[0]);
+    async_ok(async_on_readable(self->servers[1], NULL, on_question));
+    for (self->i = 0; self->i < 4; self->i++) {
+        async_ok(self->clients[self->i] = async_bind_udp("127.0.0.1", 0, NULL));
+        async_ok(async_own_address(self->servers[self->i % 2], &to));
+        self->askers[self->i] = async_spawn(stubborn_asker, .fd = self->clients[self->i],
+                                            .to = to);
+        async_ok(async_keep(self->askers[self->i]));
+    }
+    for (self->i = 0; self->i < 4; self->i++) {
+        await(n, async_join(self->askers[self->i]));
+        async_ok(n);
+        async_sometimes(n > 2 * PACKETS);
+        async_close(self->clients[self->i]);
+    }
+    async_cancel(self->answerer);
+    await(async_join(self->answerer));
+    async_close(self->servers[0]);
+    async_close(self->servers[1]);
+    async_end;
+}
+
 /* A connected socket hears of its peer alone, and of nobody being there. */
 AsyncTestWith(datagrams, a_connected_socket_hears_its_peer_alone,
               (.seeds = 500, .torture = 1, .real = 1), int server, client, stranger, port, own;
@@ -475,7 +546,7 @@ AsyncTestWith(datagrams, a_send_without_buffers_is_tried_again, (.seeds = 500),
         self->start_ns = async_now();
         await(n, async_sendto(self->fd, "round", 5, &self->own), 1000);
         cr_assert_eq(n, 5);
-        cr_assert(async_now() - self->start_ns < INT64_C(200000000));
+        cr_assert(async_now() - self->start_ns < 40000000);
         await(n, async_recvfrom(self->fd, self->data, 8, NULL), 1000);
         cr_assert_eq(n, 5);
         sim_fail_next(sendmsg, ENOBUFS);

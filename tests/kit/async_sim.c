@@ -1770,7 +1770,8 @@ static int connect_unix(struct file *file)
 {
     struct file *listener = find_bound(&file->remote, LISTENER);
     if (!listener)
-        return *find_name(path_of(&file->remote)) ? ECONNREFUSED : ENOENT;
+        return *find_name(path_of(&file->remote)) || !*path_of(&file->remote) ? ECONNREFUSED
+                                                                              : ENOENT;
     if (sim_hit(SIM_REFUSE))
         return ECONNREFUSED;
     if (listener->backlog_count > listener->backlog_limit)
@@ -2142,8 +2143,10 @@ static int find_receiver(struct file *file, struct file **to)
         return find_hearer(file, address, to);
     if (!*to) {
         name = *find_name(path_of(address));
-        if (!name || address->storage.ss_family != file->family)
-            return name ? -EINVAL : -ENOENT;
+        if (address->storage.ss_family != file->family)
+            return -EINVAL;
+        if (!name)
+            return *path_of(address) ? -ENOENT : -ECONNREFUSED;
         if (name->file && name->file->kind != DATAGRAM)
             return -EPROTOTYPE;
         *to = name->file;
