@@ -18,7 +18,7 @@
  * MARK: - Buffers on the C stack
  * ------------------------------------------------------------------------- */
 
-enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, JOIN_ANY, PATH };
+enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, JOIN_ANY, DATAGRAM, ADDRESS, PATH };
 
 /* What would be done at once, and what would have to wait. */
 async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
@@ -26,9 +26,11 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
     async_result r;
     char data[16];
     struct iovec piece;
+    async_address address;
     async_task task;
     async_begin;
     memset(data, 0, sizeof data);
+    memset(&address, 0, sizeof address);
     task = 0;
     r = 0;
     piece.iov_base = &self->kept;
@@ -49,6 +51,10 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;)
         await(r, async_join_all(&task, 1));
     else if (self->kind == JOIN_ANY)
         await(r, async_join_any(&task, 1));
+    else if (self->kind == DATAGRAM)
+        await(r, async_recvfrom(self->fd, data, sizeof data, NULL));
+    else if (self->kind == ADDRESS)
+        await(r, async_sendto(self->fd, self, 1, &address));
     else
         await(r, async_connect_unix(data));
     async_return(r);
@@ -80,6 +86,8 @@ TEST(panics, name_an_operation_whose_buffer_is_on_the_c_stack)
     test_panics(async_run(with_pair, PIECES), STACK_WORDS);
     test_panics(async_run(with_pair, JOIN_ALL), STACK_WORDS);
     test_panics(async_run(with_pair, JOIN_ANY), STACK_WORDS);
+    test_panics(async_run(with_pair, DATAGRAM), STACK_WORDS);
+    test_panics(async_run(with_pair, ADDRESS), STACK_WORDS);
     test_panics(async_run(with_pair, PATH), STACK_WORDS);
     test_panics(async_run(with_pair, READ), AT(stack_buffer));
     test_panics(async_run(with_pair, PATH), AT(stack_buffer));
