@@ -452,6 +452,24 @@ AsyncTestWith(datagrams, a_connected_socket_hears_its_peer_alone,
     async_end;
 }
 
+/* Only ::ffff:0:0/96 stands for IPv4. */
+AsyncTest(datagrams, an_address_that_looks_like_another_is_its_own, int fd, i;)
+{
+    static const char *const hosts[] = { "2001:db8::1", "0:0:1::ffff:7f00:1", "::7f00:1",
+                                         "::fffe:7f00:1", "::ffff:7f00:1" };
+    static const char *const shown[] = { "[2001:db8::1]", "[::1:0:0:ffff:7f00:1]", "[::127.0.0.1]",
+                                         "[::fffe:7f00:1]", "127.0.0.1" };
+    async_address peer;
+    async_begin;
+    for (self->i = 0; self->i < 5; self->i++) {
+        async_ok(self->fd = async_connect_udp(hosts[self->i], 9));
+        async_ok(async_peer_address(self->fd, &peer));
+        cr_assert(is_at(&peer, shown[self->i], 9));
+        async_close(self->fd);
+    }
+    async_end;
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Too large, too many
  * ------------------------------------------------------------------------- */

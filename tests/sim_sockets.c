@@ -579,7 +579,8 @@ static bool is_printed(int error, const async_address *address, const char *text
 }
 
 /* An abstract name is nobody's as soon as its socket is gone. */
-AsyncTestWith(sockets, an_abstract_name_goes_with_its_socket, (.seeds = 200, .torture = 1, .real = 1),
+AsyncTestWith(sockets, an_abstract_name_goes_with_its_socket,
+              (.seeds = 200, .torture = 1, .real = 1),
               int round, listener, client, server; async_address address;)
 {
     int error;
@@ -611,7 +612,8 @@ AsyncTestWith(sockets, an_abstract_name_goes_with_its_socket, (.seeds = 200, .to
 }
 
 /* Whoever comes by IPv4 to a socket of both families has an IPv4 address. */
-AsyncTestWith(sockets, an_address_is_of_the_family_it_came_by, (.seeds = 100, .torture = 1, .real = 1),
+AsyncTestWith(sockets, an_address_is_of_the_family_it_came_by,
+              (.seeds = 100, .torture = 1, .real = 1),
               int listener, client, server, i; async_address address; char text[32];)
 {
     static const char *const hosts[] = { "127.0.0.1", "::1" };

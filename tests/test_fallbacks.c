@@ -74,8 +74,10 @@ TASK_TEST(fallbacks, are_what_a_pair_of_sockets_has, int ends[2];)
 
 TASK_TEST(fallbacks, say_what_the_system_lacks, async_address address;)
 {
-    static const async_listen_options sharing = { 0, 1 };
+    static const async_listen_options sharing = { 0, 1 }, plain = { 4, 0 };
     async_begin;
+    check(async_listen_with("127.0.0.1", 0, &plain) >= 0);
+    check_equal(async_address_unix(&self->address, "name@"), 0);
     check_error(async_listen_with, ENOTSUP, async_listen_with("127.0.0.1", 0, &sharing));
     check_equal(async_bind_udp("127.0.0.1", 0, &sharing), -ENOTSUP);
     check_error(async_address_unix, ENOTSUP, async_address_unix(&self->address, "@name"));
