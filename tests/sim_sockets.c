@@ -590,7 +590,7 @@ AsyncTestWith(sockets, an_abstract_name_goes_with_its_socket,
         async_ok(self->listener = async_listen_unix("@async sockets"));
         await(self->client, async_connect_unix("@async sockets"));
         async_ok(self->client);
-        await(self->server, async_accept(self->listener));
+        await(self->server, async_accept(self->listener), 1000);
         async_ok(self->server);
         async_ok(error = async_peer_address(self->client, &self->address));
         cr_assert(is_printed(error, &self->address, "@async sockets"));
@@ -623,7 +623,7 @@ AsyncTestWith(sockets, an_address_is_of_the_family_it_came_by,
     for (; self->i < 2; self->i++) {
         await(self->client, async_connect(hosts[self->i], async_port(self->listener)));
         async_ok(self->client);
-        await(self->server, async_accept(self->listener));
+        await(self->server, async_accept(self->listener), 1000);
         async_ok(self->server);
         snprintf(self->text, sizeof self->text, self->i ? "[::1]:%d" : "127.0.0.1:%d",
                  async_port(self->client));
