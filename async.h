@@ -103,6 +103,8 @@
  *     ASYNC_HAS_KQUEUE      macOS, BSD: 1       likewise
  *     ASYNC_HAS_ACCEPT4     where it exists: 1  0 takes the way without it; this file
  *     ASYNC_HAS_PIPE2       where it exists: 1  likewise
+ *     ASYNC_HAS_REUSEPORT   Linux, FreeBSD: 1   0: share_port is -ENOTSUP; this file
+ *     ASYNC_HAS_ABSTRACT    Linux: 1            0: so is a Unix socket's "@name"; this file
  *
  * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll".
  * ------------------------------------------------------------------------- */
@@ -182,6 +184,21 @@
 #endif
 #ifndef ASYNC_HAS_PIPE2
 #define ASYNC_HAS_PIPE2 ASYNC_HAS_ACCEPT4
+#endif
+#ifndef ASYNC_HAS_REUSEPORT /* that divides what comes; elsewhere the last to bind gets all */
+#if defined SO_REUSEPORT_LB || \
+    (defined SO_REUSEPORT && (defined __linux__ || defined __DragonFly__))
+#define ASYNC_HAS_REUSEPORT 1
+#else
+#define ASYNC_HAS_REUSEPORT 0
+#endif
+#endif
+#ifndef ASYNC_HAS_ABSTRACT
+#ifdef __linux__
+#define ASYNC_HAS_ABSTRACT 1
+#else
+#define ASYNC_HAS_ABSTRACT 0
+#endif
 #endif
 #ifndef ASYNC_DEBUG
 #if defined __OPTIMIZE__ || defined NDEBUG
@@ -312,6 +329,25 @@ typedef struct async_options {
 
 /* A loop: to tell one from another, and to post to it from other threads. */
 typedef struct async_loop async_loop;
+/* Options of a socket that others find; zero means the default. */
+typedef struct async_listen_options {
+    int backlog;    /* connections that may wait for async_accept; 0: what the system allows */
+    int share_port; /* 1: with others that say so too, each in a loop of its own; the system */
+                    /* gives each connection, all that one sender sends, to one of them      */
+} async_listen_options;
+
+/* Where a socket is: IPv4 or IPv6 and a port, or the name of a Unix socket. No pointer in it. */
+typedef struct async_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un local;
+        struct sockaddr_storage storage;
+    } is;
+    socklen_t size; /* how many bytes of it count; 0: nowhere, or a Unix socket without a name */
+} async_address;
+#define ASYNC_ADDRESS_TEXT 112 /* bytes that are enough for async_address_print */
 
 /* A buffered stream over a descriptor; see async_stream_open. Only `data` is yours. */
 typedef struct async_stream async_stream;
@@ -425,7 +461,8 @@ ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 /* Wait until all of `count` tasks have ended. Returns 0, or the first negative result in the
  * array's order; that of a task that is gone nobody knows. Their results are kept (async_keep)
  * until each is joined for its own, or this task ends. -EDEADLK: one of them is this task, and
- * nothing was waited for. A limit ends the waiting, not the tasks. Suspends. Cancel point. `tasks` must outlive the await: keep it in the frame. */
+ * nothing was waited for. A limit ends the waiting, not the tasks. Suspends. Cancel point. `tasks`
+ * must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
 
 /* Keep the result of a task until it is joined or its parent ends; without this only those who
@@ -605,12 +642,64 @@ ASYNC__MUST_AWAIT static inline async_op async_connect_unix(const char *path);
  * -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never suspends. */
 static inline int async_listen(const char *host, int port);
 
-/* Listen on a Unix socket; removing `path`, before and after, is the caller's. Returns the
+/* The same with options, which may be NULL. Returns also -ENOTSUP (this system cannot share a port
+ * among several). Never suspends. */
+static inline int async_listen_with(const char *host, int port,
+                                    const async_listen_options *options);
+
+/* Listen on a Unix socket; removing `path`, before and after, is the caller's. "@name" is abstract,
+ * on Linux: in no file system, gone with the socket (a file of that name is "./@name"). Returns the
  * descriptor, adopted, or -ENAMETOOLONG, -EADDRINUSE, -ENOENT, -ENOMEM... Never suspends. */
 static inline int async_listen_unix(const char *path);
 
-/* The port a TCP socket is bound to, or -EBADF, -ENOTSOCK, -EINVAL (no port). Never suspends. */
+/* The port a socket is bound to, or -EBADF, -ENOTSOCK, -EINVAL (no port). Never suspends. */
 static inline int async_port(int fd);
+
+/* ---- datagrams: each arrives whole, or not at all; UDP loses, repeats and reorders them ---- */
+
+/* Make a UDP socket: bound as async_listen_with does it, or for one peer alone, from which it also
+ * hears of errors. Returns the descriptor, adopted, or a negative errno as async_listen_with does.
+ * Never suspends. */
+static inline int async_bind_udp(const char *host, int port, const async_listen_options *options);
+static inline int async_connect_udp(const char *host, int port);
+
+/* Make a Unix datagram socket, `path` as in async_listen_unix; NULL: without a name, it can only
+ * send. Returns the descriptor, adopted, or a negative errno as async_listen_unix does. Never
+ * suspends. */
+static inline int async_bind_unix(const char *path);
+
+/* Receive one datagram into `data`, and into `address`, if not NULL, whose it is. Returns its size:
+ * 0 is an empty one, not an end; or -EMSGSIZE (it is larger than `size`: `data` has its beginning,
+ * `address` is set, the rest is lost), -EBADF, -EBUSY (another task reads), or recvmsg(2)'s errno
+ * (-ECONNREFUSED: nobody took an earlier one; the socket goes on), and then address->size is 0.
+ * Suspends. Cancel point. `data` and `address` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_recvfrom(int fd, void *data, size_t size,
+                                                        async_address *address);
+
+/* Send one datagram to `address`; NULL: to the peer. Waits while the system has no room for it.
+ * Returns `size`, or -EMSGSIZE (more than a datagram takes), -EBADF, -EBUSY (another task writes),
+ * or sendmsg(2)'s errno (-EDESTADDRREQ, -ECONNREFUSED as above...). Suspends. Cancel point. `data`
+ * and `address` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_sendto(int fd, const void *data, size_t size,
+                                                      const async_address *address);
+
+/* Make an address of a numeric host ("127.0.0.1", "::1", "fe80::1%eth0") and a port. Returns 0; or
+ * -EINVAL (it is none), and then address->size is 0. Never suspends. */
+static inline int async_address_parse(async_address *address, const char *host, int port);
+
+/* The same of a Unix socket's path or "@name". Returns 0, or -EINVAL (NULL or empty),
+ * -ENAMETOOLONG, -ENOTSUP (this system has no abstract names). Never suspends. */
+static inline int async_address_unix(async_address *address, const char *path);
+
+/* The address a socket is bound to, that of its peer. Where IPv4 comes to an IPv6 socket it is an
+ * IPv4 address here, as in async_recvfrom. Returns 0; or -EBADF, -ENOTSOCK,
+ * async_peer_address: -ENOTCONN (it has none), and then address->size is 0. Never suspends. */
+static inline int async_own_address(int fd, async_address *address);
+static inline int async_peer_address(int fd, async_address *address);
+
+/* Print an address: "127.0.0.1:80", "[::1]:80", "[fe80::1%2]:80", a path, "@name"; "" if it is
+ * none. Returns what snprintf does; see ASYNC_ADDRESS_TEXT. Never suspends. */
+static inline int async_address_print(const async_address *address, char *text, size_t size);
 
 /* Make a pipe (ends[0] reads, ends[1] writes) or a pair of connected Unix sockets, adopted. Returns
  * 0, or -EMFILE, -ENOMEM. Never suspends. */
@@ -635,19 +724,23 @@ static inline async_handle async_after(int64_t delay_ms, void *data, void (*call
 static inline async_handle async_every(int64_t interval_ms, void *data,
                                        void (*callback)(void *data));
 
-/* What those callbacks do instead of awaiting: as async_read, async_write and async_accept, but at
- * once. Return the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now),
- * -EBADF; accept also -EMFILE, and then the callback pauses for a moment. Never suspend. */
+/* What those callbacks do instead of awaiting: as the functions without _nowait, but at once.
+ * Return the same, a write also fewer than `size`, or -EAGAIN (nothing to be done now), -EBADF;
+ * accept also -EMFILE, and then the callback pauses for a moment. Never suspend. */
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size);
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size);
 static inline int async_accept_nowait(int listener);
+static inline ssize_t async_recvfrom_nowait(int fd, void *data, size_t size,
+                                            async_address *address);
+static inline ssize_t async_sendto_nowait(int fd, const void *data, size_t size,
+                                          const async_address *address);
 
 /* ---- other threads (link with -pthread where the C library has them apart) ---- */
 
 /* Run `function(data)` on a thread of the loop's pool (4, made when needed), and wait for what it
  * returns: for calls that block. Cancelled or out of time while it is queued, it is not run; while
- * it runs, it is waited for, whatever the limit. Returns its result, or -ENOMEM, -EMFILE, -EAGAIN (no thread to be had). Suspends.
- * Cancel point. `data` must outlive the await. */
+ * it runs, it is waited for, whatever the limit. Returns its result, or -ENOMEM, -EMFILE, -EAGAIN
+ * (no thread to be had). Suspends. Cancel point. `data` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_offload(async_result (*function)(void *data),
                                                        void *data);
 
@@ -736,8 +829,8 @@ static inline int async_stream_close(async_stream *stream);
 ASYNC__MUST_AWAIT static inline async_op async_stream_wait_closed(async_stream *stream);
 
 /* Call back with each piece that arrives (size > 0, the bytes valid during the call), then once in
- * the stream's life with size 0 at the end or a negative errno. NULL stops. Returns 0, or -EBADF, -EBUSY (somebody
- * reads), -ENOMEM. Never suspends. */
+ * the stream's life with size 0 at the end or a negative errno. NULL stops. Returns 0, or -EBADF,
+ * -EBUSY (somebody reads), -ENOMEM. Never suspends. */
 static inline int async_stream_on_data(async_stream *stream,
                                        void (*callback)(async_stream *stream, const char *data,
                                                         ssize_t size));
@@ -1019,9 +1112,10 @@ enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item *
 enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
-    ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT, ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND,
-    ASYNC__RECEIVE, ASYNC__SELECT, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ,
-    ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+    ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
+    ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
+    ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
+    ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
 /* Flags of a frame. */
@@ -1073,7 +1167,8 @@ typedef struct async__job {
 typedef struct async__task {
     async__item item;
     async_frame *leaf;   /* the coroutine that runs or waits                                   */
-    async_result result; /* of the operation; while it waits, bytes moved; at last, the task's */
+    async_result result; /* of the operation; while it waits, bytes moved, or where a datagram's
+                            address is; at last, the task's                                    */
     union {
         struct {
             size_t size; /* of the buffer, or of the array of pieces or cases */
@@ -1164,6 +1259,7 @@ enum {
     ASYNC__OTHER,        /* read to EAGAIN: terminals, devices...                 */
     ASYNC__PIPE,         /* short means drained                                   */
     ASYNC__SOCKET,       /* read to EAGAIN: datagrams, other listeners            */
+    ASYNC__DATAGRAM_V6,  /* likewise; it knows IPv4 addresses as mapped ones only */
     ASYNC__STREAM_TCP,   /* short means drained                                   */
     ASYNC__STREAM_UNIX,  /* likewise, unless descriptors came along               */
     ASYNC__LISTENER_TCP, /* accepts ASYNC__STREAM_TCP                             */
@@ -1213,6 +1309,7 @@ struct async_loop {
     struct async__threads *threads; /* NULL until they are used                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
+    async_result (*datagram)(async_loop *loop, async__task *task, unsigned op); /* likewise */
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
     uint32_t resumes;           /* since the poller was asked                            */
@@ -1782,24 +1879,28 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
     return error;
 }
 
+ASYNC__RARE static inline int async__kind_of_socket(int family, int type, int listens)
+{
+    if (type == SOCK_DGRAM && family == AF_INET6)
+        return ASYNC__DATAGRAM_V6;
+    if (type != SOCK_STREAM || (family != AF_UNIX && family != AF_INET && family != AF_INET6))
+        return ASYNC__SOCKET;
+    if (family == AF_UNIX)
+        return listens ? ASYNC__LISTENER_UNIX : ASYNC__STREAM_UNIX;
+    return listens ? ASYNC__LISTENER_TCP : ASYNC__STREAM_TCP;
+}
+
+/* What cannot be found out stays 0, which is read to EAGAIN. */
 ASYNC__RARE static inline int async__socket_kind(int fd)
 {
     int type = 0, listens = 0;
-    socklen_t type_size = sizeof type, listens_size = sizeof listens,
-              size = sizeof(struct sockaddr_storage);
-    struct sockaddr_storage address;
+    socklen_t type_size = sizeof type, listens_size = sizeof listens, size = sizeof(async_address);
+    async_address address;
     memset(&address, 0, sizeof address);
-    if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) < 0 ||
-        type != SOCK_STREAM)
-        return ASYNC__SOCKET;
-    if (ASYNC_SYS(getsockname)(fd, (struct sockaddr *)&address, &size) < 0)
-        return ASYNC__SOCKET;
+    ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &type_size);
     ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size);
-    if (address.ss_family == AF_UNIX)
-        return listens ? ASYNC__LISTENER_UNIX : ASYNC__STREAM_UNIX;
-    if (address.ss_family == AF_INET || address.ss_family == AF_INET6)
-        return listens ? ASYNC__LISTENER_TCP : ASYNC__STREAM_TCP;
-    return ASYNC__SOCKET;
+    ASYNC_SYS(getsockname)(fd, &address.is.any, &size);
+    return async__kind_of_socket(address.is.any.sa_family, type, listens);
 }
 
 ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
@@ -3773,6 +3874,13 @@ static inline async_op async_select(async_case *cases, size_t count)
 #else
 #define ASYNC__SOCK_FLAGS 0
 #endif
+#ifdef SO_REUSEPORT_LB
+#define ASYNC__REUSEPORT SO_REUSEPORT_LB
+#elif ASYNC_HAS_REUSEPORT
+#define ASYNC__REUSEPORT SO_REUSEPORT
+#else
+#define ASYNC__REUSEPORT 0
+#endif
 #define ASYNC__PIECES_MAX 1024       /* iovecs in one call: IOV_MAX of every system we know    */
 #define ASYNC__BYTES_MAX 0x7ffff000u /* bytes in one call: Linux's most; macOS refuses INT_MAX */
 
@@ -3819,17 +3927,22 @@ ASYNC__RARE static inline size_t async__one_call(const struct iovec **pieces, si
     return ASYNC__BYTES_MAX;
 }
 
+static inline struct msghdr async__message(const struct iovec *pieces, size_t count)
+{
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = (struct iovec *)(uintptr_t)pieces;
+    message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+    return message;
+}
+
 /* recvmsg, for it tells of descriptors that came along over a Unix socket (they are not taken): the
  * data ends there, with more behind it. */
 ASYNC__RARE static inline ssize_t async__receive_message(async__descriptor *descriptor, int fd,
                                                          const struct iovec *pieces, size_t count)
 {
-    struct msghdr message;
-    ssize_t n;
-    memset(&message, 0, sizeof message);
-    message.msg_iov = (struct iovec *)(uintptr_t)pieces;
-    message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
-    n = ASYNC_SYS(recvmsg)(fd, &message, 0);
+    struct msghdr message = async__message(pieces, count);
+    ssize_t n = ASYNC_SYS(recvmsg)(fd, &message, 0);
     if (n >= 0 && (message.msg_flags & MSG_CTRUNC))
         descriptor->bits |= ASYNC__HUP;
     return n;
@@ -3856,9 +3969,7 @@ static inline ssize_t async__transmit(const async__descriptor *descriptor, int f
                          : ASYNC_SYS(write)(fd, pieces->iov_base, pieces->iov_len);
     if (count == 1)
         return ASYNC_SYS(send)(fd, pieces->iov_base, pieces->iov_len, ASYNC__NOSIGNAL);
-    memset(&message, 0, sizeof message);
-    message.msg_iov = (struct iovec *)(uintptr_t)pieces;
-    message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+    message = async__message(pieces, count);
     return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
 }
 
@@ -3869,12 +3980,14 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
                                     int error)
 {
     int reported = descriptor->error;
-    if (error != EAGAIN)
-        return -error;
-    if (descriptor->kind == ASYNC__FILE) { /* a device unknown to the poller, and not ready */
-        async__retry_later(loop, descriptor);
+    if (error == EPROTOTYPE && async__is_connection(descriptor->kind))
+        return -ECONNRESET; /* macOS says so while it takes the connection down */
+    if (error == EAGAIN ? descriptor->kind == ASYNC__FILE : error == ENOBUFS && bit == ASYNC__W) {
+        async__retry_later(loop, descriptor); /* a device, or buffers: no event will tell */
         return -EAGAIN;
     }
+    if (error != EAGAIN)
+        return -error;
     descriptor->bits &= (uint16_t)~(bit | ASYNC__WARNED);
     descriptor->error = 0; /* kqueue may have taken an error off the socket before we could */
     return reported ? -reported : -EAGAIN;
@@ -4004,35 +4117,21 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     return fd;
 }
 
-static inline int async__connect_raw(int fd, const struct sockaddr *address, socklen_t size)
+static inline int async__connect_raw(int fd, const async_address *address)
 {
-    return ASYNC_SYS(connect)(fd, address, size) < 0 ? -errno : 0;
-}
-
-/* The address of a Unix socket. Returns 0, -ENAMETOOLONG or -EINVAL. */
-static inline int async__unix_address(const char *path, struct sockaddr_un *address)
-{
-    size_t size = path ? strlen(path) : 0;
-    memset(address, 0, sizeof *address);
-    address->sun_family = AF_UNIX;
-    if (size >= sizeof address->sun_path)
-        return -ENAMETOOLONG;
-    if (!size)
-        return -EINVAL;
-    memcpy(address->sun_path, path, size);
-    return 0;
+    return ASYNC_SYS(connect)(fd, &address->is.any, address->size) < 0 ? -errno : 0;
 }
 
 /* A Unix socket's backlog was full (Linux: EAGAIN, and no attempt is in progress): once more. */
 ASYNC__RARE static inline int async__connect_again(async_loop *loop, int fd, const char *path)
 {
-    struct sockaddr_un address;
+    async_address address;
     int error;
     if (loop->descriptors[fd].bits & ASYNC__RETRY)
         return -EAGAIN;
-    error = async__unix_address(path, &address);
+    error = async_address_unix(&address, path);
     if (!error)
-        error = async__connect_raw(fd, (struct sockaddr *)&address, sizeof address);
+        error = async__connect_raw(fd, &address);
     if (error == -EAGAIN)
         async__retry_later(loop, &loop->descriptors[fd]);
     return error;
@@ -4043,12 +4142,12 @@ ASYNC__RARE static inline int async__connect_again(async_loop *loop, int fd, con
 ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
-    struct sockaddr_storage peer;
-    socklen_t size = sizeof(int), peer_size = sizeof peer;
+    async_address peer;
+    socklen_t size = sizeof(int), peer_size = sizeof peer.is;
     int error = 0;
     if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
-    if (!error && ASYNC_SYS(getpeername)(fd, (struct sockaddr *)&peer, &peer_size) < 0)
+    if (!error && ASYNC_SYS(getpeername)(fd, &peer.is.any, &peer_size) < 0)
         error = errno != ENOTCONN                  ? errno
                 : !(descriptor->bits & ASYNC__HUP) ? EINPROGRESS
                 : descriptor->error                ? descriptor->error : ECONNREFUSED;
@@ -4088,7 +4187,7 @@ static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 static inline int async__op_writes(unsigned op)
 {
     return op == ASYNC__WRITABLE || op == ASYNC__WRITE || op == ASYNC__WRITEV ||
-           op == ASYNC__CONNECT;
+           op == ASYNC__CONNECT || op == ASYNC__SENDTO;
 }
 
 /* Try what the task describes. Returns its result, or -EAGAIN: not yet. */
@@ -4113,6 +4212,9 @@ static inline async_result async__attempt(async_loop *loop, async__task *task, u
     }
     case ASYNC__CONNECT:
         return async__connect_now(loop, task);
+    case ASYNC__RECVFROM:
+    case ASYNC__SENDTO:
+        return loop->datagram(loop, task, op);
     case ASYNC__READABLE:
         return async__ready_now(loop, task->on.io.fd, ASYNC__R) ? 0 : -EAGAIN;
     default:
@@ -4144,7 +4246,8 @@ static inline int async__unadopted(const async_loop *loop, const async__task *ta
 }
 
 /* Begin an operation on an adopted descriptor. */
-static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t size)
+static inline async_op async__io_with(unsigned op, int fd, const void *buffer, size_t size,
+                                      const async_address *address)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
@@ -4159,11 +4262,16 @@ static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t
     task->on.io.fd = fd;
     task->item.at.buffer = (void *)(uintptr_t)buffer;
     task->on.io.size = size;
-    task->result = 0;
+    task->result = (async_result)(uintptr_t)address;
     result = async__attempt(loop, task, op);
     if (ASYNC__EXPECT(result != -EAGAIN, 1))
         return async__done(loop, task, result);
     return async__park_descriptor(loop, task, op);
+}
+
+static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t size)
+{
+    return async__io_with(op, fd, buffer, size, NULL);
 }
 
 /* An event, for an item that waits on the descriptor. */
@@ -4259,15 +4367,7 @@ static inline async_op async_accept(int listener)
     return async__io(ASYNC__ACCEPT, listener, NULL, 0);
 }
 
-/* ---- sockets ---- */
-
-typedef union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_un local;
-    struct sockaddr_storage storage;
-} async__address;
+/* ---- addresses ---- */
 
 /* "fe80::1%eth0": the interface, by name or number. Returns 0 if there is none of that name. */
 ASYNC__RARE static inline uint32_t async__scope(const char *name)
@@ -4277,58 +4377,166 @@ ASYNC__RARE static inline uint32_t async__scope(const char *name)
     return *name && !*end ? (uint32_t)number : (uint32_t)ASYNC_SYS(if_nametoindex)(name);
 }
 
-/* A numeric address and a port. Returns the address's size or -EINVAL. */
-ASYNC__RARE static inline int async__parse(const char *host, int port, async__address *address)
+ASYNC__RARE static inline int async_address_parse(async_address *address, const char *host,
+                                                  int port)
 {
     char plain[INET6_ADDRSTRLEN];
-    const char *scope = strchr(host, '%');
-    size_t size = scope ? (size_t)(scope - host) : strlen(host);
+    const char *scope = host ? strchr(host, '%') : NULL;
+    size_t size = scope ? (size_t)(scope - host) : host ? strlen(host) : sizeof plain;
     memset(address, 0, sizeof *address);
     if (port < 0 || port > 65535 || size >= sizeof plain)
         return -EINVAL;
     memcpy(plain, host, size);
     plain[size] = '\0';
-    if (!scope && inet_pton(AF_INET, plain, &address->v4.sin_addr) == 1) {
-        address->v4.sin_family = AF_INET;
-        address->v4.sin_port = htons((uint16_t)port);
-        return (int)sizeof address->v4;
+    if (!scope && inet_pton(AF_INET, plain, &address->is.v4.sin_addr) == 1) {
+        address->is.v4.sin_family = AF_INET;
+        address->is.v4.sin_port = htons((uint16_t)port);
+        address->size = sizeof address->is.v4;
+        return 0;
     }
-    if (inet_pton(AF_INET6, plain, &address->v6.sin6_addr) != 1)
+    address->is.v6.sin6_family = AF_INET6;
+    address->is.v6.sin6_port = htons((uint16_t)port);
+    address->is.v6.sin6_scope_id = scope ? async__scope(scope + 1) : 0;
+    if (inet_pton(AF_INET6, plain, &address->is.v6.sin6_addr) != 1 ||
+        (scope && !address->is.v6.sin6_scope_id))
         return -EINVAL;
-    address->v6.sin6_family = AF_INET6;
-    address->v6.sin6_port = htons((uint16_t)port);
-    address->v6.sin6_scope_id = scope ? async__scope(scope + 1) : 0;
-    return scope && !address->v6.sin6_scope_id ? -EINVAL : (int)sizeof address->v6;
+    address->size = sizeof address->is.v6;
+    return 0;
 }
 
-static inline void async__set_option(int fd, int level, int option, int value)
+/* unix(7): an abstract name is as long as the address says, and begins with a NUL. */
+ASYNC__RARE static inline int async_address_unix(async_address *address, const char *path)
 {
-    ASYNC_SYS(setsockopt)(fd, level, option, &value, sizeof value);
+    size_t length = path ? strlen(path) : 0, is_abstract = length && path[0] == '@';
+    memset(address, 0, sizeof *address);
+    if (length >= sizeof address->is.local.sun_path)
+        return -ENAMETOOLONG;
+    if (!length)
+        return -EINVAL;
+    if (is_abstract && !ASYNC_HAS_ABSTRACT)
+        return -ENOTSUP;
+    address->is.local.sun_family = AF_UNIX;
+    memcpy(address->is.local.sun_path + is_abstract, path + is_abstract, length - is_abstract);
+    address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1 - is_abstract);
+    return 0;
 }
 
-/* A non-blocking stream socket no child inherits, no write kills with. Returns it or -errno. */
-ASYNC__RARE static inline int async__socket(int family)
+/* What the system has filled in; there ::ffff:127.0.0.1 stands for an IPv4 address. Returns 0, or
+ * -errno of the call with that result. */
+static inline int async__address_filled(async_address *address, ssize_t result, socklen_t size)
 {
-    int fd = ASYNC_SYS(socket)(family, SOCK_STREAM | ASYNC__SOCK_FLAGS, 0);
+    struct sockaddr_in6 v6;
+    address->size = result < 0 ? 0 : size;
+    if (!address->size || address->is.any.sa_family != AF_INET6 ||
+        !IN6_IS_ADDR_V4MAPPED(&address->is.v6.sin6_addr))
+        return result < 0 ? -errno : 0;
+    v6 = address->is.v6;
+    memset(address, 0, sizeof *address);
+    address->is.v4.sin_family = AF_INET;
+    address->is.v4.sin_port = v6.sin6_port;
+    memcpy(&address->is.v4.sin_addr, &v6.sin6_addr.s6_addr[12], 4);
+    address->size = sizeof address->is.v4;
+    return 0;
+}
+
+/* The reverse, for a socket that knows no other addresses. */
+static inline async_address async__mapped(const async_address *v4)
+{
+    async_address address;
+    memset(&address, 0, sizeof address);
+    address.is.v6.sin6_family = AF_INET6;
+    address.is.v6.sin6_port = v4->is.v4.sin_port;
+    memset(&address.is.v6.sin6_addr.s6_addr[10], 0xff, 2);
+    memcpy(&address.is.v6.sin6_addr.s6_addr[12], &v4->is.v4.sin_addr, 4);
+    address.size = sizeof address.is.v6;
+    return address;
+}
+
+static inline int async_own_address(int fd, async_address *address)
+{
+    socklen_t size = sizeof address->is;
+    int result = ASYNC_SYS(getsockname)(fd, &address->is.any, &size);
+    int error = async__address_filled(address, result, size);
+    return fd < 0 ? fd : error;
+}
+
+static inline int async_peer_address(int fd, async_address *address)
+{
+    socklen_t size = sizeof address->is;
+    int result = ASYNC_SYS(getpeername)(fd, &address->is.any, &size);
+    int error = async__address_filled(address, result, size);
+    return fd < 0 ? fd : error;
+}
+
+static inline int async_port(int fd)
+{
+    async_address address;
+    int error = async_own_address(fd, &address);
+    if (error)
+        return error;
+    if (address.is.any.sa_family == AF_INET6)
+        return ntohs(address.is.v6.sin6_port);
+    return address.is.any.sa_family == AF_INET ? ntohs(address.is.v4.sin_port) : -EINVAL;
+}
+
+static inline int async__print_unix(const async_address *address, char *text, size_t size)
+{
+    const char *path = address->is.local.sun_path;
+    int length = (int)(address->size - offsetof(struct sockaddr_un, sun_path));
+    int is_abstract = length > 0 && !path[0];
+    return snprintf(text, size, "%s%.*s", is_abstract ? "@" : "", length - is_abstract,
+                    path + is_abstract);
+}
+
+ASYNC__RARE static inline int async_address_print(const async_address *address, char *text,
+                                                  size_t size)
+{
+    const struct sockaddr_in6 *v6 = &address->is.v6;
+    int family = address->size ? address->is.any.sa_family : AF_UNSPEC;
+    char host[INET6_ADDRSTRLEN] = "", scope[12] = "";
+    if (family == AF_UNIX)
+        return async__print_unix(address, text, size);
+    if (family == AF_INET) {
+        inet_ntop(AF_INET, &address->is.v4.sin_addr, host, sizeof host);
+        return snprintf(text, size, "%s:%d", host, ntohs(address->is.v4.sin_port));
+    }
+    if (family != AF_INET6)
+        return snprintf(text, size, "%s", "");
+    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+    if (v6->sin6_scope_id)
+        snprintf(scope, sizeof scope, "%%%u", (unsigned)v6->sin6_scope_id);
+    return snprintf(text, size, "[%s%s]:%d", host, scope, ntohs(v6->sin6_port));
+}
+
+/* ---- sockets ---- */
+
+static inline int async__set_option(int fd, int level, int option, int value)
+{
+    return ASYNC_SYS(setsockopt)(fd, level, option, &value, sizeof value);
+}
+
+/* A non-blocking socket no child inherits, no write kills with. Returns it or -errno. */
+ASYNC__RARE static inline int async__socket(int family, int type)
+{
+    int fd = ASYNC_SYS(socket)(family, type | ASYNC__SOCK_FLAGS, 0);
     if (fd < 0)
         return -errno;
     if (!ASYNC__SOCK_FLAGS && (fd = async__prepare(fd)) < 0)
         return fd;
-    if (family != AF_UNIX)
+    if (type == SOCK_STREAM && family != AF_UNIX)
         async__set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* as asyncio; inherited by accept */
     return fd;
 }
 
 /* Connect, and wait for the outcome. `path`: for a new try when a Unix socket's backlog is full. */
-ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task *task,
-                                                  const async__address *address, int size,
-                                                  const char *path)
+ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task *task, int error,
+                                                  const async_address *address, const char *path)
 {
-    int kind = path ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP, error;
-    int fd = size < 0 ? size : async__socket(address->any.sa_family);
+    int kind = path ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP;
+    int fd = error ? error : async__socket(address->is.any.sa_family, SOCK_STREAM);
     if (fd < 0)
         return async__done(loop, task, fd);
-    error = async__connect_raw(fd, &address->any, (socklen_t)size);
+    error = async__connect_raw(fd, address);
     if (!error)
         return async__done(loop, task, async__adopt_own(loop, fd, kind, ASYNC__R | ASYNC__W));
     if (error != -EINPROGRESS && error != -EINTR && !(path && error == -EAGAIN)) {
@@ -4349,81 +4557,219 @@ static inline async_op async_connect(const char *host, int port)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    async__address address;
-    int size;
+    async_address address;
+    int error;
     if (async__refused(loop, task))
         return async__pending(loop);
-    size = host ? async__parse(host, port, &address) : -EINVAL;
-    return async__connect(loop, task, &address, size, NULL);
+    error = async_address_parse(&address, host, port);
+    return async__connect(loop, task, error, &address, NULL);
 }
 
 static inline async_op async_connect_unix(const char *path)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    async__address address;
+    async_address address;
     int error;
     async__check_buffer(loop, path);
     if (async__refused(loop, task))
         return async__pending(loop);
-    error = async__unix_address(path, &address.local);
-    return async__connect(loop, task, &address, error ? error : (int)sizeof address.local, path);
+    error = async_address_unix(&address, path);
+    return async__connect(loop, task, error, &address, path);
 }
 
-/* Bind, listen and adopt, or close. */
-ASYNC__RARE static inline int async__listen(const async__address *address, int size, int only_v6)
+/* Adopt a socket that async.h has just made, or, after an error, close it. */
+ASYNC__RARE static inline int async__adopt_unless(int error, int fd, int kind, unsigned bits)
 {
-    int fd = async__socket(address->any.sa_family);
+    if (!error)
+        return async__adopt_own(async__loop(), fd, kind, bits);
+    ASYNC_SYS(close)(fd);
+    return error;
+}
+
+static inline int async_connect_udp(const char *host, int port)
+{
+    async_address address;
+    int error = async_address_parse(&address, host, port), family = address.is.any.sa_family;
+    int fd = error ? error : async__socket(family, SOCK_DGRAM);
     if (fd < 0)
         return fd;
-    if (address->any.sa_family != AF_UNIX)
+    error = async__connect_raw(fd, &address);
+    return async__adopt_unless(error, fd, async__kind_of_socket(family, SOCK_DGRAM, 0),
+                               ASYNC__R | ASYNC__W);
+}
+
+/* Name a socket and have it listen. Returns 0 or -errno. */
+ASYNC__RARE static inline int async__bind(int fd, const async_address *address, int type,
+                                          const async_listen_options *options)
+{
+    int backlog = options && options->backlog ? options->backlog : SOMAXCONN;
+    if (options && options->share_port &&
+        async__set_option(fd, SOL_SOCKET, ASYNC__REUSEPORT, 1) < 0)
+        return -errno;
+    if (ASYNC_SYS(bind)(fd, &address->is.any, address->size) < 0)
+        return -errno;
+    return type == SOCK_STREAM && ASYNC_SYS(listen)(fd, backlog) < 0 ? -errno : 0;
+}
+
+/* Make a socket that others find, and adopt it. Returns it or a negative errno. */
+ASYNC__RARE static inline int async__bound(const async_address *address, int type, int only_v6,
+                                           const async_listen_options *options)
+{
+    int family = address->is.any.sa_family, fd, error;
+    if (options && options->share_port && !ASYNC_HAS_REUSEPORT)
+        return -ENOTSUP;
+    fd = async__socket(family, type);
+    if (fd < 0)
+        return fd;
+    if (type == SOCK_STREAM && family != AF_UNIX)
         async__set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (address->any.sa_family == AF_INET6) /* systems differ in what they start with */
+    if (family == AF_INET6) /* systems differ in what they start with */
         async__set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6);
-    if (ASYNC_SYS(bind)(fd, &address->any, (socklen_t)size) < 0 ||
-        ASYNC_SYS(listen)(fd, SOMAXCONN) < 0) {
-        size = -errno;
-        ASYNC_SYS(close)(fd);
-        return size;
-    }
-    return async__adopt_own(async__loop(), fd,
-                            address->any.sa_family == AF_UNIX ? ASYNC__LISTENER_UNIX
-                                                              : ASYNC__LISTENER_TCP, ASYNC__R);
+    error = async__bind(fd, address, type, options);
+    return async__adopt_unless(error, fd, async__kind_of_socket(family, type, 1),
+                               ASYNC__R | ASYNC__W);
+}
+
+/* At a numeric address; NULL: at all of them, in one socket for IPv6 and IPv4. */
+ASYNC__RARE static inline int async__bound_to(const char *host, int port, int type,
+                                              const async_listen_options *options)
+{
+    async_address address;
+    int fd = async_address_parse(&address, host ? host : "::", port);
+    if (!fd)
+        fd = async__bound(&address, type, host != NULL, options);
+    if (host || (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL))
+        return fd;
+    async_address_parse(&address, "0.0.0.0", port); /* a system without IPv6 */
+    return async__bound(&address, type, 0, options);
+}
+
+static inline int async_listen_with(const char *host, int port,
+                                    const async_listen_options *options)
+{
+    return async__bound_to(host, port, SOCK_STREAM, options);
 }
 
 static inline int async_listen(const char *host, int port)
 {
-    async__address address;
-    int size = async__parse(host ? host : "::", port, &address), fd;
-    if (size < 0)
-        return size;
-    fd = async__listen(&address, size, host != NULL);
-    if (host || (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL))
-        return fd;
-    size = async__parse("0.0.0.0", port, &address); /* a system without IPv6 */
-    return async__listen(&address, size, 0);
+    return async__bound_to(host, port, SOCK_STREAM, NULL);
 }
 
 static inline int async_listen_unix(const char *path)
 {
-    async__address address;
-    int error = async__unix_address(path, &address.local);
-    return error ? error : async__listen(&address, (int)sizeof address.local, 0);
+    async_address address;
+    int error = async_address_unix(&address, path);
+    return error ? error : async__bound(&address, SOCK_STREAM, 0, NULL);
 }
 
-static inline int async_port(int fd)
+static inline int async_bind_udp(const char *host, int port, const async_listen_options *options)
 {
-    async__address address;
-    socklen_t size = sizeof address;
-    if (fd < 0)
-        return fd;
-    memset(&address, 0, sizeof address);
-    if (ASYNC_SYS(getsockname)(fd, &address.any, &size) < 0)
-        return -errno;
-    if (address.any.sa_family == AF_INET6)
-        return ntohs(address.v6.sin6_port);
-    return address.any.sa_family == AF_INET ? ntohs(address.v4.sin_port) : -EINVAL;
+    return async__bound_to(host, port, SOCK_DGRAM, options);
 }
+
+static inline int async_bind_unix(const char *path)
+{
+    async_address address;
+    int error = path ? async_address_unix(&address, path) : 0, fd;
+    if (path)
+        return error ? error : async__bound(&address, SOCK_DGRAM, 0, NULL);
+    fd = async__socket(AF_UNIX, SOCK_DGRAM);
+    return fd < 0 ? fd : async__adopt_own(async__loop(), fd, ASYNC__SOCKET, ASYNC__R | ASYNC__W);
+}
+
+/* ---- datagrams ---- */
+
+static inline ssize_t async__receive_from(int fd, const struct iovec *whole,
+                                          async_address *address)
+{
+    struct msghdr message = async__message(whole, 1);
+    async_address unwanted;
+    ssize_t n;
+    if (!address)
+        address = &unwanted;
+    message.msg_name = &address->is;
+    message.msg_namelen = sizeof address->is;
+    n = ASYNC_SYS(recvmsg)(fd, &message, 0);
+    async__address_filled(address, n, message.msg_namelen);
+    if (n < 0 || !(message.msg_flags & MSG_TRUNC))
+        return n;
+    errno = EMSGSIZE;
+    return -1;
+}
+
+static inline ssize_t async__send_to(int fd, int kind, const struct iovec *whole,
+                                     const async_address *address)
+{
+    struct msghdr message = async__message(whole, 1);
+    async_address mapped;
+    if (address && kind == ASYNC__DATAGRAM_V6 && address->is.any.sa_family == AF_INET) {
+        mapped = async__mapped(address);
+        address = &mapped;
+    }
+    if (address) {
+        message.msg_name = (void *)(uintptr_t)&address->is;
+        message.msg_namelen = address->size;
+    }
+    return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
+}
+
+/* One datagram, if there is hope; else as async__try. poll(2) tells nothing about the queue of
+ * another Unix socket, so whoever finds it full looks again a little later. */
+static inline ssize_t async__try_datagram(async_loop *loop, int fd, unsigned op, void *data,
+                                          size_t size, async_address *address)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    unsigned bit = op == ASYNC__RECVFROM ? ASYNC__R : ASYNC__W;
+    struct iovec whole;
+    ssize_t n;
+    int error;
+    if (!(descriptor->bits & bit))
+        return -EAGAIN;
+    whole.iov_base = data;
+    whole.iov_len = size;
+    do
+        n = bit == ASYNC__R ? async__receive_from(fd, &whole, address)
+                            : async__send_to(fd, descriptor->kind, &whole, address);
+    while (n < 0 && errno == EINTR);
+    error = errno;
+    if (n >= 0 && bit == ASYNC__W)
+        loop->backoff_ns = 0;
+    if (n >= 0)
+        return n;
+    if (error == EAGAIN && bit == ASYNC__W && address && address->is.any.sa_family == AF_UNIX)
+        error = ENOBUFS;
+    return async__try_failed(loop, descriptor, bit, error);
+}
+
+static inline async_result async__datagram(async_loop *loop, async__task *task, unsigned op)
+{
+    return async__try_datagram(loop, task->on.io.fd, op, task->item.at.buffer, task->on.io.size,
+                               (async_address *)(uintptr_t)task->result);
+}
+
+static inline async_op async__datagram_op(unsigned op, int fd, const void *data, size_t size,
+                                          const async_address *address)
+{
+    async_loop *loop = async__loop();
+    async__check_buffer(loop, data);
+    async__check_buffer(loop, address);
+    loop->datagram = async__datagram;
+    return async__io_with(op, fd, data, size, address);
+}
+
+static inline async_op async_recvfrom(int fd, void *data, size_t size, async_address *address)
+{
+    return async__datagram_op(ASYNC__RECVFROM, fd, data, size, address);
+}
+
+static inline async_op async_sendto(int fd, const void *data, size_t size,
+                                    const async_address *address)
+{
+    return async__datagram_op(ASYNC__SENDTO, fd, data, size, address);
+}
+
+/* ---- pairs ---- */
 
 /* Both ends of a pair that async.h has just made. Returns 0 or a negative errno, and then both are
  * closed. */
@@ -4718,6 +5064,25 @@ static inline int async_accept_nowait(int listener)
     async_loop *loop = async__loop();
     int error = async__unusable_now(loop, listener);
     return error ? error : async__accept_now(loop, listener);
+}
+
+static inline ssize_t async_recvfrom_nowait(int fd, void *data, size_t size,
+                                            async_address *address)
+{
+    async_loop *loop = async__loop();
+    int error = async__unusable_now(loop, fd);
+    return error ? error
+                 : async__try_datagram(loop, fd, ASYNC__RECVFROM, data, size, address);
+}
+
+static inline ssize_t async_sendto_nowait(int fd, const void *data, size_t size,
+                                          const async_address *address)
+{
+    async_loop *loop = async__loop();
+    int error = async__unusable_now(loop, fd);
+    return error ? error
+                 : async__try_datagram(loop, fd, ASYNC__SENDTO, (void *)(uintptr_t)data, size,
+                                       (async_address *)(uintptr_t)address);
 }
 
 /* ----------------------------------------------------------------------------
@@ -5903,8 +6268,9 @@ static inline const char *async__op_name(unsigned op)
 {
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
-        "writev", "accept", "connect", "join", "join_all", "event", "semaphore", "mutex", "send",
-        "receive", "select", "offload", "flush", "stream_read", "its children",
+        "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "event",
+        "semaphore", "mutex", "send", "receive", "select", "offload", "flush", "stream_read",
+        "its children",
         "ended, its result is kept", "soon", "after", "every", "idle"
     };
     return names[op];
@@ -5917,7 +6283,7 @@ static inline double async__seconds(int64_t ns)
 
 static inline int async__op_has_descriptor(unsigned op)
 {
-    return op >= ASYNC__READABLE && op <= ASYNC__CONNECT;
+    return op >= ASYNC__READABLE && op <= ASYNC__SENDTO;
 }
 
 /* What the task waits for, how long already, how long at most. */

@@ -474,3 +474,196 @@ AsyncTestWith(sockets, limits_hold_whatever_happens_to_the_clock, (.seeds = 500)
     async_close(self->ends[1]);
     async_end;
 }
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Listening with options, and names
+ * ------------------------------------------------------------------------- */
+static const async_listen_options sharing = { .share_port = 1 };
+
+/* Serves those who come to it until it is cancelled. Returns how many came. */
+async(sharer, int listener, served;)
+{
+    int fd;
+    async_begin;
+    for (;; self->served++) {
+        await(fd, async_accept(self->listener));
+        if (fd < 0)
+            async_return(fd == -ECANCELED ? self->served : fd);
+        if (async_spawn(echoer, .client = fd) < 0)
+            async_close(fd);
+    }
+    async_finally;
+    async_close(self->listener);
+    async_end;
+}
+
+enum { SHARERS = 2, CALLERS = 12 };
+
+/* Each connection comes to one of those who share a port. */
+AsyncTestWith(sockets, a_shared_port_serves_each_once, (.seeds = 300, .torture = 1, .real = 1),
+              int listeners[SHARERS], port, i, sum; async_task sharers[SHARERS], clients[CALLERS];)
+{
+    async_result n;
+    async_begin;
+    for (; self->i < SHARERS; self->i++) {
+        self->listeners[self->i] = async_listen_with("127.0.0.1", self->port, &sharing);
+        async_ok(self->listeners[self->i]);
+        async_ok(self->port = async_port(self->listeners[self->i]));
+        self->sharers[self->i] = async_spawn(sharer, .listener = self->listeners[self->i]);
+        async_ok(async_keep(self->sharers[self->i]));
+    }
+    cr_assert_lt(async_listen("127.0.0.1", self->port), 0);
+    for (self->i = 0; self->i < CALLERS; self->i++) {
+        self->clients[self->i] = async_spawn(client, .port = self->port, .size = 10);
+        async_ok(async_keep(self->clients[self->i]));
+    }
+    for (self->i = 0; self->i < CALLERS; self->i++) {
+        await(n, async_join(self->clients[self->i]));
+        async_ok(n);
+        cr_assert_eq(n, 10);
+    }
+    for (self->i = 0; self->i < SHARERS; self->i++) {
+        async_cancel(self->sharers[self->i]);
+        await(n, async_join(self->sharers[self->i]));
+        async_ok(n);
+        async_sometimes(n > 0 && n < CALLERS);
+        self->sum += (int)n;
+    }
+    cr_assert(self->sum == CALLERS || sim_has_failed());
+    async_end;
+}
+
+/* Who cannot share a port says so, and does not listen where others do not know of it. */
+AsyncTestWith(sockets, a_port_that_cannot_be_shared_is_an_error, (.seeds = 5), int fd;)
+{
+    async_begin;
+    sim_fail_next(setsockopt, ENOPROTOOPT);
+    cr_assert_eq(async_bind_udp("127.0.0.1", 0, &sharing), -ENOPROTOOPT);
+    sim_fail_next(socket, EAFNOSUPPORT); /* no IPv6 */
+    async_ok(self->fd = async_bind_udp(NULL, 0, &sharing));
+    async_close(self->fd);
+    async_end;
+}
+
+/* As many wait to be accepted as the listener says, the next one until there is room. */
+AsyncTestWith(sockets, a_backlog_is_as_long_as_it_was_asked_for, (.seeds = 300),
+              int listener, port, fds[2], fd;)
+{
+    static const async_listen_options short_one = { .backlog = 1 };
+    async_begin;
+    async_ok(self->listener = async_listen_with("::1", 0, &short_one));
+    async_ok(self->port = async_port(self->listener));
+    await(self->fds[0], async_connect("::1", self->port), 500); /* one more fits, as in Linux */
+    async_ok(self->fds[0]);
+    await(self->fds[1], async_connect("::1", self->port), 500);
+    async_ok(self->fds[1]);
+    await(self->fd, async_connect("::1", self->port), 500);
+    cr_assert_eq(self->fd, -ETIMEDOUT);
+    await(self->fd, async_accept(self->listener));
+    async_ok(self->fd);
+    async_close(self->fd);
+    await(self->fd, async_connect("::1", self->port), 500);
+    async_ok(self->fd);
+    async_close(self->fd);
+    async_close(self->fds[0]);
+    async_close(self->fds[1]);
+    async_close(self->listener);
+    async_end;
+}
+
+static bool is_printed(int error, const async_address *address, const char *text)
+{
+    char printed[ASYNC_ADDRESS_TEXT];
+    async_address_print(address, printed, sizeof printed);
+    return error || strcmp(printed, text) == 0;
+}
+
+/* An abstract name is nobody's as soon as its socket is gone. */
+AsyncTestWith(sockets, an_abstract_name_goes_with_its_socket,
+              (.seeds = 200, .torture = 1, .real = 1),
+              int round, listener, client, server; async_address address;)
+{
+    int error;
+    async_begin;
+    self->client = self->server = -1;
+    for (; self->round < 3; self->round++) {
+        async_ok(self->listener = async_listen_unix("@async sockets"));
+        await(self->client, async_connect_unix("@async sockets"));
+        async_ok(self->client);
+        await(self->server, async_accept(self->listener), 1000);
+        async_ok(self->server);
+        async_ok(error = async_peer_address(self->client, &self->address));
+        cr_assert(is_printed(error, &self->address, "@async sockets"));
+        async_ok(error = async_peer_address(self->server, &self->address));
+        cr_assert(is_printed(error, &self->address, ""));
+        async_close(self->listener);
+        self->listener = -1;
+        async_close(self->client);
+        async_close(self->server);
+        self->client = self->server = -1;
+        await(self->client, async_connect_unix("@async sockets"));
+        cr_assert(self->client == -ECONNREFUSED || sim_has_failed());
+    }
+    async_finally;
+    async_close(self->listener);
+    async_close(self->client);
+    async_close(self->server);
+    async_end;
+}
+
+/* Whoever comes by IPv4 to a socket of both families has an IPv4 address. */
+AsyncTestWith(sockets, an_address_is_of_the_family_it_came_by,
+              (.seeds = 100, .torture = 1, .real = 1),
+              int listener, client, server, i; async_address address; char text[32];)
+{
+    static const char *const hosts[] = { "127.0.0.1", "::1" };
+    async_begin;
+    self->client = self->server = -1;
+    async_ok(self->listener = async_listen_with(NULL, 0, NULL));
+    for (; self->i < 2; self->i++) {
+        await(self->client, async_connect(hosts[self->i], async_port(self->listener)));
+        async_ok(self->client);
+        await(self->server, async_accept(self->listener), 1000);
+        async_ok(self->server);
+        snprintf(self->text, sizeof self->text, self->i ? "[::1]:%d" : "127.0.0.1:%d",
+                 async_port(self->client));
+        if (sim_has_failed())
+            async_return(-EIO);
+        async_ok(async_peer_address(self->server, &self->address));
+        cr_assert(is_printed(0, &self->address, self->text));
+        snprintf(self->text, sizeof self->text, self->i ? "[::1]:%d" : "127.0.0.1:%d",
+                 async_port(self->listener));
+        if (sim_has_failed())
+            async_return(-EIO);
+        async_ok(async_own_address(self->server, &self->address));
+        cr_assert(is_printed(0, &self->address, self->text));
+        async_close(self->client);
+        async_close(self->server);
+        self->client = self->server = -1;
+    }
+    async_finally;
+    async_close(self->listener);
+    async_close(self->client);
+    async_close(self->server);
+    async_end;
+}
+
+/* What macOS says while it takes a connection down is what other systems call a reset; buffers that
+ * ran out come back. */
+AsyncTestWith(sockets, odd_errors_of_a_write_are_made_even, (.seeds = 50), int ends[2]; char got;)
+{
+    ssize_t n;
+    async_begin;
+    async_ok(open_pair(TCP, self->ends));
+    sim_fail_next(send, EPROTOTYPE);
+    await(n, async_write(self->ends[0], "x", 1));
+    cr_assert_eq(n, -ECONNRESET);
+    sim_fail_next(send, ENOBUFS);
+    await(n, async_write(self->ends[0], "y", 1), 200);
+    cr_assert_eq(n, 1);
+    await(n, async_read(self->ends[1], &self->got, 1), 200);
+    cr_assert_eq(n, 1);
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}

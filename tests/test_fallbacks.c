@@ -1,14 +1,16 @@
 /*
- * The ways taken on systems without accept4(2) and pipe2(2).
+ * The ways taken on systems without accept4(2) and pipe2(2), shared ports and abstract names.
  *
- * Goal: what async.h makes is non-blocking and inherited by no child there too. Method: the two
- * macros that turn the better way off, and a look at the flags.
+ * Goal: what async.h makes is non-blocking and inherited by no child there too, and what it cannot
+ * make it says. Method: the macros that turn the better way off, and a look at the flags.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #define ASYNC_HAS_ACCEPT4 0
 #define ASYNC_HAS_PIPE2 0
+#define ASYNC_HAS_REUSEPORT 0
+#define ASYNC_HAS_ABSTRACT 0
 #include "async.h"
 #include "test.h"
 
@@ -67,5 +69,19 @@ TASK_TEST(fallbacks, are_what_a_pair_of_sockets_has, int ends[2];)
     check_equal(async_socketpair(self->ends), 0);
     check_flags(self->ends[0]);
     check_flags(self->ends[1]);
+    async_end;
+}
+
+TASK_TEST(fallbacks, say_what_the_system_lacks, async_address address;)
+{
+    static const async_listen_options sharing = { 0, 1 }, plain = { 4, 0 };
+    async_begin;
+    check(async_listen_with("127.0.0.1", 0, &plain) >= 0);
+    check_equal(async_address_unix(&self->address, "name@"), 0);
+    check_error(async_listen_with, ENOTSUP, async_listen_with("127.0.0.1", 0, &sharing));
+    check_equal(async_bind_udp("127.0.0.1", 0, &sharing), -ENOTSUP);
+    check_error(async_address_unix, ENOTSUP, async_address_unix(&self->address, "@name"));
+    check_equal(async_listen_unix("@name"), -ENOTSUP);
+    check_equal(async_bind_unix("@name"), -ENOTSUP);
     async_end;
 }

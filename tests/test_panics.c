@@ -19,7 +19,7 @@
  * ------------------------------------------------------------------------- */
 
 enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, SELECT, EVENT, RECEIVE,
-            SELECT_RECEIVE, SELECT_EVENT, NO_CASE, PATH };
+            SELECT_RECEIVE, SELECT_EVENT, NO_CASE, DATAGRAM, ADDRESS, PATH };
 
 /* What would be done at once, and what would have to wait. */
 async(stack_buffer, enum kind kind; int fd; struct iovec kept;
@@ -28,6 +28,7 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
     async_result r;
     char data[16];
     struct iovec piece;
+    async_address address;
     async_task task;
     async_case it;
     async_event event;
@@ -40,6 +41,7 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
         memset(&self->kept_case, 0, sizeof self->kept_case);
     memset(data, 0, sizeof data);
     memset(&it, 0, sizeof it);
+    memset(&address, 0, sizeof address);
     task = 0;
     r = 0;
     piece.iov_base = &self->kept;
@@ -68,6 +70,10 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
         await(r, async_channel_receive(NULL, data));
     else if (self->kind == SELECT_RECEIVE || self->kind == SELECT_EVENT)
         await(r, async_select(&self->kept_case, 1));
+    else if (self->kind == DATAGRAM)
+        await(r, async_recvfrom(self->fd, data, sizeof data, NULL));
+    else if (self->kind == ADDRESS)
+        await(r, async_sendto(self->fd, self, 1, &address));
     else
         await(r, async_connect_unix(data));
     async_return(r);
@@ -103,6 +109,8 @@ TEST(panics, name_an_operation_whose_buffer_is_on_the_c_stack)
     test_panics(async_run(with_pair, RECEIVE), STACK_WORDS);
     test_panics(async_run(with_pair, SELECT_RECEIVE), STACK_WORDS);
     test_panics(async_run(with_pair, SELECT_EVENT), STACK_WORDS);
+    test_panics(async_run(with_pair, DATAGRAM), STACK_WORDS);
+    test_panics(async_run(with_pair, ADDRESS), STACK_WORDS);
     test_panics(async_run(with_pair, PATH), STACK_WORDS);
     test_panics(async_run(with_pair, READ), AT(stack_buffer));
     test_panics(async_run(with_pair, PATH), AT(stack_buffer));

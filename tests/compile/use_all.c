@@ -189,6 +189,47 @@ async(local, int listener; int client; async_task server;)
     async_end;
 }
 
+/* ---- datagrams ---- */
+
+async(datagrams, int server; int client; async_address from; async_address own; char data[8];)
+{
+    char text[ASYNC_ADDRESS_TEXT];
+    ssize_t n;
+    async_begin;
+    self->server = async_bind_udp("127.0.0.1", 0, NULL);
+    EXPECT(self->server >= 0);
+    self->client = async_connect_udp("127.0.0.1", async_port(self->server));
+    EXPECT(self->client >= 0);
+    EXPECT(async_own_address(self->client, &self->own) == 0);
+    EXPECT(async_peer_address(self->client, &self->from) == 0);
+    EXPECT(async_address_print(&self->own, text, sizeof text) > 10);
+    await(n, async_sendto(self->client, "ping", 4, NULL), 60000);
+    EXPECT(n == 4);
+    await(n, async_recvfrom(self->server, self->data, sizeof self->data, &self->from), 60000);
+    EXPECT(n == 4 && self->from.is.v4.sin_port == self->own.is.v4.sin_port);
+    EXPECT(async_sendto_nowait(self->server, "pong", 4, &self->from) == 4);
+    await(n, async_readable(self->client), 60000);
+    EXPECT(async_recvfrom_nowait(self->client, self->data, 8, NULL) == 4);
+    async_close(self->client);
+    async_close(self->server);
+    async_end;
+}
+
+static void names(void)
+{
+    async_listen_options listen_options;
+    async_address address;
+    int fd;
+    memset(&listen_options, 0, sizeof listen_options);
+    listen_options.backlog = 16;
+    fd = async_listen_with("127.0.0.1", 0, &listen_options);
+    EXPECT(fd >= 0 && async_close(fd) == 0);
+    fd = async_bind_unix(NULL);
+    EXPECT(fd >= 0 && async_close(fd) == 0);
+    EXPECT(async_address_parse(&address, "::1", 80) == 0);
+    EXPECT(async_address_unix(&address, SOCKET) == 0);
+}
+
 /* ---- streams ---- */
 
 static char letters[] = "ab\n";
@@ -362,6 +403,7 @@ async(main_task, int argc;)
     await(async_call(descriptors));
     await(async_call(tcp));
     await(async_call(local));
+    await(async_call(datagrams));
     await(async_call(streams));
     await(async_call(between));
     if (self->argc > 1)
@@ -378,6 +420,7 @@ static void loop(void)
     EXPECT(async_loop_backend() != NULL);
     EXPECT(async_loop_descriptor() >= -ENOTSUP);
     EXPECT(async_loop_timeout() == -1);
+    names();
     callbacks();
     EXPECT(async_soon(&called, on_soon) > 0);
     EXPECT(async_loop_run_once(0) == 1);

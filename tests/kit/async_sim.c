@@ -158,15 +158,16 @@ struct channel {
     struct channel *next;
 };
 
-struct packet {
-    struct packet *next;
-    size_t size;
-    char bytes[];
-};
-
 struct address {
     struct sockaddr_storage storage;
     socklen_t size; /* 0: none */
+};
+
+struct packet {
+    struct packet *next;
+    struct address from;
+    size_t size;
+    char bytes[];
 };
 
 /* A registration with a poller: epoll's entry, or one filter of a kqueue. */
@@ -190,14 +191,14 @@ struct file {
     struct file *peer;     /* of a connection                                               */
     int error;             /* SO_ERROR                                                      */
     bool is_reset, shut_reads, shut_writes, resets_on_close, was_full, is_listening, is_shut;
-    bool clear, only_v6;
+    bool clear, only_v6, shares;
     bool held[2];          /* a read (a write) says EAGAIN, until it is released            */
     struct address local, remote;
     struct file **backlog;
     int backlog_count, backlog_limit, attempts;
     struct packet *first;
     int64_t packet_ns;     /* when the last one under way arrives                           */
-    int packets;           /* how many are                                                  */
+    int packets, waiting;  /* how many are, and have arrived                                */
     const char *text;      /* of a regular file                                             */
     unsigned mode;         /* st_mode; 0: what its kind has                                 */
     size_t place;
@@ -520,6 +521,7 @@ static unsigned terminal_level(const struct file *file)
 }
 
 static bool has_event(const struct file *poller);
+static bool is_choked(struct file *file);
 
 /* What holds now, whatever was reported before. */
 static unsigned level_of(const struct file *file)
@@ -536,7 +538,8 @@ static unsigned level_of(const struct file *file)
         level = file->is_shut ? SIM_OUT | SIM_HUP : file->backlog_count ? SIM_IN : 0;
         break;
     case DATAGRAM:
-        level = SIM_OUT | (file->first ? (unsigned)SIM_IN : 0u) |
+        level = (is_choked((struct file *)(uintptr_t)file) ? 0u : (unsigned)SIM_OUT) |
+                (file->first ? (unsigned)SIM_IN : 0u) |
                 (file->error ? (unsigned)(SIM_ERR | SIM_IN) : 0u);
         break;
     case TERMINAL:
@@ -1035,7 +1038,7 @@ static ssize_t take(struct file *file, const struct iovec *pieces, size_t count,
     if (in->rights_count && in->head > in->rights[0].start) { /* they came with its first byte */
         memmove(in->rights, in->rights + 1, (size_t)--in->rights_count * sizeof *in->rights);
         if (cut_rights)
-            *cut_rights = 1;
+            *cut_rights = MSG_CTRUNC;
     }
     if (sim.rates[SIM_LATENCY] && sim_draw(2))
         deliver_later(SPACE, NULL, in, 0, sim.now_ns + (int64_t)sim_draw(1000000));
@@ -1182,6 +1185,8 @@ static void close_stream(struct file *file)
 }
 
 /* The last descriptor of a file is gone. */
+static void packets_move(const struct file *file);
+
 static void close_file(struct file *file)
 {
     while (file->watches)
@@ -1205,6 +1210,10 @@ static void close_file(struct file *file)
         break;
     case LISTENER:
         refuse_backlog(file);
+        break;
+    case DATAGRAM:
+        file->waiting = 0;
+        packets_move(file);
         break;
     default:
         break;
@@ -1461,6 +1470,38 @@ static void set_port(struct address *address, int port)
         v6->sin6_port = htons((uint16_t)port);
 }
 
+/* ipv6(7): an IPv4 address is a mapped one to an IPv6 socket. Here it never is. */
+static void unmap(struct address *address)
+{
+    struct sockaddr_in6 v6;
+    struct sockaddr_in *v4 = (void *)&address->storage;
+    memcpy(&v6, &address->storage, sizeof v6);
+    if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return;
+    memset(address, 0, sizeof *address);
+    v4->sin_family = AF_INET;
+    v4->sin_port = v6.sin6_port;
+    memcpy(&v4->sin_addr, &v6.sin6_addr.s6_addr[12], 4);
+    address->size = sizeof *v4;
+}
+
+/* An address as a socket of that family is told it. */
+static struct address as_told(int family, const struct address *address)
+{
+    const struct sockaddr_in *v4 = (const void *)&address->storage;
+    struct address mapped = *address;
+    struct sockaddr_in6 *v6 = (void *)&mapped.storage;
+    if (!address->size || family != AF_INET6 || v4->sin_family != AF_INET)
+        return mapped;
+    memset(&mapped, 0, sizeof mapped);
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = v4->sin_port;
+    memset(&v6->sin6_addr.s6_addr[10], 0xff, 2);
+    memcpy(&v6->sin6_addr.s6_addr[12], &v4->sin_addr, 4);
+    mapped.size = sizeof *v6;
+    return mapped;
+}
+
 static void copy_address(struct address *into, const struct sockaddr *address, socklen_t size)
 {
     memset(into, 0, sizeof *into);
@@ -1509,6 +1550,26 @@ static bool same_host(const struct file *bound, const struct address *to)
 static bool is_internet(int family)
 {
     return family == AF_INET || family == AF_INET6;
+}
+
+/* The local address of a socket as its peer at `to` sees it: of the same family, on loopback. */
+static struct address source_of(const struct file *file, const struct address *to)
+{
+    struct address from = file->local;
+    struct sockaddr_in *v4 = (void *)&from.storage;
+    struct sockaddr_in6 *v6 = (void *)&from.storage;
+    if (!from.size || !is_internet(to->storage.ss_family) ||
+        (from.storage.ss_family == to->storage.ss_family && !is_any(&from)))
+        return from;
+    memset(&from, 0, sizeof from);
+    from.storage.ss_family = to->storage.ss_family;
+    set_port(&from, port_of(&file->local));
+    from.size = to->size;
+    if (to->storage.ss_family == AF_INET)
+        v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    else
+        v6->sin6_addr = in6addr_loopback;
+    return from;
 }
 
 static const char *path_of(const struct address *address)
@@ -1586,6 +1647,20 @@ static struct file *find_bound(const struct address *to, enum kind kind)
     return NULL;
 }
 
+/* Of those who share a port with the first, the one who has what comes from `flow`. */
+static struct file *among_sharers(struct file *first, const struct address *to, int flow)
+{
+    struct file *sharers[16];
+    int count = 0;
+    if (!first || !first->shares)
+        return first;
+    for (struct file *file = first; file && count < 16; file = file->next)
+        if (file->shares && file->references && file->kind == first->kind &&
+            port_of(&file->local) == port_of(to) && same_host(file, to))
+            sharers[count++] = file;
+    return sharers[(flow * 7 + flow / 16) % count];
+}
+
 /* Would a bind to this address be of a place that somebody has? */
 static bool is_taken(const struct file *by, const struct address *to)
 {
@@ -1593,7 +1668,7 @@ static bool is_taken(const struct file *by, const struct address *to)
         return *find_name(path_of(to)) != NULL;
     for (struct file *file = files; file; file = file->next) {
         if (!file->local.size || !file->references || !is_internet(file->local.storage.ss_family) ||
-            (file->kind == DATAGRAM) != (by->kind == DATAGRAM) ||
+            (file->kind == DATAGRAM) != (by->kind == DATAGRAM) || (file->shares && by->shares) ||
             port_of(&file->local) != port_of(to))
             continue;
         if (same_host(file, to) || (to->storage.ss_family == AF_INET6 && is_any(to) &&
@@ -1627,6 +1702,8 @@ int sim_bind(int fd, const struct sockaddr *address, unsigned size)
     return (int)leave(SIM_CALL_bind, fd, 0);
 }
 
+static void name_itself(struct file *file);
+
 int sim_listen(int fd, int backlog)
 {
     int failure = enter(SIM_CALL_listen);
@@ -1637,14 +1714,9 @@ int sim_listen(int fd, int backlog)
         return (int)fail(SIM_CALL_listen, fd, failure > 0 ? failure : EBADF);
     if (file->kind != STREAM && file->kind != LISTENER)
         return (int)fail(SIM_CALL_listen, fd, EOPNOTSUPP);
-    if (!file->local.size) {
-        if (!is_internet(file->family))
-            return (int)fail(SIM_CALL_listen, fd, EINVAL);
-        file->local.storage.ss_family = (sa_family_t)file->family;
-        file->local.size = file->family == AF_INET ? sizeof(struct sockaddr_in)
-                                                   : sizeof(struct sockaddr_in6);
-        set_port(&file->local, next_port++);
-    }
+    if (!file->local.size && !is_internet(file->family))
+        return (int)fail(SIM_CALL_listen, fd, EINVAL);
+    name_itself(file);
     file->kind = LISTENER;
     file->is_listening = true;
     file->backlog_limit = backlog < 0 ? 0 : backlog;
@@ -1661,9 +1733,9 @@ static void refuse_connect(struct file *file, int error)
 
 static void establish(struct file *client, struct file *listener)
 {
-    struct file *server = new_file(STREAM, client->family);
+    struct file *server = new_file(STREAM, listener->family);
     connect_pair(client, server);
-    server->local = listener->local;
+    server->local = source_of(listener, &client->local);
     server->remote = client->local;
     listener->backlog = realloc(listener->backlog, (size_t)(listener->backlog_count + 1) *
                                                        sizeof *listener->backlog);
@@ -1679,6 +1751,7 @@ static void finish_connect(struct file *file)
     if (file->state != CONNECTING || !file->references)
         return;
     listener = is_local(&file->remote) ? find_bound(&file->remote, LISTENER) : NULL;
+    listener = among_sharers(listener, &file->remote, port_of(&file->local));
     if (is_local(&file->remote) && (!listener || sim_hit(SIM_REFUSE))) {
         refuse_connect(file, ECONNREFUSED);
     } else if (!listener || listener->backlog_count > listener->backlog_limit) {
@@ -1697,7 +1770,8 @@ static int connect_unix(struct file *file)
 {
     struct file *listener = find_bound(&file->remote, LISTENER);
     if (!listener)
-        return *find_name(path_of(&file->remote)) ? ECONNREFUSED : ENOENT;
+        return *find_name(path_of(&file->remote)) || !*path_of(&file->remote) ? ECONNREFUSED
+                                                                              : ENOENT;
     if (sim_hit(SIM_REFUSE))
         return ECONNREFUSED;
     if (listener->backlog_count > listener->backlog_limit)
@@ -1711,6 +1785,17 @@ static int is_settled(void *what)
     return ((struct file *)what)->state != CONNECTING;
 }
 
+/* A socket without a local address gets one: any, and a port. */
+static void name_itself(struct file *file)
+{
+    if (file->local.size || !is_internet(file->family))
+        return;
+    file->local.storage.ss_family = (sa_family_t)file->family;
+    file->local.size = file->family == AF_INET ? sizeof(struct sockaddr_in)
+                                               : sizeof(struct sockaddr_in6);
+    set_port(&file->local, next_port++);
+}
+
 /* A datagram socket only remembers. */
 static int connect_file(struct file *file, const struct sockaddr *address, unsigned size)
 {
@@ -1718,12 +1803,12 @@ static int connect_file(struct file *file, const struct sockaddr *address, unsig
         return EALREADY;
     if (file->state == CONNECTED && file->kind == STREAM)
         return EISCONN;
+    if (address->sa_family != file->family)
+        return EAFNOSUPPORT;
     copy_address(&file->remote, address, (socklen_t)size);
-    if (file->local.size == 0 && is_internet(file->family)) {
-        file->local.storage.ss_family = (sa_family_t)file->family;
-        file->local.size = size;
-        set_port(&file->local, next_port++);
-    }
+    unmap(&file->remote);
+    name_itself(file);
+    file->local = source_of(file, &file->remote);
     if (file->kind == DATAGRAM) {
         file->state = CONNECTED;
         return 0;
@@ -1854,8 +1939,9 @@ int sim_shutdown(int fd, int how)
 static int give_address(int call, int fd, const struct file *file, const struct address *from,
                         struct sockaddr *address, unsigned *size)
 {
-    struct sockaddr_storage storage = from->storage;
-    unsigned whole = from->size;
+    struct address told = as_told(file->family, from);
+    struct sockaddr_storage storage = told.storage;
+    unsigned whole = told.size;
     if (!whole) { /* nameless */
         memset(&storage, 0, sizeof storage);
         storage.ss_family = (sa_family_t)file->family;
@@ -1950,6 +2036,8 @@ int sim_setsockopt(int fd, int level, int option, const void *value, unsigned si
         file->out->capacity = (size_t)number;
     if (level == IPPROTO_IPV6 && option == IPV6_V6ONLY)
         file->only_v6 = number != 0;
+    if (level == SOL_SOCKET && option == SO_REUSEPORT)
+        file->shares = number != 0;
     return (int)leave(SIM_CALL_setsockopt, fd, 0);
 }
 
@@ -1973,6 +2061,10 @@ int sim_dial(int port)
 /* ----------------------------------------------------------------------------
  * MARK: - Datagrams
  * ------------------------------------------------------------------------- */
+enum { QUEUE = 10 }; /* unix(7): datagrams that may wait for one reader */
+
+static struct address *message_name; /* of the message under way: whose it is, or to whom it goes */
+
 static void packet_arrives(struct file *file, struct packet *packet)
 {
     struct packet **last = &file->first;
@@ -1984,48 +2076,134 @@ static void packet_arrives(struct file *file, struct packet *packet)
     while (*last)
         last = &(*last)->next;
     *last = packet;
+    file->waiting++;
     wake(file, SIM_IN);
 }
 
-static ssize_t put_packet(struct file *file, const struct iovec *pieces, size_t count, bool seam)
+/* Is there no room for another one? UDP throws it away then; a Unix socket says so. */
+static bool is_full(const struct file *to)
 {
-    size_t size = total(pieces, count);
-    struct file *to = file->peer ? file->peer : find_bound(&file->remote, DATAGRAM);
-    struct delivery delivery = { sim.now_ns + latency(NULL), 0, PACKET, to, NULL, 0, NULL };
-    if (file->error)
-        return broken(file);
-    if (file->state != CONNECTED)
-        return -EDESTADDRREQ;
-    if (size > 65507)
-        return -EMSGSIZE;
-    if (holds(file, WRITES, seam))
-        return -EAGAIN;
-    if (!to || !to->references) { /* udp(7): the error comes with the next call */
-        file->error = ECONNREFUSED;
-        wake(file, SIM_ERR | SIM_IN);
-        return (ssize_t)size;
+    return to->references && !is_internet(to->family) && to->waiting + to->packets > QUEUE;
+}
+
+/* poll(2) knows of a full queue if it is the peer's. */
+static bool is_choked(struct file *file)
+{
+    struct file *to = file->peer;
+    if (!to && file->state == CONNECTED && !is_internet(file->family))
+        to = find_bound(&file->remote, DATAGRAM);
+    return to && is_full(to);
+}
+
+/* There is room again, or the reader is gone: who has this one for a peer hears of it. */
+static void packets_move(const struct file *file)
+{
+    for (struct file *other = files; other && !is_internet(file->family); other = other->next)
+        if (other->kind == DATAGRAM && other->references && other->state == CONNECTED)
+            wake(other, SIM_OUT);
+}
+
+static bool is_same(const struct address *a, const struct address *b)
+{
+    const struct sockaddr_in *v4[2] = { (const void *)&a->storage, (const void *)&b->storage };
+    const struct sockaddr_in6 *v6[2] = { (const void *)&a->storage, (const void *)&b->storage };
+    if (a->storage.ss_family != b->storage.ss_family || port_of(a) != port_of(b))
+        return false;
+    if (a->storage.ss_family == AF_INET)
+        return v4[0]->sin_addr.s_addr == v4[1]->sin_addr.s_addr;
+    return memcmp(&v6[0]->sin6_addr, &v6[1]->sin6_addr, sizeof v6[0]->sin6_addr) == 0;
+}
+
+/* The socket that hears what `file` sends to an internet address. Returns 0 or a negative errno. */
+static int find_hearer(struct file *file, const struct address *address, struct file **hearer)
+{
+    struct address to = *address, from;
+    if (message_name && to.storage.ss_family != file->family) /* Linux is not so strict */
+        return -EAFNOSUPPORT;
+    unmap(&to);
+    if (file->only_v6 && to.storage.ss_family == AF_INET)
+        return -ENETUNREACH;
+    name_itself(file);
+    from = source_of(file, &to);
+    *hearer = among_sharers(find_bound(&to, DATAGRAM), &to, port_of(&from));
+    if (*hearer && (*hearer)->state == CONNECTED && !is_same(&(*hearer)->remote, &from))
+        *hearer = NULL;
+    return 0;
+}
+
+/* Whom a datagram goes to, NULL: nobody. Returns 0 or a negative errno. */
+static int find_receiver(struct file *file, struct file **to)
+{
+    const struct address *address = message_name ? message_name : &file->remote;
+    const struct name *name;
+    *to = message_name ? NULL : file->peer;
+    if (!*to && !message_name && file->state != CONNECTED)
+        return is_internet(file->family) ? -EDESTADDRREQ : -ENOTCONN;
+    if (!*to && is_internet(file->family))
+        return find_hearer(file, address, to);
+    if (!*to) {
+        name = *find_name(path_of(address));
+        if (address->storage.ss_family != file->family)
+            return -EINVAL;
+        if (!name)
+            return *path_of(address) ? -ENOENT : -ECONNREFUSED;
+        if (name->file && name->file->kind != DATAGRAM)
+            return -EPROTOTYPE;
+        *to = name->file;
     }
-    if (sim_hit(SIM_LOSS))
-        return (ssize_t)size;
-    if (sim_hit(SIM_REORDER))
+    return *to && (*to)->references ? 0 : -ECONNREFUSED;
+}
+
+static void send_packet(struct file *file, struct file *to, const struct iovec *pieces, size_t size)
+{
+    struct delivery delivery = { sim.now_ns + latency(NULL), 0, PACKET, to, NULL, 0, NULL };
+    struct address where = message_name ? *message_name : file->remote;
+    bool is_safe = !is_internet(file->family);
+    if (!is_safe && sim_hit(SIM_LOSS))
+        return;
+    if (!is_safe && sim_hit(SIM_REORDER))
         delivery.at_ns += 1 + (int64_t)sim_draw(5000000);
     else if (delivery.at_ns < to->packet_ns)
         delivery.at_ns = to->packet_ns;
     else
         to->packet_ns = delivery.at_ns;
-    delivery.packet = malloc(sizeof *delivery.packet + size);
-    delivery.packet->next = NULL;
+    delivery.packet = calloc(1, sizeof *delivery.packet + size);
     delivery.packet->size = size;
+    unmap(&where);
+    delivery.packet->from = source_of(file, &where);
     spread(pieces, NULL, delivery.packet->bytes, size);
     to->packets++;
     if (delivery.at_ns <= sim.now_ns && to->packets == 1)
         packet_arrives(to, delivery.packet);
     else
         add_delivery(delivery);
+}
+
+static ssize_t put_packet(struct file *file, const struct iovec *pieces, size_t count, bool seam)
+{
+    size_t size = total(pieces, count);
+    struct file *to;
+    int error;
+    if (file->error)
+        return broken(file);
+    error = find_receiver(file, &to);
+    if (error)
+        return error;
+    if (size > 65507)
+        return -EMSGSIZE;
+    if ((to && is_full(to)) || holds(file, WRITES, seam))
+        return -EAGAIN;
+    if (to && to->references) {
+        send_packet(file, to, pieces, size);
+    } else if (file->state == CONNECTED) { /* udp(7): the error comes with the next call */
+        file->error = ECONNREFUSED;
+        wake(file, SIM_ERR | SIM_IN);
+    }
     return (ssize_t)size;
 }
 
-static ssize_t take_packet(struct file *file, const struct iovec *pieces, size_t count, bool seam)
+static ssize_t take_packet(struct file *file, const struct iovec *pieces, size_t count, int *cut,
+                           bool seam)
 {
     struct packet *packet = file->first;
     size_t size = total(pieces, count);
@@ -2033,11 +2211,17 @@ static ssize_t take_packet(struct file *file, const struct iovec *pieces, size_t
         return broken(file);
     if (!packet || holds(file, READS, seam))
         return -EAGAIN;
+    if (size < packet->size && cut)
+        *cut = MSG_TRUNC;
     if (size > packet->size)
         size = packet->size;
     spread(pieces, packet->bytes, NULL, size);
+    if (message_name)
+        *message_name = as_told(file->family, &packet->from);
     file->first = packet->next;
+    file->waiting--;
     free(packet);
+    packets_move(file);
     return (ssize_t)size;
 }
 
@@ -2066,7 +2250,7 @@ static ssize_t read_file(struct file *file, const struct iovec *pieces, size_t c
             return broken(file);
         return file->state == CONNECTED ? take(file, pieces, count, cut, seam) : -ENOTCONN;
     case DATAGRAM:
-        return take_packet(file, pieces, count, seam);
+        return take_packet(file, pieces, count, cut, seam);
     case REGULAR: {
         size_t left = strlen(file->text) - file->place, size = total(pieces, count);
         if (size > left)
@@ -2169,13 +2353,20 @@ ssize_t sim_recv(int fd, void *data, size_t size, int flags)
 
 ssize_t sim_recvmsg(int fd, struct msghdr *message, int flags)
 {
+    struct address from = { 0 };
     int cut = 0;
     ssize_t n;
     if (sim.real)
         return is_seam(SIM_CALL_recvmsg), recvmsg(fd, message, flags);
+    message_name = &from;
     n = after(read_any(SIM_CALL_recvmsg, fd, message->msg_iov, (size_t)message->msg_iovlen, flags,
                        &cut), fd, READS);
-    message->msg_flags = cut ? MSG_CTRUNC : 0;
+    message_name = NULL;
+    message->msg_flags = cut;
+    if (n >= 0 && message->msg_name)
+        memcpy(message->msg_name, &from.storage,
+               from.size < message->msg_namelen ? from.size : message->msg_namelen);
+    message->msg_namelen = n >= 0 ? from.size : message->msg_namelen;
     return n;
 }
 
@@ -2215,12 +2406,20 @@ static void send_along(struct file *file, size_t size)
 
 ssize_t sim_sendmsg(int fd, const struct msghdr *message, int flags)
 {
+    struct address to;
+    ssize_t n;
     if (sim.real)
         return is_seam(SIM_CALL_sendmsg), sendmsg(fd, message, flags);
     if (message->msg_controllen)
         send_along(file_of(fd), total(message->msg_iov, (size_t)message->msg_iovlen));
-    return after(write_any(SIM_CALL_sendmsg, fd, message->msg_iov, (size_t)message->msg_iovlen,
-                           flags), fd, WRITES);
+    if (message->msg_namelen) {
+        copy_address(&to, message->msg_name, message->msg_namelen);
+        message_name = &to;
+    }
+    n = after(write_any(SIM_CALL_sendmsg, fd, message->msg_iov, (size_t)message->msg_iovlen,
+                        flags), fd, WRITES);
+    message_name = NULL;
+    return n;
 }
 
 ssize_t sim_send_rights(int fd, const void *data, size_t size)

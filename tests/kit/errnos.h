@@ -17,10 +17,10 @@
  * follows.
  *
  * Sources: the Linux man-pages 6.03, and where they send the reader to the pages of a socket
- * family, what concerns a stream socket there; for kqueue(2) those of FreeBSD, macOS, NetBSD and
- * OpenBSD. Broken arguments are injected too where the world outside can bring them about: whoever
- * closes a number behind the loop's back, and opens something else, turns it into EBADF, ENOTSOCK
- * or EINVAL.
+ * family, what concerns a stream or datagram socket there; for kqueue(2) those of FreeBSD, macOS,
+ * NetBSD and OpenBSD. Broken arguments are injected too where the world outside can bring them
+ * about: whoever closes a number behind the loop's back, and opens something else, turns it into
+ * EBADF, ENOTSOCK or EINVAL.
  */
 #ifndef SIM_ERRNOS_H
 #define SIM_ERRNOS_H
@@ -340,7 +340,7 @@
     SIM_ERRNOS_write(INJECT, NEVER) \
     NEVER(EOPNOTSUPP, "readv(2) ERRORS: writev has no flags, only pwritev2 has")
 
-#define SIM_ERRNOS_send(INJECT, NEVER) \
+#define SIM_ERRNOS_of_sending(INJECT, NEVER) \
     INJECT(EACCES, "send(2) ERRORS") \
     INJECT(EAGAIN, "send(2) ERRORS") \
     INJECT(EALREADY, "send(2) ERRORS") \
@@ -360,11 +360,18 @@
     INJECT(EPERM, "ip(7) ERRORS") \
     INJECT(ECONNREFUSED, "unix(7) ERRORS") \
     SIM_ERRNOS_OF_NETWORK(INJECT) \
-    NEVER(EFAULT, "send(2) ERRORS: the data is the caller's, and the simulated send reads it") \
-    NEVER(EISCONN, "send(2) ERRORS: no call names a recipient")
+    NEVER(EFAULT, "send(2) ERRORS: the data is the caller's, and the simulated send reads it")
+
+#define SIM_ERRNOS_send(INJECT, NEVER) \
+    SIM_ERRNOS_of_sending(INJECT, NEVER) \
+    NEVER(EISCONN, "send(2) ERRORS: send names no recipient")
 
 #define SIM_ERRNOS_sendmsg(INJECT, NEVER) \
-    SIM_ERRNOS_send(INJECT, NEVER) \
+    SIM_ERRNOS_of_sending(INJECT, NEVER) \
+    INJECT(EISCONN, "send(2) ERRORS") \
+    INJECT(EADDRNOTAVAIL, "ip(7) ERRORS") \
+    INJECT(ENOENT, "unix(7) ERRORS") \
+    INJECT(EPROTOTYPE, "unix(7) ERRORS") \
     NEVER(ESRCH, "unix(7) ERRORS: no credentials are sent along") \
     NEVER(SIM_ETOOMANYREFS, "unix(7) ERRORS: no descriptors are sent along")
 
