@@ -211,36 +211,54 @@ static void find_mutations(void)
     }
 }
 
-static uint64_t state;
+/* ---- drawing: by a hash of what the mutant is, so that a change elsewhere draws no other ones ---- */
+static uint64_t seed;
 
-static size_t draw(size_t count)
+static uint64_t hash(uint64_t before, const char *bytes, size_t size)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (size_t)(state % count);
+    for (size_t i = 0; i < size; i++)
+        before = (before ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
+    return before;
 }
 
-static void print_name(size_t function)
+static size_t name_of(size_t function, size_t *size)
 {
     size_t end = function + strcspn(text + function, "("), start = end;
     while (is_word(text[start - 1]))
         start--;
-    printf("%.*s", (int)(end - start), text + start);
+    *size = end - start;
+    return start;
+}
+
+static uint64_t lot_of(const struct mutation *mutation)
+{
+    size_t size, start = name_of(mutation->function, &size), column = mutation->place - mutation->line;
+    uint64_t lot = hash(seed, text + start, size);
+    lot = hash(lot, text + mutation->line, strcspn(text + mutation->line, "\n"));
+    lot = hash(lot, mutation->with, strlen(mutation->with));
+    lot = hash(lot, (const char *)&column, sizeof column);
+    return hash(lot, (const char *)&mutation->size, sizeof mutation->size) ^ lot >> 29;
+}
+
+static int compare_lots(const void *a, const void *b)
+{
+    const struct mutation *first = (const struct mutation *)a, *second = (const struct mutation *)b;
+    uint64_t one = lot_of(first), other = lot_of(second);
+    if (one == other)
+        return first->place < second->place ? -1 : first->place > second->place;
+    return one < other ? -1 : 1;
 }
 
 static void list(size_t count)
 {
+    qsort(mutations, mutation_count, sizeof *mutations, compare_lots);
     for (size_t i = 0; i < count && i < mutation_count; i++) {
-        size_t other = i + draw(mutation_count - i), number = 1, start;
-        struct mutation mutation = mutations[other];
-        mutations[other] = mutations[i];
-        mutations[i] = mutation;
+        struct mutation mutation = mutations[i];
+        size_t number = 1, start, size, name = name_of(mutation.function, &size);
         for (size_t k = 0; k < mutation.line; k++)
             number += text[k] == '\n';
-        printf("%lu:%lu:%s\t", (unsigned long)mutation.place, (unsigned long)mutation.size,
-               mutation.with);
-        print_name(mutation.function);
+        printf("%lu:%lu:%s\t%.*s", (unsigned long)mutation.place, (unsigned long)mutation.size,
+               mutation.with, (int)size, text + name);
         start = mutation.line + strspn(text + mutation.line, " ");
         printf("\t%lu\t%.*s -> %s (column %lu)\t%.*s\n", (unsigned long)number, (int)mutation.size,
                text + mutation.place, *mutation.with ? mutation.with : "nothing",
@@ -287,7 +305,7 @@ int main(int argc, char **argv)
     read_file(argv[2]);
     find_mutations();
     if (strcmp(argv[1], "list") == 0 && argc == 5) {
-        state = strtoull(argv[3], NULL, 0) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+        seed = strtoull(argv[3], NULL, 0) * UINT64_C(0x9e3779b97f4a7c15) + 1;
         list((size_t)strtoul(argv[4], NULL, 0));
     } else if (strcmp(argv[1], "apply") == 0 && argc == 4) {
         apply(argv[3]);
