@@ -117,7 +117,7 @@ VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for
 
 test:
 	@tests/install.sh pkg-config criterion valgrind
-	@$(MAKE) --no-print-directory -j2 test-native test-simulated test-valgrind test-worlds
+	@$(MAKE) --no-print-directory -j2 test-valgrind test-worlds-valgrind test-worlds test-native test-simulated
 
 # Each test in its worlds; the sums say whether they were enough.
 test-worlds: $(B)/worlds
@@ -133,8 +133,10 @@ test-native: $(B)/tests $(B)/tests-O2
 test-simulated: $(B)/tests-simulated
 	timeout 280 $(B)/tests-simulated
 
-test-valgrind: $(B)/tests-plain $(B)/worlds-plain
+test-valgrind: $(B)/tests-plain
 	timeout 280 $(VALGRIND) $(B)/tests-plain
+
+test-worlds-valgrind: $(B)/worlds-plain
 	ASYNC_SEEDS=100 timeout 280 $(VALGRIND) $(B)/worlds-plain
 
 sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
@@ -213,16 +215,19 @@ coverage:
 	@tests/install.sh lcov
 	tests/coverage.sh
 
-# The slow arms, one after the other; all of them run, and any that failed is named at the end.
-ARMS = lint matrix refuse red docs-check torture mutants sanitize fuzz-check tsan coverage cross qemu
+# The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
+# several of them are made of is made before.
+ARMS = coverage cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov
-	@for arm in $(ARMS); do \
-	    echo "== make $$arm"; \
-	    $(MAKE) --no-print-directory $$arm > $(B)/$$arm.txt 2>&1 || failed="$$failed $$arm"; \
-	    grep -v '^ok ' $(B)/$$arm.txt | tail -n 40; \
-	done; \
-	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
+	@rm -f $(B)/*.failed
+	@printf '%s\n' $(ARMS) | xargs -I @ -P 2 $(MAKE) --no-print-directory -s arm ARM=@
+	@[ -z "$$(cd $(B) && ls *.failed 2> /dev/null)" ] || { cd $(B) && echo "failed:" *.failed; exit 1; }
+
+arm:
+	@$(MAKE) --no-print-directory $(ARM) > $(B)/$(ARM).txt 2>&1 || touch $(B)/$(ARM).failed
+	@printf '== make %s\n%s\n' $(ARM) "$$(grep -v '^ok ' $(B)/$(ARM).txt | tail -n 40)"
 
 docs:
 	docs/embed.sh
@@ -248,4 +253,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: help examples demo test test-native test-simulated test-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+.PHONY: arm help examples demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate

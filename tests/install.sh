@@ -29,7 +29,8 @@ have()
     peers) pkg-config --exists libuv libevent 2> /dev/null && [ -e /usr/include/ev.h ] ;;
     qemu) command -v qemu-s390x ;;
     musl) command -v musl-gcc ;;
-    m32) echo 'int main(void){return 0;}' | cc -m32 -x c - -o /dev/null 2> /dev/null ;;
+    m32) echo 'int main(void){return 0;}' | cc -m32 -x c - -o "${TMPDIR:-/tmp}/m32.$$" 2> /dev/null &&
+        rm "${TMPDIR:-/tmp}/m32.$$" ;; # not to /dev/null: root may lose it to a linker
     s390x) command -v s390x-linux-gnu-gcc ;;
     *) command -v "$1" ;;
     esac > /dev/null

@@ -856,7 +856,7 @@ static long number(const char *name, long otherwise)
     return text && *text ? strtol(text, NULL, 0) : otherwise;
 }
 
-/* A test that asks for one world, the calm one, gets no other; Valgrind, which is slow, gets few. */
+/* A test that asks for one world, the calm one, gets no other. Valgrind, which is slow, has few. */
 static long seeds_of(const async_test_case *test)
 {
     long count = test->options.seeds > 1 ? number("ASYNC_SEEDS", test->options.seeds) : 1;
