@@ -222,7 +222,7 @@ check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
 	@rm -f $(B)/*.failed
-	@printf '%s\n' $(ARMS) | xargs -I ARM -P 2 $(MAKE) --no-print-directory -s arm ARM=ARM
+	@printf '%s\n' $(ARMS) | xargs -I @ -P 2 $(MAKE) --no-print-directory -s arm ARM=@
 	@[ -z "$$(cd $(B) && ls *.failed 2> /dev/null)" ] || { cd $(B) && echo "failed:" *.failed; exit 1; }
 
 arm:

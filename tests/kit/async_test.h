@@ -343,10 +343,9 @@ void async_test_warn(const char *text);
 #endif
 #endif
 
-/* The thread's loop has another name here. The plain one is defined too, not thread-local: beside
- * a file that includes async.h itself the linker finds two kinds of symbol, and refuses. (lld does
- * not look: of two weak symbols it takes the first.) */
-__attribute__((weak, visibility("default"))) int async__current;
+/* The thread's loop has another name here. The plain one is defined in async_test.c, and is not
+ * thread-local: with a file that includes async.h itself the linker finds two kinds of symbol, and
+ * refuses. (LLVM's lld looks only if the kit comes after that file.) */
 #define async__current async__current_simulated
 
 #ifndef ASYNC_TEST_HEADER

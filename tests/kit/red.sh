@@ -349,7 +349,7 @@ broken_header() {
 
 # ---- the two headers ------------------------------------------------------------
 
-# A file that is simulated and one that is not are no program. (lld does not see it.)
+# A file that is simulated and one that is not are no program. (The kit comes last, as lld needs it.)
 mixed() {
     mode='mixed build'
     printf '#include "async.h"\nint opens_it(void) { return async_open(NULL); }\n' > "$work/real.c"
@@ -358,7 +358,7 @@ mixed() {
         # shellcheck disable=SC2086
         $CC $FLAGS -DASYNC_TEST_PLAIN -c "$work/$file.c" -o "$work/$file.o" || exit 2
     done
-    for linker in bfd gold; do
+    for linker in bfd gold lld; do
         printf 'int main(void) { return 0; }\n' > "$work/empty.c"
         if ! $CC "-fuse-ld=$linker" "$work/empty.c" -o "$work/empty" 2> /dev/null; then
             echo "left out (mixed build, $linker): not installed"
