@@ -7,7 +7,7 @@
  * lets time pass, every waiter is looked at by brute force: whoever could go on must not wait.
  * After each world nothing may be left.
  */
-/* For the linker: see the last lines of async_test.h. */
+/* For the linker: async_test.h says why, where it gives the pointer another name. */
 int async__current = 0;
 
 #include "async_sim.h"
