@@ -18,9 +18,14 @@ $(B):
 
 # --- examples ---------------------------------------------------------------
 EXAMPLES = pong_callback pong_coroutine ping
+WITH_LIBRARY =
 
 $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
-	$(CC) $(CFLAGS) $(WARN) -I. $< -o $@
+	$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
+
+# These stand on a library of somebody else's.
+$(WITH_LIBRARY:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
+	$(CC) $(CFLAGS) $(WARN) -I. $< $(LIBRARY_$*) -pthread -o $@
 
 examples: $(EXAMPLES:%=$(B)/%)
 
@@ -194,6 +199,11 @@ $(B)/planted: docs/testing/worlds.c docs/testing/echo.c $(KIT_PARTS) $(PLANTED)
 $(B)/planted-plain: docs/testing/plain.c docs/testing/echo.c async.h
 	$(CC) -g -I. $< -o $@
 
+# The programs of examples/ against curl, redis-cli, socat and other clients: see tests/programs.
+programs: examples $(WITH_LIBRARY:%=$(B)/%)
+	@tests/install.sh programs
+	tests/programs.sh
+
 matrix:
 	tests/compile/matrix.sh
 refuse:
@@ -253,4 +263,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: arm help examples demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+.PHONY: arm help examples programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
