@@ -6,7 +6,9 @@
 #     ```c fragment   statements: must compile inside a function
 #     ```c test       a test in the simulated world: must pass
 #     ```c part       a part of a program that is compiled elsewhere
+#     ```python run   likewise run and compared, where there is a python3 of 3.11 or later
 #
+# An output fence is that of all the fences since the last one.
 # Prints a line a fence and, last, "N passed, N failed".
 set -u
 out=build/docs
@@ -20,9 +22,11 @@ cut_page()
     awk -v out="$out/$2" '
         /^```/ && inside { inside = 0; close(file); next }
         /^```c( |$)/ { kind = $2 == "" ? "program" : $2; file = out "." ++n "." kind ".c"; inside = 1; next }
-        /^```output$/ { file = out "." n ".output"; inside = 1; next }
+        /^```python run$/ { file = out "." ++n ".run.py"; inside = 1; next }
+        /^```output$/ { first = last + 1; last = n; inside = 2; next }
         /^```/ { file = "/dev/null"; inside = 1; next }
-        inside { print > file }' "$1"
+        inside == 2 { for (i = first; i <= n; i++) print > (out "." i ".output") }
+        inside == 1 { print > file }' "$1"
 }
 
 compile()
@@ -33,12 +37,15 @@ compile()
 check()
 {
     source=$1
-    program=${source%.c}
+    program=${source%.*}
     case $source in
     *.fragment.c)
         { echo '#include "async.h"'; echo 'static void fragment(void) {'; cat "$source"; echo '}'
           echo 'int main(void) { fragment(); return 0; }'; } > "$program.whole.c"
         compile "$program.whole.c" "$program" ;;
+    *.run.py)
+        timeout 20 python3 "$source" > "$program.got" 2>&1
+        cmp -s "$program.got" "${program%.run}.output" ;;
     *.run.c)
         compile "$source" "$program" &&
             timeout 20 "$program" > "$program.got" 2>&1
@@ -61,12 +68,17 @@ for page in "$@"; do
     name=$(echo "$page" | tr / _)
     cut_page "$page" "$name"
 done
-for source in "$out"/*.c; do
-    case $source in *.whole.c) continue ;; esac
+python=yes
+python3 -c 'import asyncio; asyncio.TaskGroup' 2> "$out/python.log" || python=
+for source in "$out"/*.c "$out"/*.py; do
+    case $source in
+    *.whole.c | "$out/*.py") continue ;;
+    *.py) [ "$python" ] || { echo "not run, no python3 of 3.11 or later: $source"; continue; } ;;
+    esac
     if check "$source"; then
         passed=$((passed + 1)); echo "ok $source"
     else
-        failed=$((failed + 1)); echo "FAIL $source"; cat "${source%.c}.log" "${source%.c}.got" 2> /dev/null
+        failed=$((failed + 1)); echo "FAIL $source"; cat "${source%.*}.log" "${source%.*}.got" 2> /dev/null
     fi
 done
 echo "$passed passed, $failed failed"

@@ -156,6 +156,22 @@ AsyncTest(channels, without_capacity_are_a_meeting, async_channel channel; async
     async_end;
 }
 
+/* Items without bytes are only counted, and need no place. */
+AsyncTest(channels, may_carry_nothing, async_channel channel; async_result n;)
+{
+    async_begin;
+    async_channel_init(&self->channel, NULL, 0, 2);
+    cr_assert_eq(async_channel_send_nowait(&self->channel, NULL), 0);
+    await(self->n, async_channel_send(&self->channel, NULL));
+    cr_assert_eq(self->n, 0);
+    cr_assert_eq(async_channel_send_nowait(&self->channel, NULL), -EAGAIN);
+    await(self->n, async_channel_receive(&self->channel, NULL));
+    cr_assert_eq(self->n, 1);
+    cr_assert_eq(async_channel_receive_nowait(&self->channel, NULL), 1);
+    cr_assert_eq(async_channel_receive_nowait(&self->channel, NULL), -EAGAIN);
+    async_end;
+}
+
 /* Closing tells the senders that wait; what the channel holds is still to be had. */
 AsyncTest(channels, hold_after_their_close_what_was_sent, async_channel channel; int held[2];
           async_result sent[3]; int got; async_result n; int i;)
@@ -299,6 +315,36 @@ AsyncTestWith(semaphores, lose_no_permit, (.seeds = 1000, .torture = 1),
         cr_assert_eq(async_semaphore_acquire_nowait(&self->semaphore), 0);
     self->n = async_semaphore_acquire_nowait(&self->semaphore);
     check_error(async_semaphore_acquire_nowait, EAGAIN, self->n);
+    async_end;
+}
+
+static async_mutex shared;
+
+static void locks(void *unused)
+{
+    (void)unused;
+    cr_assert_eq(async_mutex_lock_nowait(&shared), 0);
+}
+
+static void unlocks(void *unused)
+{
+    (void)unused;
+    cr_assert_eq(async_mutex_unlock(&shared), 0);
+}
+
+/* All callbacks are one owner, which does not end as a task does. */
+AsyncTest(mutexes, may_be_a_callbacks, async_result n;)
+{
+    async_begin;
+    memset(&shared, 0, sizeof shared);
+    async_ok(async_soon(NULL, locks));
+    async_ok(async_after(3, NULL, unlocks));
+    await(async_yield());
+    await(self->n, async_mutex_lock(&shared), 1);
+    check_error(async_mutex_lock, ETIMEDOUT, self->n);
+    await(self->n, async_mutex_lock(&shared));
+    cr_assert_eq(self->n, 0);
+    cr_assert_eq(async_mutex_unlock(&shared), 0);
     async_end;
 }
 
