@@ -392,6 +392,7 @@ typedef struct async_case {
     void *object;
     async_task task;
     async__waiter waiter;
+    uint32_t op; /* what waiting for it alone would be */
 } async_case;
 
 /* ----------------------------------------------------------------------------
@@ -1354,6 +1355,7 @@ typedef struct async__threads {
     unsigned users;      /* of the loop alone: reasons to wait for the pipe             */
     async_handle reader; /* likewise: who reads it                                      */
     int (*withdraw)(async_loop *loop, async__task *task);
+    int (*runs)(struct async__threads *threads, const async__job *job);
     void (*close)(async_loop *loop);
 } async__threads;
 
@@ -3321,7 +3323,7 @@ static inline void async__run_task(async_loop *loop, async__task *task)
 /* ---- joining ---- */
 
 /* Begin to wait for what the case describes, if it cannot be done at once. */
-static inline async_op async__wait_for(unsigned op, async_case it)
+static inline async_op async__wait_for(async_case it)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
@@ -3333,13 +3335,14 @@ static inline async_op async__wait_for(unsigned op, async_case it)
         return async__done(loop, task, it.result);
     task->on.waiter.data = it.waiter.data;
     async__line_up(task, &task->on.waiter, it.waiter.queue);
-    return async__park(loop, task, op);
+    return async__park(loop, task, it.op);
 }
 
-static inline async_case async__case(int (*attempt)(async_case *it), void *object)
+static inline async_case async__case(unsigned op, int (*attempt)(async_case *it), void *object)
 {
     async_case it;
     memset(&it, 0, sizeof it);
+    it.op = op;
     it.attempt = attempt;
     it.object = object;
     return it;
@@ -3363,21 +3366,14 @@ static inline int async__attempt_join(async_case *it)
 
 static inline async_case async_case_join(async_task task)
 {
-    async_case it = async__case(async__attempt_join, NULL);
+    async_case it = async__case(ASYNC__JOIN, async__attempt_join, NULL);
     it.task = task;
     return it;
 }
 
 static inline async_op async_join(async_task task)
 {
-    return async__wait_for(ASYNC__JOIN, async_case_join(task));
-}
-
-/* Whom this one joins. */
-static inline const async__task *async__joined_by(const async__task *task)
-{
-    return (const async__task *)(const void *)((const char *)task->on.waiter.queue -
-                                               offsetof(async__task, joiners));
+    return async__wait_for(async_case_join(task));
 }
 
 /* Another one of the array is over: the first failure among them is kept. */
@@ -3582,12 +3578,12 @@ static inline int async__attempt_event(async_case *it)
 
 static inline async_case async_case_event(async_event *event)
 {
-    return async__case(async__attempt_event, event);
+    return async__case(ASYNC__EVENT, async__attempt_event, event);
 }
 
 static inline async_op async_event_wait(async_event *event)
 {
-    return async__wait_for(ASYNC__EVENT, async_case_event(event));
+    return async__wait_for(async_case_event(event));
 }
 
 static inline void async_event_set(async_event *event)
@@ -3626,12 +3622,12 @@ static inline int async__attempt_semaphore(async_case *it)
 
 static inline async_case async_case_semaphore(async_semaphore *semaphore)
 {
-    return async__case(async__attempt_semaphore, semaphore);
+    return async__case(ASYNC__SEMAPHORE, async__attempt_semaphore, semaphore);
 }
 
 static inline async_op async_semaphore_acquire(async_semaphore *semaphore)
 {
-    return async__wait_for(ASYNC__SEMAPHORE, async_case_semaphore(semaphore));
+    return async__wait_for(async_case_semaphore(semaphore));
 }
 
 static inline int async_semaphore_acquire_nowait(async_semaphore *semaphore)
@@ -3680,12 +3676,12 @@ static inline int async__attempt_mutex(async_case *it)
 
 static inline async_case async_case_mutex(async_mutex *mutex)
 {
-    return async__case(async__attempt_mutex, mutex);
+    return async__case(ASYNC__MUTEX, async__attempt_mutex, mutex);
 }
 
 static inline async_op async_mutex_lock(async_mutex *mutex)
 {
-    return async__wait_for(ASYNC__MUTEX, async_case_mutex(mutex));
+    return async__wait_for(async_case_mutex(mutex));
 }
 
 static inline int async_mutex_lock_nowait(async_mutex *mutex)
@@ -3775,26 +3771,26 @@ static inline int async__attempt_receive(async_case *it)
 
 static inline async_case async_case_send(async_channel *channel, const void *item)
 {
-    async_case it = async__case(async__attempt_send, channel);
+    async_case it = async__case(ASYNC__SEND, async__attempt_send, channel);
     it.waiter.data = (void *)(uintptr_t)item;
     return it;
 }
 
 static inline async_case async_case_receive(async_channel *channel, void *item)
 {
-    async_case it = async__case(async__attempt_receive, channel);
+    async_case it = async__case(ASYNC__RECEIVE, async__attempt_receive, channel);
     it.waiter.data = item;
     return it;
 }
 
 static inline async_op async_channel_send(async_channel *channel, const void *item)
 {
-    return async__wait_for(ASYNC__SEND, async_case_send(channel, item));
+    return async__wait_for(async_case_send(channel, item));
 }
 
 static inline async_op async_channel_receive(async_channel *channel, void *item)
 {
-    return async__wait_for(ASYNC__RECEIVE, async_case_receive(channel, item));
+    return async__wait_for(async_case_receive(channel, item));
 }
 
 static inline int async_channel_send_nowait(async_channel *channel, const void *item)
@@ -5228,6 +5224,16 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     return is_queued;
 }
 
+/* Has a thread begun with it? */
+static inline int async__job_runs(async__threads *threads, const async__job *job)
+{
+    int runs;
+    pthread_mutex_lock(&threads->lock);
+    runs = job->is_running;
+    pthread_mutex_unlock(&threads->lock);
+    return runs;
+}
+
 /* In a child after fork there are no threads, and nobody gives the lock back. */
 ASYNC__RARE static inline void async__threads_close(async_loop *loop)
 {
@@ -5269,6 +5275,7 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     pthread_mutex_init(&threads->lock, NULL);
     pthread_cond_init(&threads->work, NULL);
     threads->withdraw = async__withdraw;
+    threads->runs = async__job_runs;
     threads->close = async__threads_close;
     loop->threads = threads;
     return 0;
@@ -6286,16 +6293,83 @@ static inline int async__op_has_descriptor(unsigned op)
     return op >= ASYNC__READABLE && op <= ASYNC__SENDTO;
 }
 
-/* What the task waits for, how long already, how long at most. */
+/* Who or what has the queue: a task, or a thing between tasks. */
+static inline void async__dump_queue(unsigned op, async__waiter **queue, FILE *out)
+{
+    const char *place = (const char *)queue;
+    const async__task *joined = (const async__task *)(const void *)(place - offsetof(async__task,
+                                                                                     joiners));
+    const async_mutex *mutex = (const async_mutex *)(const void *)place;
+    if (op == ASYNC__JOIN || op == ASYNC__JOIN_ALL)
+        fprintf(out, "%s of task %u", async__op_name(op), (unsigned)joined->item.slot);
+    else if (op == ASYNC__SEND)
+        fprintf(out, "send to channel %p", (const void *)place);
+    else if (op == ASYNC__RECEIVE)
+        fprintf(out, "receive from channel %p",
+                (const void *)(place - offsetof(async_channel, receivers)));
+    else
+        fprintf(out, "%s %p", async__op_name(op), (const void *)place);
+    if (op == ASYNC__MUTEX && (uint32_t)mutex->owner)
+        fprintf(out, " of task %u", (unsigned)(uint32_t)mutex->owner);
+    else if (op == ASYNC__MUTEX)
+        fprintf(out, " of a callback");
+}
+
+/* The first cases of a select; there may be many. */
+static inline void async__dump_select(const async__task *task, FILE *out)
+{
+    const async_case *cases = (const async_case *)task->item.at.buffer;
+    size_t i, count = task->on.io.size, most = count > 4 ? 4 : count;
+    for (i = 0; i < most; i++) {
+        fputs(i ? " or " : "select: ", out);
+        async__dump_queue(cases[i].op, cases[i].waiter.queue, out);
+    }
+    if (count > most)
+        fprintf(out, " or %lu more", (unsigned long)(count - most));
+}
+
+static inline void async__dump_stream(const async__task *task, FILE *out)
+{
+    const async_stream *stream = (const async_stream *)task->item.at.buffer;
+    const async__want *want = &stream->want;
+    if (task->item.op == ASYNC__FLUSH)
+        fprintf(out, "%s on descriptor %d, %lu bytes left",
+                stream->item.flags & ASYNC__CLOSING ? "stream_wait_closed" : "stream_flush",
+                stream->fd, (unsigned long)async__block_count(stream->queue));
+    else
+        fprintf(out, "stream_read%s on descriptor %d, %lu of %lu bytes",
+                want->is_line ? "_line" : want->separator_size ? "_until"
+                              : want->all ? "_exactly" : "", stream->fd,
+                (unsigned long)(want->done + async__block_count(stream->input)),
+                (unsigned long)want->size);
+}
+
+/* What the task waits for, */
+static inline void async__dump_op(const async_loop *loop, const async__task *task, FILE *out)
+{
+    unsigned op = task->item.op;
+    if (op == ASYNC__SELECT)
+        async__dump_select(task, out);
+    else if (op == ASYNC__FLUSH || op == ASYNC__STREAM_READ)
+        async__dump_stream(task, out);
+    else if (op >= ASYNC__JOIN && op <= ASYNC__RECEIVE)
+        async__dump_queue(op, task->on.waiter.queue, out);
+    else
+        fputs(async__op_name(op), out);
+    if (async__op_has_descriptor(op))
+        fprintf(out, " on descriptor %d", task->on.io.fd);
+    else if (op == ASYNC__JOIN_ALL)
+        fprintf(out, ", %u left", (unsigned)task->on.waiter.left);
+    else if (op == ASYNC__OFFLOAD)
+        fputs(loop->threads->runs(loop->threads, &task->on.job) ? ", running" : ", queued", out);
+}
+
+/* how long already, how long at most. */
 static inline void async__dump_wait(const async_loop *loop, const async__task *task, FILE *out)
 {
     uint32_t now = (uint32_t)(loop->now_ns >> 26);
     int64_t since = task->leaf ? (int64_t)((now - task->leaf->since) & 0xffffff) << 26 : 0;
-    fprintf(out, "%s", async__op_name(task->item.op));
-    if (async__op_has_descriptor(task->item.op))
-        fprintf(out, " on descriptor %d", task->on.io.fd);
-    if (task->item.op == ASYNC__JOIN || task->item.op == ASYNC__JOIN_ALL)
-        fprintf(out, " of task %u", (unsigned)async__joined_by(task)->item.slot);
+    async__dump_op(loop, task, out);
     if (task->item.op > ASYNC__READY && task->item.op < ASYNC__CHILDREN)
         fprintf(out, ", for %.3f s", async__seconds(since));
     if (task->leaf && task->leaf->deadline_ns != ASYNC__NEVER)
