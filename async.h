@@ -466,6 +466,11 @@ ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
  * must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
 
+/* Wait until all children of the running task have ended; those that were detached are none of
+ * them. Results that are kept stay so. Returns 0. A limit ends the waiting, not the children: they
+ * are cancelled when the task returns. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_join_children(void);
+
 /* Keep the result of a task until it is joined or its parent ends; without this only those who
  * already wait get it. Takes the handle from async_spawn as it comes: returns it, or the negative
  * errno it is, or -ESRCH. Never suspends. */
@@ -1115,7 +1120,7 @@ enum { /* what an item waits for; async__op_name has their names */
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
     ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
+    ASYNC__JOIN_CHILDREN, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
     ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
@@ -1311,6 +1316,7 @@ struct async_loop {
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
     async_result (*datagram)(async_loop *loop, async__task *task, unsigned op); /* likewise */
+    void (*join_rest)(async_loop *loop, async__task *task, async_result ended); /* likewise */
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
     uint32_t resumes;           /* since the poller was asked                            */
@@ -3174,7 +3180,10 @@ static inline async__waiter *async__first_waiter(async__waiter *const *queue)
     return *queue ? (*queue)->next : NULL;
 }
 
-static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended);
+static inline int async__joins_several(const async__task *task)
+{
+    return task->item.op == ASYNC__JOIN_ALL || task->item.op == ASYNC__JOIN_CHILDREN;
+}
 
 /* What this one waited for has come: its task goes on with the result. */
 static inline void async__serve(async_loop *loop, async__waiter *waiter, async_result result)
@@ -3184,8 +3193,8 @@ static inline void async__serve(async_loop *loop, async__waiter *waiter, async_r
     task->item.flags |= ASYNC__SERVED;
     if (task->item.op == ASYNC__SELECT)
         loop->select(loop, task, waiter, result);
-    else if (task->item.op == ASYNC__JOIN_ALL)
-        async__join_rest(loop, task, result);
+    else if (async__joins_several(task))
+        loop->join_rest(loop, task, result);
     else
         async__wake(loop, task, result);
 }
@@ -3195,7 +3204,7 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
 {
     async__waiter *waiter;
     while ((waiter = async__first_waiter(&task->joiners)) != NULL) {
-        if (async__task_at(loop, waiter->slot)->item.op != ASYNC__JOIN_ALL)
+        if (!async__joins_several(async__task_at(loop, waiter->slot)))
             task->item.flags &= 0xff & ~ASYNC__KEPT;
         async__serve(loop, waiter, task->result);
     }
@@ -3400,11 +3409,37 @@ static inline int async__join_next(async_loop *loop, async__task *task)
     return 1;
 }
 
+/* Line up with this child or an older one that still runs. Says whether there is none. */
+static inline int async__join_child(async_loop *loop, async__task *task, uint32_t slot)
+{
+    for (; slot; slot = async__task_at(loop, slot)->older) {
+        async__task *child = async__task_at(loop, slot);
+        if (child->item.op != ASYNC__ENDED) {
+            async__line_up(task, &task->on.waiter, &child->joiners);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The one whose queue this is. */
+static inline const async__task *async__joined(async__waiter *const *joiners)
+{
+    return (const async__task *)(const void *)((const char *)joiners -
+                                               offsetof(async__task, joiners));
+}
+
 /* The one it waited for has ended. */
 static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended)
 {
-    async__join_one(task, ended);
-    if (async__join_next(loop, task))
+    int none_left;
+    if (task->item.op == ASYNC__JOIN_CHILDREN) {
+        none_left = async__join_child(loop, task, async__joined(task->on.waiter.queue)->older);
+    } else {
+        async__join_one(task, ended);
+        none_left = async__join_next(loop, task);
+    }
+    if (none_left)
         async__wake(loop, task, task->result);
 }
 
@@ -3421,12 +3456,27 @@ static inline async_op async_join_all(const async_task *tasks, size_t count)
         if (tasks[i] == async_current_task())
             return async__done(loop, task, -EDEADLK);
     }
+    loop->join_rest = async__join_rest;
     task->item.at.buffer = (void *)(uintptr_t)tasks;
     task->on.waiter.left = (uint32_t)count;
     task->result = 0;
     if (async__join_next(loop, task))
         return async__done(loop, task, task->result);
     return async__park(loop, task, ASYNC__JOIN_ALL);
+}
+
+/* From the youngest child on: while the task waits, no younger one comes. */
+static inline async_op async_join_children(void)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (async__join_child(loop, task, task->child))
+        return async__done(loop, task, 0);
+    loop->join_rest = async__join_rest;
+    task->result = 0;
+    return async__park(loop, task, ASYNC__JOIN_CHILDREN);
 }
 
 /* ---- cancelling ---- */
@@ -3510,6 +3560,8 @@ static inline int async_detach(async_task handle)
         return 0;
     }
     parent = async__task_at(loop, task->parent);
+    if (parent->item.op == ASYNC__JOIN_CHILDREN && parent->on.waiter.queue == &task->joiners)
+        async__serve(loop, &parent->on.waiter, 0);
     async__unlink(loop, task);
     async__link(loop, task, &loop->root);
     task->item.flags &= 0xff & ~ASYNC__KEPT;
@@ -6276,7 +6328,8 @@ static inline const char *async__op_name(unsigned op)
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
         "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "event",
-        "semaphore", "mutex", "send", "receive", "select", "offload", "flush", "stream_read",
+        "semaphore", "mutex", "send", "receive", "select", "join_children", "offload", "flush",
+        "stream_read",
         "its children",
         "ended, its result is kept", "soon", "after", "every", "idle"
     };
@@ -6297,11 +6350,10 @@ static inline int async__op_has_descriptor(unsigned op)
 static inline void async__dump_queue(unsigned op, async__waiter **queue, FILE *out)
 {
     const char *place = (const char *)queue;
-    const async__task *joined = (const async__task *)(const void *)(place - offsetof(async__task,
-                                                                                     joiners));
     const async_mutex *mutex = (const async_mutex *)(const void *)place;
     if (op == ASYNC__JOIN || op == ASYNC__JOIN_ALL)
-        fprintf(out, "%s of task %u", async__op_name(op), (unsigned)joined->item.slot);
+        fprintf(out, "%s of task %u", async__op_name(op),
+                (unsigned)async__joined(queue)->item.slot);
     else if (op == ASYNC__SEND)
         fprintf(out, "send to channel %p", (const void *)place);
     else if (op == ASYNC__RECEIVE)

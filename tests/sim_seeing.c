@@ -79,6 +79,8 @@ async(meets, int what; int item; async_task tasks[3]; async_case cases[6];)
         await(async_select(self->cases, 6));
     if (self->what == 10)
         await(async_select(self->cases + 2, 4));
+    if (self->what == 11 && async_spawn(meets, .what = 0) > 0)
+        await(async_join_children());
     async_end;
 }
 
@@ -100,7 +102,7 @@ AsyncTestWith(dump, names_what_tasks_meet_at, (.faults = SIM_CALM), int i;)
     async_ok(async_soon(&things.callbacks, locks));
     await(async_sleep(1));
     async_ok(things.task = async_spawn(meets, .what = 0));
-    for (self->i = 1; self->i <= 10; self->i++)
+    for (self->i = 1; self->i <= 11; self->i++)
         async_ok(async_spawn(meets, .what = self->i));
     await(async_sleep(1100));
     dump();
@@ -119,6 +121,7 @@ AsyncTestWith(dump, names_what_tasks_meet_at, (.faults = SIM_CALM), int i;)
           "receive from channel %p or 2 more", task, mutex, itself, full, empty);
     shows("select: send to channel %p or receive from channel %p or event %p or semaphore %p",
           full, empty, event, semaphore);
+    shows("join_children");
     async_mutex_unlock(&things.mutex);
     async_end;
 }
