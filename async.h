@@ -95,7 +95,8 @@
  *     ASYNC_NO_SHORT_NAMES  not defined         only async_coroutine and async_await; this file
  *     ASYNC_SHORT_NAMES     not defined         C++ only: `async` and `await` exist; this file
  *     ASYNC_DEBUG           1 at -O0, else 0    dead stack scribbled over, freed frames poisoned,
- *                                               hints on stderr
+ *                                               hints on stderr, also of a step that holds
+ *                                               the loop for more than 100 ms
  *     ASYNC_PANIC(text)     print and abort     what misuse does; must not return; this file
  *     ASYNC_WARN(text)      print               one line about something odd; this file
  *     ASYNC_HAS_EPOLL       Linux: 1            backends compiled in, 0 or 1; the program: the file
@@ -1111,6 +1112,7 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__SCRATCH 65536         /* bytes handed to on_data at once, or kept spare, at most  */
 #define ASYNC__AHEAD 4096            /* bytes that a read of fewer takes from the system at once */
 #define ASYNC__DAY_NS INT64_C(86400000000000)
+#define ASYNC__SLOW_NS 100000000     /* what a step may take before a debug build says so        */
 #define ASYNC__STUBBORN 1000         /* awaits after its cancel that make a task worth a warning */
 
 enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item */
@@ -1336,6 +1338,8 @@ struct async_loop {
     int64_t retry_ns;   /* when to try ASYNC__RETRY again                                */
     int64_t backoff_ns; /* the pause before that                                         */
     int64_t now_ns;     /* the clock as of this batch                                    */
+    int64_t step_ns;    /* in debug builds: as of this step                              */
+    uintptr_t slow[16]; /* likewise: the places where one took too long                  */
 
     uint32_t live;            /* tasks that have not ended                               */
     uint32_t draining;        /* closing streams with a queue: the end waits for them too */
@@ -1400,6 +1404,36 @@ ASYNC__RARE static inline void async__warn(const char *what, const async_frame *
     snprintf(text, sizeof text, "async: %s%s%s%s%s\n", what, frame ? ": " : "",
              frame ? frame->type->name : "", frame ? ", " : "", frame ? frame->type->file : "");
     ASYNC_WARN(text);
+}
+
+/* The others had to wait; said once for each place, and for the first few of them. */
+ASYNC__RARE static inline void async__warn_slow(async_loop *loop, long took_ms, uintptr_t place,
+                                                const async_frame *frame, unsigned line)
+{
+    size_t i = 0, most = sizeof loop->slow / sizeof *loop->slow;
+    char text[512];
+    while (i < most && loop->slow[i] && loop->slow[i] != place)
+        i++;
+    if (i == most || loop->slow[i])
+        return;
+    loop->slow[i] = place;
+    if (frame)
+        snprintf(text, sizeof text, "async: %s() held the loop for %ld ms, after %s:%u\n",
+                 frame->type->name, took_ms, frame->type->file, line);
+    else
+        snprintf(text, sizeof text, "async: a callback held the loop for %ld ms: %p\n", took_ms,
+                 (void *)place);
+    ASYNC_WARN(text);
+}
+
+/* A step is over, `line` where it began. */
+static inline void async__time_step(async_loop *loop, uintptr_t place, const async_frame *frame,
+                                    unsigned line)
+{
+    int64_t start_ns = loop->step_ns;
+    loop->step_ns = async_now();
+    if (loop->step_ns - start_ns > ASYNC__SLOW_NS)
+        async__warn_slow(loop, (long)((loop->step_ns - start_ns) / 1000000), place, frame, line);
 }
 
 static inline async_loop *async__loop(void)
@@ -2599,12 +2633,26 @@ static inline int async__ask_due(const async_loop *loop)
     return loop->resumes >= 4000 || async_now() - loop->now_ns > 100000;
 }
 
+/* The turn of something that is not a task. It may be gone afterwards. */
+static inline void async__run_callback(async_loop *loop, async__item *item)
+{
+    uintptr_t place = item->kind;
+    if (ASYNC_DEBUG && item->kind == ASYNC__CALLBACK)
+        memcpy(&place, &((async__callback *)(void *)item)->call, sizeof place);
+    loop->task = &loop->root;
+    loop->kinds[item->kind]->run(loop, item);
+    if (ASYNC_DEBUG)
+        async__time_step(loop, place, NULL, 0);
+}
+
 /* Run whole batches until `least` items have had their turn or nothing is ready. (To ask within a
  * batch is of no use: what the poller brings has its turn after it.) Returns how many ran. */
 static inline int async__run_ready(async_loop *loop, uint32_t least)
 {
     async__item *batch = loop->batch;
     uint32_t count = 0;
+    if (ASYNC_DEBUG)
+        loop->step_ns = async_now();
     while (!loop->stopped) {
         async__item *item;
         if (!batch && (count >= least || (batch = async__next_batch(loop)) == NULL))
@@ -2613,8 +2661,7 @@ static inline int async__run_ready(async_loop *loop, uint32_t least)
         if (item->kind == ASYNC__TASK) {
             async__run_task(loop, (async__task *)(void *)item);
         } else {
-            loop->task = &loop->root;
-            loop->kinds[item->kind]->run(loop, item);
+            async__run_callback(loop, item);
         }
         count++;
     }
@@ -3292,6 +3339,7 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task, asyn
 static inline int async__step(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
+    unsigned line = ASYNC_DEBUG ? async__line(frame) : 0;
     int shielded = 0, said;
     if (ASYNC__EXPECT(frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED), 0)) {
         shielded = (frame->flags & ASYNC__SHIELDED) != 0;
@@ -3304,6 +3352,8 @@ static inline int async__step(async_loop *loop, async__task *task)
     ASYNC_TRACE(run, task);
     ASYNC_RESUME(task);
     said = frame->type->step(frame);
+    if (ASYNC_DEBUG)
+        async__time_step(loop, (uintptr_t)frame->type + line, frame, line);
     if (said == ASYNC__RETURNED)
         return async__leaf_returned(loop, task, frame);
     if (said != ASYNC__SUSPENDED)

@@ -1,8 +1,12 @@
 /*
- * Seeing in the simulated world: what async_dump prints of each thing that a task can wait for.
+ * Seeing in the simulated world: what async_dump prints of each thing that a task can wait for, and
+ * what is said of steps that hold the loop.
  *
  * Method. A task for each kind of wait; the dump must have the line that says so, word for word.
+ * A step is as long as the time that it lets pass.
  */
+#define ASYNC_WARN(text) hears(text)
+static void hears(const char *text);
 #include "sim_io.h"
 
 #include <stdarg.h>
@@ -236,4 +240,80 @@ AsyncTestWith(dump, names_what_waits_on_a_descriptor, (.faults = SIM_CALM), int 
     for (int i = 0; i < 3; i++)
         async_close(self->peers[i]);
     async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Steps that hold the loop
+ * ------------------------------------------------------------------------- */
+static char heard[4000];
+
+static void hears(const char *text)
+{
+    strncat(heard, text, sizeof heard - strlen(heard) - 1);
+}
+
+/* Its first step, then another one in three rounds; between them it waits, which takes no turn. */
+async(holds, int64_t first_ms, later_ms; int i; unsigned line;)
+{
+    async_begin;
+    sim_advance(self->first_ms);
+    for (; self->i < 3; self->i++) {
+        self->line = __LINE__ + 1;
+        await(async_sleep(500));
+        sim_advance(self->later_ms);
+    }
+    async_return((async_result)self->line);
+    async_end;
+}
+
+static unsigned first_line(void)
+{
+    return holds_type()->line;
+}
+
+static void holds_for_200(void *data)
+{
+    ++*(int *)data;
+    sim_advance(200);
+}
+
+async(is_slow, int calls; async_handle every; async_result line;)
+{
+    char expected[500];
+    async_begin;
+    await(self->line, async_call(holds, .first_ms = 120, .later_ms = 150));
+    snprintf(expected, sizeof expected,
+             "async: holds() held the loop for 120 ms, after %s:%u\n"
+             "async: holds() held the loop for 150 ms, after %s:%u\n",
+             __FILE__, first_line(), __FILE__, (unsigned)self->line);
+    cr_assert_str_eq(heard, expected);
+    heard[0] = '\0';
+    self->every = async_every(500, &self->calls, holds_for_200);
+    await(async_sleep(1900));
+    async_cancel(self->every);
+    cr_assert(self->calls > 1);
+    cr_assert(strstr(heard, "async: a callback held the loop for 200 ms: 0x") == heard);
+    cr_assert(strchr(heard, '\n')[1] == '\0');
+    async_end;
+}
+
+AsyncTestBare(slow, steps_are_named_once_for_each_place, (.faults = SIM_CALM))
+{
+    heard[0] = '\0';
+    cr_assert_eq(async_run(is_slow), 0);
+}
+
+async(is_quick)
+{
+    async_begin;
+    await(async_call(holds, .first_ms = 100, .later_ms = 100));
+    await(async_sleep(100000));
+    async_end;
+}
+
+AsyncTestBare(slow, are_no_steps_of_100_ms_and_no_waits, (.faults = SIM_CALM))
+{
+    heard[0] = '\0';
+    cr_assert_eq(async_run(is_quick), 0);
+    cr_assert_str_eq(heard, "");
 }
