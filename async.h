@@ -107,7 +107,9 @@
  *     ASYNC_HAS_REUSEPORT   Linux, FreeBSD: 1   0: share_port is -ENOTSUP; this file
  *     ASYNC_HAS_ABSTRACT    Linux: 1            0: so is a Unix socket's "@name"; this file
  *
- * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll".
+ * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll", and
+ * ASYNC_TRACE_FILE=x.json has each loop write there what its tasks do, for ui.perfetto.dev. A file
+ * that exists is added to: several loops, and several programs, are one picture.
  * ------------------------------------------------------------------------- */
 #ifndef ASYNC_H
 #define ASYNC_H
@@ -1122,8 +1124,8 @@ enum { /* what an item waits for; async__op_name has their names */
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
     ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__JOIN_CHILDREN, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
-    ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+    ASYNC__JOIN_CHILDREN, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN,
+    ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
 /* Flags of a frame. */
@@ -1314,6 +1316,7 @@ struct async_loop {
     int64_t own_limit_ns; /* of the await that is being evaluated                        */
 
     const async__kind *kinds[ASYNC__KINDS]; /* those in use                              */
+    struct async__trace *trace;     /* NULL unless ASYNC_TRACE_FILE is set               */
     struct async__threads *threads; /* NULL until they are used                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
@@ -1351,6 +1354,12 @@ struct async_loop {
     char *scratch;       /* what arrives for on_data                                     */
     async__task root;
 };
+
+/* A trace, and what of it is not in the file yet. */
+typedef struct async__trace {
+    int fd, used;
+    char text[65536];
+} async__trace;
 
 /* What a loop and other threads share: all of it but the functions is under the lock. */
 enum { ASYNC__POOL = 4 };
@@ -2452,6 +2461,13 @@ ASYNC__RARE static inline int async__watch_writes(async_loop *loop, int fd,
  *                asked for a while, ask it. It sets bits and completes operations; then the timers
  *                that are due follow in their order, and only then does a task run again.
  * ------------------------------------------------------------------------- */
+ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *name);
+ASYNC__RARE static inline void async__trace_flush(async_loop *loop);
+ASYNC__RARE static inline void async__trace_close(async_loop *loop);
+ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__task *task,
+                                                 int phase, const char *what);
+ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__task *task);
+static inline void async__trace_name(async_loop *loop, const char *name);
 static inline void async__run_task(async_loop *loop, async__task *task);
 static inline void async__wake(async_loop *loop, async__task *task, async_result result);
 static inline void async__interrupt(async_loop *loop, async__task *task, int error);
@@ -2530,6 +2546,9 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     }
     if (!options || !options->keep_sigpipe)
         async__ignore_sigpipe();
+    name = getenv("ASYNC_TRACE_FILE");
+    if (name && *name)
+        async__trace_open(loop, name);
     async__current = loop;
     return 0;
 }
@@ -2620,6 +2639,8 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
     int error;
     if (limit_ns >= 0 && (timeout_ns < 0 || timeout_ns > limit_ns))
         timeout_ns = limit_ns;
+    if (ASYNC__EXPECT(loop->trace != NULL, 0))
+        async__trace_flush(loop);
     loop->resumes = 0;
     error = loop->backend->wait(loop, timeout_ns);
     async__expire_due(loop);
@@ -3170,6 +3191,10 @@ static inline async_task async__spawn(const async_type *type, const void *argume
     async__link(loop, task, parent);
     loop->live++;
     ASYNC_TRACE(spawn, task);
+    if (ASYNC__EXPECT(loop->trace != NULL, 0)) {
+        async__trace_task(loop, task, 'M', "thread_name");
+        async__trace_task(loop, task, 'i', "spawn");
+    }
     async__queue(loop, task, 0);
     return handle;
 }
@@ -3282,6 +3307,8 @@ static inline void async__complete(async_loop *loop, async__task *task)
 static inline void async__end_task(async_loop *loop, async__task *task, async_result result)
 {
     uint32_t slot = task->child;
+    if (ASYNC__EXPECT(loop->trace != NULL, 0))
+        async__trace_task(loop, task, 'i', "end");
     task->result = result;
     task->leaf = NULL;
     task->item.op = ASYNC__CHILDREN;
@@ -3351,7 +3378,8 @@ static inline int async__step(async_loop *loop, async__task *task)
         async__scribble();
     ASYNC_TRACE(run, task);
     ASYNC_RESUME(task);
-    said = frame->type->step(frame);
+    said = ASYNC__EXPECT(loop->trace != NULL, 0) ? async__trace_step(loop, task)
+                                                 : frame->type->step(frame);
     if (ASYNC_DEBUG)
         async__time_step(loop, (uintptr_t)frame->type + line, frame, line);
     if (said == ASYNC__RETURNED)
@@ -3573,6 +3601,7 @@ ASYNC__RARE static inline void async__cancel_task(async_loop *loop, async__task 
     if (task == loop->task && !loop->told)
         loop->told = 1;
     ASYNC_TRACE(cancel, task);
+    async__trace_task(loop, task, 'i', "cancel");
     if (task->leaf && !async__is_covered(task->leaf))
         async__interrupt(loop, task, -ECANCELED);
 }
@@ -3646,6 +3675,8 @@ static inline int async_name(const char *name)
         loop->name_capacity = loop->slot_capacity;
     }
     loop->names[loop->task->item.slot] = name;
+    if (loop->trace)
+        async__trace_name(loop, name);
     return 0;
 }
 
@@ -6340,6 +6371,10 @@ ASYNC__RARE static inline int async_loop_close(void)
         async__give_back_all(loop);
     }
     async__free_items(loop);
+    if (loop->trace && !foreign)
+        async__trace_flush(loop);
+    if (loop->trace)
+        async__trace_close(loop);
     async__free_loop(loop);
     async__current = NULL;
     return 0;
@@ -6375,15 +6410,15 @@ ASYNC__RARE static inline async_result async__run(const async_type *type, const 
  * ------------------------------------------------------------------------- */
 static inline const char *async__op_name(unsigned op)
 {
-    static const char *const names[ASYNC__IDLE + 1] = {
-        "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
-        "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "event",
-        "semaphore", "mutex", "send", "receive", "select", "join_children", "offload", "flush",
-        "stream_read",
-        "its children",
-        "ended, its result is kept", "soon", "after", "every", "idle"
-    };
-    return names[op];
+    const char *name = /* one text, which takes less room than a table of pointers */
+        "running\0" "running\0" "ready\0" "sleep\0" "readable\0" "writable\0" "read\0" "write\0"
+        "readv\0" "writev\0" "accept\0" "connect\0" "recvfrom\0" "sendto\0" "join\0" "join_all\0"
+        "event\0" "semaphore\0" "mutex\0" "send\0" "receive\0" "select\0" "join_children\0"
+        "offload\0" "flush\0" "stream_read\0" "its children\0" "ended, its result is kept\0"
+        "soon\0" "after\0" "every\0" "idle";
+    while (op--)
+        name += strlen(name) + 1;
+    return name;
 }
 
 static inline double async__seconds(int64_t ns)
@@ -6547,6 +6582,105 @@ static inline void async_dump(FILE *out)
         task = async__task_at(loop, next);
         async__dump_task(loop, task, depth, out);
     }
+}
+
+/* ---- the trace: one JSON object to an event, in the Trace Event Format ----
+ *
+ * A list that is never closed, which its readers allow: what is in the file is whole whenever the
+ * program ends. The number of a track is that of the loop (its descriptor) and the task's. */
+
+ASYNC__RARE static inline void async__trace_close(async_loop *loop)
+{
+    ASYNC_SYS(close)(loop->trace->fd);
+    ASYNC_MEM(free)(loop->trace);
+    loop->trace = NULL;
+}
+
+/* One write, which appends: loops that share the file do not meet within an event. */
+ASYNC__RARE static inline void async__trace_flush(async_loop *loop)
+{
+    async__trace *trace = loop->trace;
+    ssize_t used = trace->used;
+    trace->used = 0;
+    if (ASYNC_SYS(write)(trace->fd, trace->text, (size_t)used) == used)
+        return;
+    async__warn("the trace cannot be written", NULL);
+    async__trace_close(loop);
+}
+
+/* An event of the task, of `phase`: M names its track, X is a step that began at `start_ns`, i an
+ * instant. What a phase has no use for is skipped by the reader. Times are in us. */
+ASYNC__RARE static inline void async__trace_event(async_loop *loop, const async__task *task,
+                                                  int phase, const char *what, const char *name,
+                                                  const async_frame *frame, int64_t start_ns)
+{
+    async__trace *trace = loop->trace;
+    int room = (int)sizeof trace->text - trace->used;
+    int has_fd = async__op_has_descriptor(task->item.op);
+    int64_t took_ns = async_now() - start_ns;
+    int size = snprintf(trace->text + trace->used, (size_t)room,
+                        ",\n{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
+                        "\"dur\":%lld.%03d,\"name\":\"%s\",\"args\":{\"name\":\"%s\","
+                        "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}}", phase, (int)loop->process,
+                        trace->fd, (unsigned)task->item.slot, (long long)(start_ns / 1000),
+                        (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
+                        what, name, frame->type->file, async__line(frame),
+                        async__op_name(task->item.op), has_fd ? task->on.io.fd : -1);
+    if (size < room)
+        trace->used += size;
+    if (trace->used > (int)sizeof trace->text / 2)
+        async__trace_flush(loop);
+}
+
+ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__task *task,
+                                                 int phase, const char *what)
+{
+    const async_frame *frame = task->leaf;
+    if (loop->trace && frame)
+        async__trace_event(loop, task, phase, what, frame->type->name, frame, async_now());
+}
+
+ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__task *task)
+{
+    async_frame *frame = task->leaf;
+    int64_t start_ns = async_now();
+    int said = frame->type->step(frame);
+    if (loop->trace)
+        async__trace_event(loop, task, 'X', frame->type->name, frame->type->name, frame, start_ns);
+    return said;
+}
+
+/* A name may have any characters in it. */
+static inline void async__trace_name(async_loop *loop, const char *name)
+{
+    char plain[64];
+    size_t i;
+    for (i = 0; i < sizeof plain - 1 && name[i]; i++)
+        plain[i] = (unsigned char)name[i] < ' ' || strchr("\\\"", name[i]) ? '_' : name[i];
+    plain[i] = '\0';
+    async__trace_event(loop, loop->task, 'M', "thread_name", plain, loop->task->leaf, async_now());
+}
+
+/* Who makes the file begins the list, at once: others may follow. */
+ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *name)
+{
+    static const char start[] = "[{\"ph\":\"M\",\"pid\":0,\"name\":\"process_name\","
+                                "\"args\":{\"name\":\"async\"}}";
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    async__trace *trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
+    if (!trace) {
+        async__warn("no memory for a trace", NULL);
+        return;
+    }
+    loop->trace = trace;
+    memcpy(trace->text, start, sizeof start - 1);
+    trace->used = sizeof start - 1;
+    trace->fd = ASYNC_SYS(open)(name, flags | O_EXCL, 0666);
+    if (trace->fd < 0) {
+        trace->fd = ASYNC_SYS(open)(name, flags, 0666);
+        trace->used = 0;
+    }
+    async__trace_flush(loop);
 }
 
 /* ----------------------------------------------------------------------------
