@@ -95,7 +95,8 @@
  *     ASYNC_NO_SHORT_NAMES  not defined         only async_coroutine and async_await; this file
  *     ASYNC_SHORT_NAMES     not defined         C++ only: `async` and `await` exist; this file
  *     ASYNC_DEBUG           1 at -O0, else 0    dead stack scribbled over, freed frames poisoned,
- *                                               hints on stderr
+ *                                               hints on stderr, also of a step that holds
+ *                                               the loop for more than 100 ms
  *     ASYNC_PANIC(text)     print and abort     what misuse does; must not return; this file
  *     ASYNC_WARN(text)      print               one line about something odd; this file
  *     ASYNC_HAS_EPOLL       Linux: 1            backends compiled in, 0 or 1; the program: the file
@@ -106,7 +107,9 @@
  *     ASYNC_HAS_REUSEPORT   Linux, FreeBSD: 1   0: share_port is -ENOTSUP; this file
  *     ASYNC_HAS_ABSTRACT    Linux: 1            0: so is a Unix socket's "@name"; this file
  *
- * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll".
+ * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll", and
+ * ASYNC_TRACE_FILE=x.json has each loop write there what its tasks do, for ui.perfetto.dev. A file
+ * that exists is added to: several loops, and several programs, are one picture.
  * ------------------------------------------------------------------------- */
 #ifndef ASYNC_H
 #define ASYNC_H
@@ -392,6 +395,7 @@ typedef struct async_case {
     void *object;
     async_task task;
     async__waiter waiter;
+    uint32_t op; /* what waiting for it alone would be */
 } async_case;
 
 /* ----------------------------------------------------------------------------
@@ -464,6 +468,11 @@ ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
  * nothing was waited for. A limit ends the waiting, not the tasks. Suspends. Cancel point. `tasks`
  * must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
+
+/* Wait until all children of the running task have ended; those that were detached are none of
+ * them. Results that are kept stay so. Returns 0. A limit ends the waiting, not the children: they
+ * are cancelled when the task returns. Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_join_children(void);
 
 /* Keep the result of a task until it is joined or its parent ends; without this only those who
  * already wait get it. Takes the handle from async_spawn as it comes: returns it, or the negative
@@ -1105,6 +1114,7 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__SCRATCH 65536         /* bytes handed to on_data at once, or kept spare, at most  */
 #define ASYNC__AHEAD 4096            /* bytes that a read of fewer takes from the system at once */
 #define ASYNC__DAY_NS INT64_C(86400000000000)
+#define ASYNC__SLOW_NS 100000000     /* what a step may take before a debug build says so        */
 #define ASYNC__STUBBORN 1000         /* awaits after its cancel that make a task worth a warning */
 
 enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item */
@@ -1114,8 +1124,8 @@ enum { /* what an item waits for; async__op_name has their names */
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
     ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
-    ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+    ASYNC__JOIN_CHILDREN, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN,
+    ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
 /* Flags of a frame. */
@@ -1306,10 +1316,12 @@ struct async_loop {
     int64_t own_limit_ns; /* of the await that is being evaluated                        */
 
     const async__kind *kinds[ASYNC__KINDS]; /* those in use                              */
+    struct async__trace *trace;     /* NULL unless ASYNC_TRACE_FILE is set               */
     struct async__threads *threads; /* NULL until they are used                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
     async_result (*datagram)(async_loop *loop, async__task *task, unsigned op); /* likewise */
+    void (*join_rest)(async_loop *loop, async__task *task, async_result ended); /* likewise */
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
     uint32_t resumes;           /* since the poller was asked                            */
@@ -1329,6 +1341,8 @@ struct async_loop {
     int64_t retry_ns;   /* when to try ASYNC__RETRY again                                */
     int64_t backoff_ns; /* the pause before that                                         */
     int64_t now_ns;     /* the clock as of this batch                                    */
+    int64_t step_ns;    /* in debug builds: as of this step                              */
+    uintptr_t slow[16]; /* likewise: the places where one took too long                  */
 
     uint32_t live;            /* tasks that have not ended                               */
     uint32_t draining;        /* closing streams with a queue: the end waits for them too */
@@ -1340,6 +1354,12 @@ struct async_loop {
     char *scratch;       /* what arrives for on_data                                     */
     async__task root;
 };
+
+/* A trace, and what of it is not in the file yet. */
+typedef struct async__trace {
+    int fd, used;
+    char text[65536];
+} async__trace;
 
 /* What a loop and other threads share: all of it but the functions is under the lock. */
 enum { ASYNC__POOL = 4 };
@@ -1354,6 +1374,7 @@ typedef struct async__threads {
     unsigned users;      /* of the loop alone: reasons to wait for the pipe             */
     async_handle reader; /* likewise: who reads it                                      */
     int (*withdraw)(async_loop *loop, async__task *task);
+    int (*runs)(struct async__threads *threads, const async__job *job);
     void (*close)(async_loop *loop);
 } async__threads;
 
@@ -1392,6 +1413,36 @@ ASYNC__RARE static inline void async__warn(const char *what, const async_frame *
     snprintf(text, sizeof text, "async: %s%s%s%s%s\n", what, frame ? ": " : "",
              frame ? frame->type->name : "", frame ? ", " : "", frame ? frame->type->file : "");
     ASYNC_WARN(text);
+}
+
+/* The others had to wait; said once for each place, and for the first few of them. */
+ASYNC__RARE static inline void async__warn_slow(async_loop *loop, long took_ms, uintptr_t place,
+                                                const async_frame *frame, unsigned line)
+{
+    size_t i = 0, most = sizeof loop->slow / sizeof *loop->slow;
+    char text[512];
+    while (i < most && loop->slow[i] && loop->slow[i] != place)
+        i++;
+    if (i == most || loop->slow[i])
+        return;
+    loop->slow[i] = place;
+    if (frame)
+        snprintf(text, sizeof text, "async: %s() held the loop for %ld ms, after %s:%u\n",
+                 frame->type->name, took_ms, frame->type->file, line);
+    else
+        snprintf(text, sizeof text, "async: a callback held the loop for %ld ms: %p\n", took_ms,
+                 (void *)place);
+    ASYNC_WARN(text);
+}
+
+/* A step is over, `line` where it began. */
+static inline void async__time_step(async_loop *loop, uintptr_t place, const async_frame *frame,
+                                    unsigned line)
+{
+    int64_t start_ns = loop->step_ns;
+    loop->step_ns = async_now();
+    if (loop->step_ns - start_ns > ASYNC__SLOW_NS)
+        async__warn_slow(loop, (long)((loop->step_ns - start_ns) / 1000000), place, frame, line);
 }
 
 static inline async_loop *async__loop(void)
@@ -2410,6 +2461,13 @@ ASYNC__RARE static inline int async__watch_writes(async_loop *loop, int fd,
  *                asked for a while, ask it. It sets bits and completes operations; then the timers
  *                that are due follow in their order, and only then does a task run again.
  * ------------------------------------------------------------------------- */
+ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *name);
+ASYNC__RARE static inline void async__trace_flush(async_loop *loop);
+ASYNC__RARE static inline void async__trace_close(async_loop *loop);
+ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__task *task,
+                                                 int phase, const char *what);
+ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__task *task);
+static inline void async__trace_name(async_loop *loop, const char *name);
 static inline void async__run_task(async_loop *loop, async__task *task);
 static inline void async__wake(async_loop *loop, async__task *task, async_result result);
 static inline void async__interrupt(async_loop *loop, async__task *task, int error);
@@ -2488,6 +2546,9 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     }
     if (!options || !options->keep_sigpipe)
         async__ignore_sigpipe();
+    name = getenv("ASYNC_TRACE_FILE");
+    if (name && *name)
+        async__trace_open(loop, name);
     async__current = loop;
     return 0;
 }
@@ -2578,6 +2639,8 @@ static inline int async__ask(async_loop *loop, int64_t limit_ns)
     int error;
     if (limit_ns >= 0 && (timeout_ns < 0 || timeout_ns > limit_ns))
         timeout_ns = limit_ns;
+    if (ASYNC__EXPECT(loop->trace != NULL, 0))
+        async__trace_flush(loop);
     loop->resumes = 0;
     error = loop->backend->wait(loop, timeout_ns);
     async__expire_due(loop);
@@ -2591,12 +2654,26 @@ static inline int async__ask_due(const async_loop *loop)
     return loop->resumes >= 4000 || async_now() - loop->now_ns > 100000;
 }
 
+/* The turn of something that is not a task. It may be gone afterwards. */
+static inline void async__run_callback(async_loop *loop, async__item *item)
+{
+    uintptr_t place = item->kind;
+    if (ASYNC_DEBUG && item->kind == ASYNC__CALLBACK)
+        memcpy(&place, &((async__callback *)(void *)item)->call, sizeof place);
+    loop->task = &loop->root;
+    loop->kinds[item->kind]->run(loop, item);
+    if (ASYNC_DEBUG)
+        async__time_step(loop, place, NULL, 0);
+}
+
 /* Run whole batches until `least` items have had their turn or nothing is ready. (To ask within a
  * batch is of no use: what the poller brings has its turn after it.) Returns how many ran. */
 static inline int async__run_ready(async_loop *loop, uint32_t least)
 {
     async__item *batch = loop->batch;
     uint32_t count = 0;
+    if (ASYNC_DEBUG)
+        loop->step_ns = async_now();
     while (!loop->stopped) {
         async__item *item;
         if (!batch && (count >= least || (batch = async__next_batch(loop)) == NULL))
@@ -2605,8 +2682,7 @@ static inline int async__run_ready(async_loop *loop, uint32_t least)
         if (item->kind == ASYNC__TASK) {
             async__run_task(loop, (async__task *)(void *)item);
         } else {
-            loop->task = &loop->root;
-            loop->kinds[item->kind]->run(loop, item);
+            async__run_callback(loop, item);
         }
         count++;
     }
@@ -3115,6 +3191,10 @@ static inline async_task async__spawn(const async_type *type, const void *argume
     async__link(loop, task, parent);
     loop->live++;
     ASYNC_TRACE(spawn, task);
+    if (ASYNC__EXPECT(loop->trace != NULL, 0)) {
+        async__trace_task(loop, task, 'M', "thread_name");
+        async__trace_task(loop, task, 'i', "spawn");
+    }
     async__queue(loop, task, 0);
     return handle;
 }
@@ -3172,7 +3252,10 @@ static inline async__waiter *async__first_waiter(async__waiter *const *queue)
     return *queue ? (*queue)->next : NULL;
 }
 
-static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended);
+static inline int async__joins_several(const async__task *task)
+{
+    return task->item.op == ASYNC__JOIN_ALL || task->item.op == ASYNC__JOIN_CHILDREN;
+}
 
 /* What this one waited for has come: its task goes on with the result. */
 static inline void async__serve(async_loop *loop, async__waiter *waiter, async_result result)
@@ -3182,8 +3265,8 @@ static inline void async__serve(async_loop *loop, async__waiter *waiter, async_r
     task->item.flags |= ASYNC__SERVED;
     if (task->item.op == ASYNC__SELECT)
         loop->select(loop, task, waiter, result);
-    else if (task->item.op == ASYNC__JOIN_ALL)
-        async__join_rest(loop, task, result);
+    else if (async__joins_several(task))
+        loop->join_rest(loop, task, result);
     else
         async__wake(loop, task, result);
 }
@@ -3193,7 +3276,7 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
 {
     async__waiter *waiter;
     while ((waiter = async__first_waiter(&task->joiners)) != NULL) {
-        if (async__task_at(loop, waiter->slot)->item.op != ASYNC__JOIN_ALL)
+        if (!async__joins_several(async__task_at(loop, waiter->slot)))
             task->item.flags &= 0xff & ~ASYNC__KEPT;
         async__serve(loop, waiter, task->result);
     }
@@ -3224,6 +3307,8 @@ static inline void async__complete(async_loop *loop, async__task *task)
 static inline void async__end_task(async_loop *loop, async__task *task, async_result result)
 {
     uint32_t slot = task->child;
+    if (ASYNC__EXPECT(loop->trace != NULL, 0))
+        async__trace_task(loop, task, 'i', "end");
     task->result = result;
     task->leaf = NULL;
     task->item.op = ASYNC__CHILDREN;
@@ -3281,6 +3366,7 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task, asyn
 static inline int async__step(async_loop *loop, async__task *task)
 {
     async_frame *frame = task->leaf;
+    unsigned line = ASYNC_DEBUG ? async__line(frame) : 0;
     int shielded = 0, said;
     if (ASYNC__EXPECT(frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED), 0)) {
         shielded = (frame->flags & ASYNC__SHIELDED) != 0;
@@ -3292,7 +3378,10 @@ static inline int async__step(async_loop *loop, async__task *task)
         async__scribble();
     ASYNC_TRACE(run, task);
     ASYNC_RESUME(task);
-    said = frame->type->step(frame);
+    said = ASYNC__EXPECT(loop->trace != NULL, 0) ? async__trace_step(loop, task)
+                                                 : frame->type->step(frame);
+    if (ASYNC_DEBUG)
+        async__time_step(loop, (uintptr_t)frame->type + line, frame, line);
     if (said == ASYNC__RETURNED)
         return async__leaf_returned(loop, task, frame);
     if (said != ASYNC__SUSPENDED)
@@ -3321,7 +3410,7 @@ static inline void async__run_task(async_loop *loop, async__task *task)
 /* ---- joining ---- */
 
 /* Begin to wait for what the case describes, if it cannot be done at once. */
-static inline async_op async__wait_for(unsigned op, async_case it)
+static inline async_op async__wait_for(async_case it)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
@@ -3333,13 +3422,14 @@ static inline async_op async__wait_for(unsigned op, async_case it)
         return async__done(loop, task, it.result);
     task->on.waiter.data = it.waiter.data;
     async__line_up(task, &task->on.waiter, it.waiter.queue);
-    return async__park(loop, task, op);
+    return async__park(loop, task, it.op);
 }
 
-static inline async_case async__case(int (*attempt)(async_case *it), void *object)
+static inline async_case async__case(unsigned op, int (*attempt)(async_case *it), void *object)
 {
     async_case it;
     memset(&it, 0, sizeof it);
+    it.op = op;
     it.attempt = attempt;
     it.object = object;
     return it;
@@ -3363,21 +3453,14 @@ static inline int async__attempt_join(async_case *it)
 
 static inline async_case async_case_join(async_task task)
 {
-    async_case it = async__case(async__attempt_join, NULL);
+    async_case it = async__case(ASYNC__JOIN, async__attempt_join, NULL);
     it.task = task;
     return it;
 }
 
 static inline async_op async_join(async_task task)
 {
-    return async__wait_for(ASYNC__JOIN, async_case_join(task));
-}
-
-/* Whom this one joins. */
-static inline const async__task *async__joined_by(const async__task *task)
-{
-    return (const async__task *)(const void *)((const char *)task->on.waiter.queue -
-                                               offsetof(async__task, joiners));
+    return async__wait_for(async_case_join(task));
 }
 
 /* Another one of the array is over: the first failure among them is kept. */
@@ -3404,11 +3487,37 @@ static inline int async__join_next(async_loop *loop, async__task *task)
     return 1;
 }
 
+/* Line up with this child or an older one that still runs. Says whether there is none. */
+static inline int async__join_child(async_loop *loop, async__task *task, uint32_t slot)
+{
+    for (; slot; slot = async__task_at(loop, slot)->older) {
+        async__task *child = async__task_at(loop, slot);
+        if (child->item.op != ASYNC__ENDED) {
+            async__line_up(task, &task->on.waiter, &child->joiners);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The one whose queue this is. */
+static inline const async__task *async__joined(async__waiter *const *joiners)
+{
+    return (const async__task *)(const void *)((const char *)joiners -
+                                               offsetof(async__task, joiners));
+}
+
 /* The one it waited for has ended. */
 static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended)
 {
-    async__join_one(task, ended);
-    if (async__join_next(loop, task))
+    int none_left;
+    if (task->item.op == ASYNC__JOIN_CHILDREN) {
+        none_left = async__join_child(loop, task, async__joined(task->on.waiter.queue)->older);
+    } else {
+        async__join_one(task, ended);
+        none_left = async__join_next(loop, task);
+    }
+    if (none_left)
         async__wake(loop, task, task->result);
 }
 
@@ -3425,12 +3534,27 @@ static inline async_op async_join_all(const async_task *tasks, size_t count)
         if (tasks[i] == async_current_task())
             return async__done(loop, task, -EDEADLK);
     }
+    loop->join_rest = async__join_rest;
     task->item.at.buffer = (void *)(uintptr_t)tasks;
     task->on.waiter.left = (uint32_t)count;
     task->result = 0;
     if (async__join_next(loop, task))
         return async__done(loop, task, task->result);
     return async__park(loop, task, ASYNC__JOIN_ALL);
+}
+
+/* From the youngest child on: while the task waits, no younger one comes. */
+static inline async_op async_join_children(void)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (async__join_child(loop, task, task->child))
+        return async__done(loop, task, 0);
+    loop->join_rest = async__join_rest;
+    task->result = 0;
+    return async__park(loop, task, ASYNC__JOIN_CHILDREN);
 }
 
 /* ---- cancelling ---- */
@@ -3477,6 +3601,7 @@ ASYNC__RARE static inline void async__cancel_task(async_loop *loop, async__task 
     if (task == loop->task && !loop->told)
         loop->told = 1;
     ASYNC_TRACE(cancel, task);
+    async__trace_task(loop, task, 'i', "cancel");
     if (task->leaf && !async__is_covered(task->leaf))
         async__interrupt(loop, task, -ECANCELED);
 }
@@ -3514,6 +3639,8 @@ static inline int async_detach(async_task handle)
         return 0;
     }
     parent = async__task_at(loop, task->parent);
+    if (parent->item.op == ASYNC__JOIN_CHILDREN && parent->on.waiter.queue == &task->joiners)
+        async__serve(loop, &parent->on.waiter, 0);
     async__unlink(loop, task);
     async__link(loop, task, &loop->root);
     task->item.flags &= 0xff & ~ASYNC__KEPT;
@@ -3548,6 +3675,8 @@ static inline int async_name(const char *name)
         loop->name_capacity = loop->slot_capacity;
     }
     loop->names[loop->task->item.slot] = name;
+    if (loop->trace)
+        async__trace_name(loop, name);
     return 0;
 }
 
@@ -3582,12 +3711,12 @@ static inline int async__attempt_event(async_case *it)
 
 static inline async_case async_case_event(async_event *event)
 {
-    return async__case(async__attempt_event, event);
+    return async__case(ASYNC__EVENT, async__attempt_event, event);
 }
 
 static inline async_op async_event_wait(async_event *event)
 {
-    return async__wait_for(ASYNC__EVENT, async_case_event(event));
+    return async__wait_for(async_case_event(event));
 }
 
 static inline void async_event_set(async_event *event)
@@ -3626,12 +3755,12 @@ static inline int async__attempt_semaphore(async_case *it)
 
 static inline async_case async_case_semaphore(async_semaphore *semaphore)
 {
-    return async__case(async__attempt_semaphore, semaphore);
+    return async__case(ASYNC__SEMAPHORE, async__attempt_semaphore, semaphore);
 }
 
 static inline async_op async_semaphore_acquire(async_semaphore *semaphore)
 {
-    return async__wait_for(ASYNC__SEMAPHORE, async_case_semaphore(semaphore));
+    return async__wait_for(async_case_semaphore(semaphore));
 }
 
 static inline int async_semaphore_acquire_nowait(async_semaphore *semaphore)
@@ -3680,12 +3809,12 @@ static inline int async__attempt_mutex(async_case *it)
 
 static inline async_case async_case_mutex(async_mutex *mutex)
 {
-    return async__case(async__attempt_mutex, mutex);
+    return async__case(ASYNC__MUTEX, async__attempt_mutex, mutex);
 }
 
 static inline async_op async_mutex_lock(async_mutex *mutex)
 {
-    return async__wait_for(ASYNC__MUTEX, async_case_mutex(mutex));
+    return async__wait_for(async_case_mutex(mutex));
 }
 
 static inline int async_mutex_lock_nowait(async_mutex *mutex)
@@ -3775,26 +3904,26 @@ static inline int async__attempt_receive(async_case *it)
 
 static inline async_case async_case_send(async_channel *channel, const void *item)
 {
-    async_case it = async__case(async__attempt_send, channel);
+    async_case it = async__case(ASYNC__SEND, async__attempt_send, channel);
     it.waiter.data = (void *)(uintptr_t)item;
     return it;
 }
 
 static inline async_case async_case_receive(async_channel *channel, void *item)
 {
-    async_case it = async__case(async__attempt_receive, channel);
+    async_case it = async__case(ASYNC__RECEIVE, async__attempt_receive, channel);
     it.waiter.data = item;
     return it;
 }
 
 static inline async_op async_channel_send(async_channel *channel, const void *item)
 {
-    return async__wait_for(ASYNC__SEND, async_case_send(channel, item));
+    return async__wait_for(async_case_send(channel, item));
 }
 
 static inline async_op async_channel_receive(async_channel *channel, void *item)
 {
-    return async__wait_for(ASYNC__RECEIVE, async_case_receive(channel, item));
+    return async__wait_for(async_case_receive(channel, item));
 }
 
 static inline int async_channel_send_nowait(async_channel *channel, const void *item)
@@ -5228,6 +5357,16 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     return is_queued;
 }
 
+/* Has a thread begun with it? */
+static inline int async__job_runs(async__threads *threads, const async__job *job)
+{
+    int runs;
+    pthread_mutex_lock(&threads->lock);
+    runs = job->is_running;
+    pthread_mutex_unlock(&threads->lock);
+    return runs;
+}
+
 /* In a child after fork there are no threads, and nobody gives the lock back. */
 ASYNC__RARE static inline void async__threads_close(async_loop *loop)
 {
@@ -5269,6 +5408,7 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     pthread_mutex_init(&threads->lock, NULL);
     pthread_cond_init(&threads->work, NULL);
     threads->withdraw = async__withdraw;
+    threads->runs = async__job_runs;
     threads->close = async__threads_close;
     loop->threads = threads;
     return 0;
@@ -6231,6 +6371,10 @@ ASYNC__RARE static inline int async_loop_close(void)
         async__give_back_all(loop);
     }
     async__free_items(loop);
+    if (loop->trace && !foreign)
+        async__trace_flush(loop);
+    if (loop->trace)
+        async__trace_close(loop);
     async__free_loop(loop);
     async__current = NULL;
     return 0;
@@ -6266,14 +6410,15 @@ ASYNC__RARE static inline async_result async__run(const async_type *type, const 
  * ------------------------------------------------------------------------- */
 static inline const char *async__op_name(unsigned op)
 {
-    static const char *const names[ASYNC__IDLE + 1] = {
-        "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
-        "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "event",
-        "semaphore", "mutex", "send", "receive", "select", "offload", "flush", "stream_read",
-        "its children",
-        "ended, its result is kept", "soon", "after", "every", "idle"
-    };
-    return names[op];
+    const char *name = /* one text, which takes less room than a table of pointers */
+        "running\0" "running\0" "ready\0" "sleep\0" "readable\0" "writable\0" "read\0" "write\0"
+        "readv\0" "writev\0" "accept\0" "connect\0" "recvfrom\0" "sendto\0" "join\0" "join_all\0"
+        "event\0" "semaphore\0" "mutex\0" "send\0" "receive\0" "select\0" "join_children\0"
+        "offload\0" "flush\0" "stream_read\0" "its children\0" "ended, its result is kept\0"
+        "soon\0" "after\0" "every\0" "idle";
+    while (op--)
+        name += strlen(name) + 1;
+    return name;
 }
 
 static inline double async__seconds(int64_t ns)
@@ -6286,16 +6431,82 @@ static inline int async__op_has_descriptor(unsigned op)
     return op >= ASYNC__READABLE && op <= ASYNC__SENDTO;
 }
 
-/* What the task waits for, how long already, how long at most. */
+/* Who or what has the queue: a task, or a thing between tasks. */
+static inline void async__dump_queue(unsigned op, async__waiter **queue, FILE *out)
+{
+    const char *place = (const char *)queue;
+    const async_mutex *mutex = (const async_mutex *)(const void *)place;
+    if (op == ASYNC__JOIN || op == ASYNC__JOIN_ALL)
+        fprintf(out, "%s of task %u", async__op_name(op),
+                (unsigned)async__joined(queue)->item.slot);
+    else if (op == ASYNC__SEND)
+        fprintf(out, "send to channel %p", (const void *)place);
+    else if (op == ASYNC__RECEIVE)
+        fprintf(out, "receive from channel %p",
+                (const void *)(place - offsetof(async_channel, receivers)));
+    else
+        fprintf(out, "%s %p", async__op_name(op), (const void *)place);
+    if (op == ASYNC__MUTEX && (uint32_t)mutex->owner)
+        fprintf(out, " of task %u", (unsigned)(uint32_t)mutex->owner);
+    else if (op == ASYNC__MUTEX)
+        fprintf(out, " of a callback");
+}
+
+/* The first cases of a select; there may be many. */
+static inline void async__dump_select(const async__task *task, FILE *out)
+{
+    const async_case *cases = (const async_case *)task->item.at.buffer;
+    size_t i, count = task->on.io.size, most = count > 4 ? 4 : count;
+    for (i = 0; i < most; i++) {
+        fputs(i ? " or " : "select: ", out);
+        async__dump_queue(cases[i].op, cases[i].waiter.queue, out);
+    }
+    if (count > most)
+        fprintf(out, " or %lu more", (unsigned long)(count - most));
+}
+
+static inline void async__dump_stream(const async__task *task, FILE *out)
+{
+    const async_stream *stream = (const async_stream *)task->item.at.buffer;
+    const async__want *want = &stream->want;
+    if (task->item.op == ASYNC__FLUSH)
+        fprintf(out, "%s on descriptor %d, %lu bytes left",
+                stream->item.flags & ASYNC__CLOSING ? "stream_wait_closed" : "stream_flush",
+                stream->fd, (unsigned long)async__block_count(stream->queue));
+    else
+        fprintf(out, "stream_read%s on descriptor %d, %lu of %lu bytes",
+                want->is_line ? "_line" : want->separator_size ? "_until"
+                              : want->all ? "_exactly" : "", stream->fd,
+                (unsigned long)(want->done + async__block_count(stream->input)),
+                (unsigned long)want->size);
+}
+
+/* What the task waits for, */
+static inline void async__dump_op(const async_loop *loop, const async__task *task, FILE *out)
+{
+    unsigned op = task->item.op;
+    if (op == ASYNC__SELECT)
+        async__dump_select(task, out);
+    else if (op == ASYNC__FLUSH || op == ASYNC__STREAM_READ)
+        async__dump_stream(task, out);
+    else if (op >= ASYNC__JOIN && op <= ASYNC__RECEIVE)
+        async__dump_queue(op, task->on.waiter.queue, out);
+    else
+        fputs(async__op_name(op), out);
+    if (async__op_has_descriptor(op))
+        fprintf(out, " on descriptor %d", task->on.io.fd);
+    else if (op == ASYNC__JOIN_ALL)
+        fprintf(out, ", %u left", (unsigned)task->on.waiter.left);
+    else if (op == ASYNC__OFFLOAD)
+        fputs(loop->threads->runs(loop->threads, &task->on.job) ? ", running" : ", queued", out);
+}
+
+/* how long already, how long at most. */
 static inline void async__dump_wait(const async_loop *loop, const async__task *task, FILE *out)
 {
     uint32_t now = (uint32_t)(loop->now_ns >> 26);
     int64_t since = task->leaf ? (int64_t)((now - task->leaf->since) & 0xffffff) << 26 : 0;
-    fprintf(out, "%s", async__op_name(task->item.op));
-    if (async__op_has_descriptor(task->item.op))
-        fprintf(out, " on descriptor %d", task->on.io.fd);
-    if (task->item.op == ASYNC__JOIN || task->item.op == ASYNC__JOIN_ALL)
-        fprintf(out, " of task %u", (unsigned)async__joined_by(task)->item.slot);
+    async__dump_op(loop, task, out);
     if (task->item.op > ASYNC__READY && task->item.op < ASYNC__CHILDREN)
         fprintf(out, ", for %.3f s", async__seconds(since));
     if (task->leaf && task->leaf->deadline_ns != ASYNC__NEVER)
@@ -6371,6 +6582,105 @@ static inline void async_dump(FILE *out)
         task = async__task_at(loop, next);
         async__dump_task(loop, task, depth, out);
     }
+}
+
+/* ---- the trace: one JSON object to an event, in the Trace Event Format ----
+ *
+ * A list that is never closed, which its readers allow: what is in the file is whole whenever the
+ * program ends. The number of a track is that of the loop (its descriptor) and the task's. */
+
+ASYNC__RARE static inline void async__trace_close(async_loop *loop)
+{
+    ASYNC_SYS(close)(loop->trace->fd);
+    ASYNC_MEM(free)(loop->trace);
+    loop->trace = NULL;
+}
+
+/* One write, which appends: loops that share the file do not meet within an event. */
+ASYNC__RARE static inline void async__trace_flush(async_loop *loop)
+{
+    async__trace *trace = loop->trace;
+    ssize_t used = trace->used;
+    trace->used = 0;
+    if (ASYNC_SYS(write)(trace->fd, trace->text, (size_t)used) == used)
+        return;
+    async__warn("the trace cannot be written", NULL);
+    async__trace_close(loop);
+}
+
+/* An event of the task, of `phase`: M names its track, X is a step that began at `start_ns`, i an
+ * instant. What a phase has no use for is skipped by the reader. Times are in us. */
+ASYNC__RARE static inline void async__trace_event(async_loop *loop, const async__task *task,
+                                                  int phase, const char *what, const char *name,
+                                                  const async_frame *frame, int64_t start_ns)
+{
+    async__trace *trace = loop->trace;
+    int room = (int)sizeof trace->text - trace->used;
+    int has_fd = async__op_has_descriptor(task->item.op);
+    int64_t took_ns = async_now() - start_ns;
+    int size = snprintf(trace->text + trace->used, (size_t)room,
+                        ",\n{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
+                        "\"dur\":%lld.%03d,\"name\":\"%s\",\"args\":{\"name\":\"%s\","
+                        "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}}", phase, (int)loop->process,
+                        trace->fd, (unsigned)task->item.slot, (long long)(start_ns / 1000),
+                        (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
+                        what, name, frame->type->file, async__line(frame),
+                        async__op_name(task->item.op), has_fd ? task->on.io.fd : -1);
+    if (size < room)
+        trace->used += size;
+    if (trace->used > (int)sizeof trace->text / 2)
+        async__trace_flush(loop);
+}
+
+ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__task *task,
+                                                 int phase, const char *what)
+{
+    const async_frame *frame = task->leaf;
+    if (loop->trace && frame)
+        async__trace_event(loop, task, phase, what, frame->type->name, frame, async_now());
+}
+
+ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__task *task)
+{
+    async_frame *frame = task->leaf;
+    int64_t start_ns = async_now();
+    int said = frame->type->step(frame);
+    if (loop->trace)
+        async__trace_event(loop, task, 'X', frame->type->name, frame->type->name, frame, start_ns);
+    return said;
+}
+
+/* A name may have any characters in it. */
+static inline void async__trace_name(async_loop *loop, const char *name)
+{
+    char plain[64];
+    size_t i;
+    for (i = 0; i < sizeof plain - 1 && name[i]; i++)
+        plain[i] = (unsigned char)name[i] < ' ' || strchr("\\\"", name[i]) ? '_' : name[i];
+    plain[i] = '\0';
+    async__trace_event(loop, loop->task, 'M', "thread_name", plain, loop->task->leaf, async_now());
+}
+
+/* Who makes the file begins the list, at once: others may follow. */
+ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *name)
+{
+    static const char start[] = "[{\"ph\":\"M\",\"pid\":0,\"name\":\"process_name\","
+                                "\"args\":{\"name\":\"async\"}}";
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    async__trace *trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
+    if (!trace) {
+        async__warn("no memory for a trace", NULL);
+        return;
+    }
+    loop->trace = trace;
+    memcpy(trace->text, start, sizeof start - 1);
+    trace->used = sizeof start - 1;
+    trace->fd = ASYNC_SYS(open)(name, flags | O_EXCL, 0666);
+    if (trace->fd < 0) {
+        trace->fd = ASYNC_SYS(open)(name, flags, 0666);
+        trace->used = 0;
+    }
+    async__trace_flush(loop);
 }
 
 /* ----------------------------------------------------------------------------

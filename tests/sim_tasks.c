@@ -230,6 +230,133 @@ AsyncTestWith(tasks, are_taken_one_by_one_as_they_end, (.seeds = 1500, .torture 
 }
 
 /* ----------------------------------------------------------------------------
+ * MARK: - Joining the children
+ * ------------------------------------------------------------------------- */
+enum { CHILDREN = 6 };
+
+static int running; /* of the children and what they have spawned; without those that were detached */
+
+/* A child: it may have one of its own, or leave its parent in the middle. */
+async(child, bool has_one, leaves; async_result n;)
+{
+    async_begin;
+    if (self->has_one && async_spawn(child, .n = 0) > 0)
+        running++;
+    await(self->n, async_sleep((int64_t)sim_random(6)));
+    if (self->leaves) {
+        running--;
+        cr_assert_eq(async_detach(async_current_task()), 0);
+        await(self->n, async_sleep(1000));
+    }
+    async_return(7);
+    async_finally;
+    await(self->n, async_sleep((int64_t)sim_random(3)));
+    running -= !self->leaves;
+    async_end;
+}
+
+async(parent, async_task kept; int i; async_result n;)
+{
+    async_begin;
+    self->kept = 0;
+    for (self->i = 0; self->i < CHILDREN; self->i++) {
+        bool leaves = !sim_random(4);
+        async_task one = async_spawn(child, .has_one = !leaves && sim_random(2), .leaves = leaves);
+        running += one > 0;
+        if (one > 0 && !leaves && sim_random(2))
+            self->kept = async_keep(one);
+        await(self->n, async_sleep((int64_t)sim_random(3)));
+        if (!sim_random(3))
+            await(self->n, async_join_children(), (int64_t)sim_random(9));
+    }
+    await(self->n, async_join_children(), sim_random(3) ? -1 : (int64_t)sim_random(6));
+    if (self->n == -ECANCELED || self->n == -ETIMEDOUT)
+        async_return(self->n);
+    async_ok(self->n);
+    cr_assert_eq(running, 0);
+    if (!self->kept)
+        async_return(0);
+    await(self->n, async_join(self->kept));
+    if (async_cancelled() == 0)
+        async_ok(self->n);
+    cr_assert(self->n == 7 || self->n < 0);
+    async_return(0);
+    async_end;
+}
+
+/* All have ended, unless the parent was out of time or cancelled, and then its end ends them. */
+AsyncTestWith(children, have_all_ended_when_they_are_joined, (.seeds = 1000, .torture = 1,
+              .real = 1), async_task parent; async_result n; int i;)
+{
+    async_begin;
+    for (self->i = 0; self->i < 3; self->i++) {
+        running = 0;
+        async_ok(self->parent = async_spawn(parent));
+        async_ok(async_keep(self->parent));
+        await(self->n, async_sleep((int64_t)sim_random(20)));
+        if (!sim_random(2))
+            async_cancel(self->parent);
+        await(self->n, async_join(self->parent));
+        async_sometimes(self->n == -ETIMEDOUT);
+        async_sometimes(self->n == -ECANCELED);
+        async_sometimes(self->n == 0);
+        cr_assert(running == 0 || sim_has_failed());
+    }
+    async_end;
+}
+
+AsyncTest(children, that_are_not_there_are_not_waited_for, async_task task; int64_t before_ns;
+          async_result n;)
+{
+    async_begin;
+    self->before_ns = async_now();
+    await(self->n, async_join_children());
+    cr_assert_eq(self->n, 0);
+    self->task = async_keep(async_spawn(child, .n = 0));
+    await(async_sleep(100));
+    self->before_ns = async_now();
+    await(self->n, async_join_children(), 0); /* it has ended, and is kept */
+    cr_assert_eq(self->n, 0);
+    async_ok(self->task = async_spawn(child, .n = 0));
+    cr_assert_eq(async_detach(self->task), 0);
+    await(self->n, async_join_children(), 0); /* it runs, and is somebody else's */
+    cr_assert_eq(self->n, 0);
+    cr_assert(async_now() - self->before_ns < 1000000 || !sim_is_calm());
+    async_end;
+}
+
+/* The last two leave while they are waited for, each by another's hand. */
+async(waits, async_event *event;)
+{
+    async_begin;
+    await(async_event_wait(self->event));
+    async_end;
+}
+
+async(detaches, async_task task;)
+{
+    async_begin;
+    await(async_sleep(5));
+    cr_assert_eq(async_detach(self->task), 0);
+    async_end;
+}
+
+AsyncTest(children, may_be_detached_while_they_are_joined, async_task tasks[2]; async_event never;
+          async_result n;)
+{
+    async_begin;
+    for (int i = 0; i < 2; i++) {
+        self->tasks[i] = async_spawn(waits, &self->never);
+        async_detach(async_spawn(detaches, self->tasks[i]));
+    }
+    await(self->n, async_join_children());
+    cr_assert_eq(self->n, 0);
+    async_event_set(&self->never);
+    await(async_sleep(1));
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
  * MARK: - Keeping, detaching, handles
  * ------------------------------------------------------------------------- */
 enum { PLAIN, KEPT, DETACHED, FATES };

@@ -146,6 +146,40 @@ TEST(offload, is_cancelled_while_queued_and_waited_for_while_it_runs)
     check_equal(async_run(cancels), 0);
 }
 
+static int count_in_dump(const char *words)
+{
+    char text[4000] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+    const char *place = text;
+    int count = 0;
+    async_dump(out);
+    fclose(out);
+    while ((place = strstr(place, words)) != NULL && place++)
+        count++;
+    return count;
+}
+
+async(is_seen, async_task tasks[5]; async_event event; async_result n;)
+{
+    async_begin;
+    four_are_there = &self->event;
+    tell = async_loop_share();
+    for (int i = 0; i < 5; i++)
+        self->tasks[i] = async_spawn(blocked, 0, -1);
+    await(async_event_wait(&self->event));
+    check_equal(count_in_dump(": offload, running, for "), 4);
+    check_equal(count_in_dump(": offload, queued, for "), 1);
+    set_gate(1);
+    await(self->n, async_join_all(self->tasks, 5));
+    async_end;
+}
+
+TEST(offload, is_in_the_dump_queued_or_running)
+{
+    reset();
+    check_equal(async_run(is_seen), 0);
+}
+
 static pthread_t handled_by;
 static volatile sig_atomic_t handled;
 

@@ -83,6 +83,8 @@ async(tasks, async_task two[2]; async_task one; async_case cases[2]; int64_t sta
     EXPECT(async_cancel(self->two[0]) == 0);
     await(wide, async_join_all(self->two, 2));
     EXPECT(wide == 0 || wide == -ECANCELED);
+    await(n, async_join_children());
+    EXPECT(n == 0);
     self->one = async_spawn(bare);
     EXPECT(async_detach(self->one) == 0);
     await(async_call(by_hand, .rounds = 3));

@@ -2468,6 +2468,15 @@ int sim_fcntl(int fd, int command, ...)
     }
 }
 
+/* There are no files in a simulated world. */
+int sim_open(const char *path, int flags, int mode)
+{
+    int failure = enter(SIM_CALL_open);
+    if (sim.real)
+        return open(path, flags, mode);
+    return (int)fail(SIM_CALL_open, -1, failure > 0 ? failure : ENOENT);
+}
+
 int sim_fstat(int fd, struct stat *status)
 {
     static const unsigned modes[] = { S_IFIFO, S_IFSOCK, S_IFSOCK, S_IFSOCK, 0, 0, S_IFREG,

@@ -563,9 +563,10 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return "its limit has no timer";
     if (op == ASYNC__SLEEP && !timer_of(loop, task->item.slot))
         return "its sleep has no timer";
-    if ((op == ASYNC__JOIN || op == ASYNC__JOIN_ALL) && !runs(loop, task->on.waiter.queue))
+    if ((op == ASYNC__JOIN || async__joins_several(task)) && !runs(loop, task->on.waiter.queue))
         return "the task it joins has ended";
-    if (op >= ASYNC__JOIN && op < ASYNC__SELECT && !stands_in(task->on.waiter.queue, task))
+    if (op >= ASYNC__JOIN && op <= ASYNC__JOIN_CHILDREN && op != ASYNC__SELECT &&
+        !stands_in(task->on.waiter.queue, task))
         return "it stands in no queue";
     if (op >= ASYNC__EVENT && op < ASYNC__SELECT)
         return why_not_in_line(op, task->on.waiter.queue);

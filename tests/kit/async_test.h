@@ -244,6 +244,7 @@ int sim_kevent(int poller, const struct kevent *changes, int change_count, struc
                int count, const struct timespec *timeout);
 int sim_kqueue(void);
 int sim_listen(int fd, int backlog);
+int sim_open(const char *path, int flags, int mode);
 int sim_pipe(int ends[2]);
 int sim_pipe2(int ends[2], int flags);
 int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -290,8 +291,8 @@ long sim_count_call(int call);
     CALL(accept) CALL(accept4) CALL(bind) CALL(clock_gettime) CALL(close) CALL(connect) \
     CALL(epoll_create1) CALL(epoll_ctl) CALL(epoll_wait) CALL(fcntl) CALL(fstat) \
     CALL(getpeername) CALL(getpid) CALL(getsockname) CALL(getsockopt) CALL(if_nametoindex) \
-    CALL(kevent) CALL(kqueue) CALL(listen) CALL(pipe) CALL(pipe2) CALL(poll) \
-    CALL(pthread_create) CALL(read) \
+    CALL(kevent) CALL(kqueue) CALL(listen) CALL(open) CALL(pipe) CALL(pipe2) \
+    CALL(poll) CALL(pthread_create) CALL(read) \
     CALL(readv) CALL(recv) CALL(recvmsg) CALL(send) CALL(sendmsg) CALL(setsockopt) \
     CALL(shutdown) CALL(sigaction) CALL(socket) CALL(socketpair) CALL(write) CALL(writev)
 #define SIM_CALL_NUMBER(call) SIM_CALL_##call,

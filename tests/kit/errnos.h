@@ -99,6 +99,7 @@
     CALL(kevent, "kqueue(2)", SIM_ERRNOS_kevent) \
     CALL(kqueue, "kqueue(2)", SIM_ERRNOS_kqueue) \
     CALL(listen, "listen(2)", SIM_ERRNOS_listen) \
+    CALL(open, "open(2)", SIM_ERRNOS_open) \
     CALL(pipe, "pipe(2)", SIM_ERRNOS_pipe) \
     CALL(pipe2, "pipe(2)", SIM_ERRNOS_pipe2) \
     CALL(poll, "poll(2)", SIM_ERRNOS_poll) \
@@ -410,6 +411,33 @@
     NEVER(ENAMETOOLONG, "stat(2) ERRORS: only of a path") \
     NEVER(ENOENT, "stat(2) ERRORS: only of a path") \
     NEVER(ENOTDIR, "stat(2) ERRORS: only of a path")
+
+#define SIM_ERRNOS_open(INJECT, NEVER) \
+    INJECT(EACCES, "open(2) ERRORS") \
+    INJECT(EDQUOT, "open(2) ERRORS") \
+    INJECT(EEXIST, "open(2) ERRORS") \
+    INJECT(EINTR, "open(2) ERRORS") \
+    INJECT(EINVAL, "open(2) ERRORS") \
+    INJECT(EISDIR, "open(2) ERRORS") \
+    INJECT(ELOOP, "open(2) ERRORS") \
+    INJECT(EMFILE, "open(2) ERRORS") \
+    INJECT(ENAMETOOLONG, "open(2) ERRORS") \
+    INJECT(ENFILE, "open(2) ERRORS") \
+    INJECT(ENODEV, "open(2) ERRORS") \
+    INJECT(ENOENT, "open(2) ERRORS") \
+    INJECT(ENOMEM, "open(2) ERRORS") \
+    INJECT(ENOSPC, "open(2) ERRORS") \
+    INJECT(ENOTDIR, "open(2) ERRORS") \
+    INJECT(ENXIO, "open(2) ERRORS") \
+    INJECT(EOVERFLOW, "open(2) ERRORS") \
+    INJECT(EPERM, "open(2) ERRORS") \
+    INJECT(EROFS, "open(2) ERRORS") \
+    INJECT(ETXTBSY, "open(2) ERRORS") \
+    NEVER(EBADF, "open(2) ERRORS: only of openat") \
+    NEVER(EBUSY, "open(2) ERRORS: only of O_EXCL without O_CREAT") \
+    NEVER(EFAULT, "open(2) ERRORS: the path is the environment's") \
+    NEVER(EFBIG, "open(2) ERRORS: EOVERFLOW stands for it") \
+    NEVER(EOPNOTSUPP, "open(2) ERRORS: only of O_TMPFILE")
 
 #define SIM_ERRNOS_pipe(INJECT, NEVER) \
     INJECT(EMFILE, "pipe(2) ERRORS") \

@@ -63,6 +63,7 @@ int sim_kevent(int poller, const struct kevent *changes, int change_count, struc
                int count, const struct timespec *timeout);
 int sim_kqueue(void);
 int sim_listen(int fd, int backlog);
+int sim_open(const char *path, int flags, int mode);
 int sim_pipe(int ends[2]);
 int sim_pipe2(int ends[2], int flags);
 int sim_poll(struct pollfd *entries, unsigned long count, int timeout_ms);
