@@ -754,8 +754,8 @@ ASYNC__MUST_AWAIT static inline async_op async_offload(async_result (*function)(
                                                        void *data);
 
 /* Have other threads post to this loop. It waits for them from now on: async_loop_run ends when it
- * is stopped, never by -EDEADLK. Returns the loop, or NULL: no memory, no descriptor. Never
- * suspends. */
+ * is stopped, not because nothing else can happen. Returns the loop, or NULL: no memory, no
+ * descriptor. Never suspends. */
 static inline async_loop *async_loop_share(void);
 
 /* From any thread, not from a signal handler: call back in the loop's, in the order of posting. The

@@ -211,7 +211,7 @@ static void find_mutations(void)
     }
 }
 
-/* ---- drawing: by a hash of what the mutant is, so that a change elsewhere draws no other ones ---- */
+/* ---- drawing: by a hash of what the mutant is: a change elsewhere draws no others ---- */
 static uint64_t seed;
 
 static uint64_t hash(uint64_t before, const char *bytes, size_t size)
@@ -232,7 +232,8 @@ static size_t name_of(size_t function, size_t *size)
 
 static uint64_t lot_of(const struct mutation *mutation)
 {
-    size_t size, start = name_of(mutation->function, &size), column = mutation->place - mutation->line;
+    size_t size, start = name_of(mutation->function, &size);
+    size_t column = mutation->place - mutation->line;
     uint64_t lot = hash(seed, text + start, size);
     lot = hash(lot, text + mutation->line, strcspn(text + mutation->line, "\n"));
     lot = hash(lot, mutation->with, strlen(mutation->with));

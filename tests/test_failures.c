@@ -338,7 +338,7 @@ async(reads_without_memory, async_stream *stream; char data[5000];)
     check(memcmp(self->data, "pin", 3) == 0);
     memory_ends();
     await(n, async_stream_read_exactly(self->stream, self->data, 5000));
-    check_equal(n, -ENOMEM);
+    check_error(async_stream_read_exactly, ENOMEM, n);
     memory_is_back();
     await(n, async_stream_read_exactly(self->stream, self->data, 5000));
     check_equal(n, 1);
