@@ -90,11 +90,19 @@ stopped()
     talk "$1-last" socat - "TCP:127.0.0.1:$port"
     echo hello >&"$to"
     hear "$from" hello
-    stop "$server" TERM
+    last=$client last_to=$to last_from=$from
+    talk "$1-unread" "$B/pattern" stuff "$port"
+    read -r -t 30 got <&"$from" || fail "$(cat "$scratch/$talker.err")"
+    kill -TERM "$server"
+    ! read -r -t 30 got <&"$last_from" || fail "the last client got '$got', not the end"
+    wait "$last" || fail "the last client saw an error: $(cat "$scratch/$1-last.err")"
+    echo go >&"$to"
+    hear "$from" "some of it came back"
+    wait "$client"
+    status=0
+    wait "$server" || status=$?
     equal "$1: exit status" 0 "$status"
-    ! read -r -t 30 got <&"$from" || fail "the last client got '$got', not the end"
-    wait "$client" || fail "the last client saw an error: $(cat "$scratch/$talker.err")"
-    exec {to}>&- {from}<&-
+    exec {to}>&- {from}<&- {last_to}>&- {last_from}<&-
 }
 
 for way in echo echo-dealing; do

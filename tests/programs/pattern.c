@@ -4,7 +4,7 @@
  *     pattern connect PORT SIZE connects and exchanges
  *     pattern echo PORT SIZE    likewise, with an echo: what it sent comes back
  *     pattern stuff PORT        sends and does not read, until nothing is taken for a second: "stuck after N"; at a
- *                               line of input reads all of it back
+ *                               line of input reads it back up to the end: "all of it came back", or "some"
  *
  * To exchange is to send SIZE bytes and receive SIZE others at the same time, and then the end. Each side's stream
  * repeats a block whose length is a prime, so that no piece that is lost, doubled or misplaced looks right. */
@@ -106,10 +106,7 @@ static void stuff(int fd)
     shutdown(fd, SHUT_WR);
     it.events = POLLIN;
     while (poll(&it, 1, -1) > 0 && receive(fd, 0, &received, sent)) {}
-    errno = 0;
-    if (received != sent)
-        fail("the end", received);
-    printf("all of it came back\n");
+    printf("%s of it came back\n", received == sent ? "all" : "some");
 }
 
 static int served(void)
