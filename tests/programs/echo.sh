@@ -6,30 +6,6 @@ ${CC:-cc} -O2 -Wall -Wextra -o "$B/pattern" tests/programs/pattern.c
 ${CC:-cc} -O2 -DASYNC_HAS_REUSEPORT=0 -I. examples/echo.c -pthread -o "$B/echo-dealing"
 head -c 1048576 /dev/urandom > "$scratch/random"
 
-memory()
-{
-    awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
-}
-
-# talk NAME COMMAND...: a client in the background; what is said to it goes to descriptor $to, its lines come on $from.
-talk()
-{
-    talker=$1
-    shift
-    mkfifo "$scratch/$talker.to" "$scratch/$talker.from"
-    "$@" < "$scratch/$talker.to" > "$scratch/$talker.from" 2> "$scratch/$talker.err" &
-    client=$!
-    started="$started $client"
-    exec {to}> "$scratch/$talker.to" {from}< "$scratch/$talker.from"
-}
-
-# hear FD EXPECTED
-hear()
-{
-    read -r -t 30 got <&"$1" || fail "nothing came, where '$2' should"
-    equal "line" "$2" "$got"
-}
-
 same_bytes()
 {
     for client in "nc -N 127.0.0.1 $port" "socat -t 30 - TCP:127.0.0.1:$port"; do
