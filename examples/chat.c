@@ -137,6 +137,8 @@ async(chat, int port, listener;)
     for (;;) {
         await(async_semaphore_acquire(&places));
         await(fd, async_accept(self->listener));
+        if (fd < 0)
+            async_return(fd);
         client = async_stream_open(fd);
         if (client && async_spawn(reading, .me.stream = client) >= 0)
             continue;

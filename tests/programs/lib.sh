@@ -9,9 +9,10 @@ started=
 finish()
 {
     status=$?
-    for pid in $started; do kill -9 "$pid" 2> /dev/null || :; done
-    wait 2> /dev/null || :
-    [ "$status" = 0 ] && rm -rf "$scratch" || echo "left behind: $scratch" >&2
+    exec 8>&2 2> /dev/null # the shell would tell of each that was killed
+    for pid in $started; do kill -9 "$pid" || :; done
+    wait || :
+    [ "$status" = 0 ] && rm -rf "$scratch" || echo "left behind: $scratch" >&8
     exit "$status"
 }
 trap finish EXIT
