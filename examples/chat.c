@@ -101,7 +101,8 @@ async(reading, member me; async_task writer;)
     tell(&self->me, NULL, "* your name?\n");
     for (;;) {
         await(n, async_stream_read_line(self->me.stream, self->me.line,
-                             sizeof self->me.line), *self->me.name ? -1 : NAME_MS);
+                                        LINE + 1),
+              *self->me.name ? -1 : NAME_MS);
         if (n <= 0)
             break;
         self->me.line[strcspn(self->me.line, "\r\n")] = 0;

@@ -11,7 +11,7 @@
 
 /* The source: it watches one descriptor and one deadline. */
 typedef struct source {
-    GSource source;
+    GSource is;
     void *tag;
 } source;
 
@@ -40,7 +40,8 @@ static gboolean dispatch(GSource *it, GSourceFunc callback, void *data)
 
 static int attach(void)
 {
-    static GSourceFuncs functions = {prepare, check, dispatch, NULL, NULL, NULL};
+    static GSourceFuncs functions = {.prepare = prepare, .check = check,
+                                     .dispatch = dispatch};
     int fd = async_loop_descriptor();
     GSource *it;
     if (fd < 0)

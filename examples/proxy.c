@@ -34,34 +34,32 @@ async(pump, async_stream *from, *to; async_task *other; uint64_t *moved;
     async_end;
 }
 
-async(connection, int fd[2]; async_stream *side[2]; async_task pump[2];
+async(connection, async_stream *side[2]; async_task pump[2];
       uint64_t moved, seen;)
 {
     int n;
     async_begin;
-    await(self->fd[1], async_connect(host, to_port), CONNECT_MS);
-    if (self->fd[1] < 0) {
-        fprintf(stderr, "proxy: %s: %s\n", host, strerror(-self->fd[1]));
-        async_return(self->fd[1]);
+    await(n, async_connect(host, to_port), CONNECT_MS);
+    if (n < 0) {
+        fprintf(stderr, "proxy: %s: %s\n", host, strerror(-n));
+        async_return(n);
     }
-    for (n = 0; n < 2; n++)
-        self->side[n] = async_stream_open(self->fd[n]);
-    for (n = 0; n < 2; n++)
-        self->pump[n] = async_spawn(
-            pump, .from = self->side[n], .to = self->side[!n],
-            .other = &self->pump[!n], .moved = &self->moved);
-    if (self->pump[0] < 0 || self->pump[1] < 0)
-        async_return(-ENOMEM);
+    self->side[1] = async_stream_open(n);
+    if (!self->side[1])
+        async_close(n); /* then both directions fail, with -EBADF */
+    for (n = 0; n < 2; n++) {
+        self->pump[n] = async_spawn(pump, self->side[n], self->side[!n],
+                                    &self->pump[!n], &self->moved);
+        if (self->pump[n] < 0)
+            async_return(-ENOMEM);
+    }
     do {
         self->seen = self->moved;
         await(n, async_join_all(self->pump, 2), idle_ms);
     } while (n == -ETIMEDOUT && self->seen != self->moved);
     async_finally;
-    for (n = 0; n < 2; n++) {
-        async_cancel(self->pump[n]);
-        if (!self->side[n])
-            async_close(self->fd[n]);
-    }
+    async_cancel(self->pump[0]);
+    async_cancel(self->pump[1]);
     await(async_join_all(self->pump, 2)); /* no stream is in use any more */
     await(async_stream_wait_closed(self->side[0]));
     await(async_stream_wait_closed(self->side[1]));
@@ -89,6 +87,7 @@ async(stopping, int listener; async_task boss; char byte;)
 
 async(proxy, int listener, i;)
 {
+    async_stream *client;
     int fd;
     async_begin;
     async_semaphore_init(&places, (size_t)most);
@@ -105,11 +104,13 @@ async(proxy, int listener, i;)
         await(fd, async_accept(self->listener));
         if (fd == -EBADF)
             break; /* closed by `stopping` */
-        if (fd < 0 || async_spawn(connection, .fd = {fd, -1}) < 0) {
+        client = async_stream_open(fd);
+        if (client && async_spawn(connection, .side = {client, NULL}) >= 0)
+            continue;
+        if (async_stream_close(client) < 0)
             async_close(fd);
-            async_semaphore_release(&places);
-            await(async_sleep(100)); /* until there is memory again */
-        }
+        async_semaphore_release(&places);
+        await(async_sleep(100)); /* until there is memory again */
     }
     for (self->i = 1; self->i < most; self->i++) /* until all have ended */
         await(async_semaphore_acquire(&places));

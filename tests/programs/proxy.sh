@@ -73,11 +73,13 @@ echo hello >&"$fd"
 hear "$fd" hello
 stop "$echo_server" KILL
 ends "$fd"
+exec {fd}>&-
 connect
 ends "$fd"
 grep -q 'Connection refused' "$scratch/refused.err" || fail "no reason on stderr"
 start echo2 "$B/echo" "$echo" 1
-equal "a new server behind the same proxy" x "$(printf x | timeout 30 nc -N 127.0.0.1 "$(sed 's/.*://' "$scratch/refused.out")")"
+port=$(sed 's/.*://' "$scratch/refused.out")
+equal "a new server behind the same proxy" x "$(printf x | timeout 30 nc -N 127.0.0.1 "$port")"
 
 # Idle: closed, where nothing has come for 300 ms.
 proxy idle "$echo" 10 300
