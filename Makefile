@@ -18,7 +18,10 @@ $(B):
 
 # --- examples ---------------------------------------------------------------
 EXAMPLES = pong_callback pong_coroutine ping
+EXAMPLES += echo proxy chat
 WITH_LIBRARY =
+WITH_LIBRARY += inside_glib
+LIBRARY_inside_glib = $(shell pkg-config --cflags --libs glib-2.0)
 
 $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
@@ -200,8 +203,9 @@ $(B)/planted-plain: docs/testing/plain.c docs/testing/echo.c async.h
 	$(CC) -g -I. $< -o $@
 
 # The programs of examples/ against curl, redis-cli, socat and other clients: see tests/programs.
-programs: examples $(WITH_LIBRARY:%=$(B)/%)
+programs:
 	@tests/install.sh programs
+	@$(MAKE) --no-print-directory examples $(WITH_LIBRARY:%=$(B)/%)
 	tests/programs.sh
 
 matrix:

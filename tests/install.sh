@@ -15,10 +15,18 @@ package()
     apt:clang) echo clang libclang-rt-dev ;;
     apt:s390x) echo gcc-s390x-linux-gnu libc6-dev-s390x-cross ;;
     apt:pkg-config) echo pkgconf ;;
+    apt:programs) programs ;;
     brew:peers) echo libuv libev libevent ;;
     pkg:peers) echo libuv libev libevent ;;
     *) echo "$2" ;;
     esac
+}
+
+# What tests/programs needs, a line for each subject.
+programs()
+{
+    echo socat netcat-openbsd   # echo, proxy, chat
+    echo pkgconf libglib2.0-dev   # inside_glib
 }
 
 # Is it there?
@@ -32,6 +40,10 @@ have()
     m32) echo 'int main(void){return 0;}' | cc -m32 -x c - -o "${TMPDIR:-/tmp}/m32.$$" 2> /dev/null &&
         rm "${TMPDIR:-/tmp}/m32.$$" ;; # not to /dev/null: root may lose it to a linker
     s390x) command -v s390x-linux-gnu-gcc ;;
+    programs)
+        command -v socat && command -v nc &&
+            pkg-config --exists glib-2.0
+        ;;
     *) command -v "$1" ;;
     esac > /dev/null
 }

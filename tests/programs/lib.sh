@@ -9,9 +9,10 @@ started=
 finish()
 {
     status=$?
-    for pid in $started; do kill -9 "$pid" 2> /dev/null || :; done
-    wait 2> /dev/null || :
-    [ "$status" = 0 ] && rm -rf "$scratch" || echo "left behind: $scratch" >&2
+    exec 8>&2 2> /dev/null # the shell would tell of each that was killed
+    for pid in $started; do kill -9 "$pid" || :; done
+    wait || :
+    [ "$status" = 0 ] && rm -rf "$scratch" || echo "left behind: $scratch" >&8
     exit "$status"
 }
 trap finish EXIT
@@ -58,4 +59,38 @@ stop()
     kill -"$2" "$1"
     status=0
     wait "$1" || status=$?
+}
+
+# memory PID: what it has in use, in KiB.
+memory()
+{
+    awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
+}
+
+# talk NAME COMMAND...: a client in the background; what is said to it goes to descriptor $to, its lines come on $from, its
+# process is $client.
+talk()
+{
+    talker=$1
+    shift
+    mkfifo "$scratch/$talker.to" "$scratch/$talker.from"
+    "$@" < "$scratch/$talker.to" > "$scratch/$talker.from" 2> "$scratch/$talker.err" &
+    client=$!
+    started="$started $client"
+    exec {to}> "$scratch/$talker.to" {from}< "$scratch/$talker.from"
+}
+
+# hear FD EXPECTED: the next line from there is that one.
+hear()
+{
+    read -r -t 30 got <&"$1" || fail "nothing came, where '$2' should"
+    equal "line" "$2" "$got"
+}
+
+# ends FD: nothing comes from there any more but the end.
+ends()
+{
+    ended=0
+    read -r -t 30 got <&"$1" || ended=$?
+    [ "$ended" = 1 ] || fail "instead of the end came '$got' (status $ended)"
 }

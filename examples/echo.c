@@ -1,0 +1,120 @@
+/* echo: sends back what it gets, on every core. Each thread has a loop and a
+ * listener; they share one port, and the system divides what comes. Where it
+ * cannot (-DASYNC_HAS_REUSEPORT=0 plays that), one thread accepts and posts to
+ * all in turn. A client that does not read is not read from. SIGTERM, SIGINT:
+ * what was read is sent back, then it ends.
+ *     cc -O2 -I. examples/echo.c -pthread -o echo && ./echo 7000 2
+ *     echo hello | nc -N 127.0.0.1 7000
+ */
+#include "async.h"
+enum { IDLE_MS = 300000, MOST_THREADS = 256 };
+static struct worker {
+    pthread_t thread;
+    async_loop *loop;
+    int listener;
+} workers[MOST_THREADS];
+static __thread struct worker *mine;
+static int port, threads, started[2];
+
+async(echo, async_stream *client; char data[4096];)
+{
+    ssize_t n;
+    async_begin;
+    do {
+        await(n, async_stream_read(self->client, self->data,
+                                   sizeof self->data), IDLE_MS);
+        if (n <= 0 || async_stream_write(self->client, self->data, (size_t)n))
+            break;
+        await(n, async_stream_flush(self->client), IDLE_MS);
+    } while (n == 0);
+    async_finally;
+    await(async_stream_wait_closed(self->client));
+    async_end;
+}
+
+/* These two are posted to the loop of the thread they are to run in. */
+static void on_client(void *data)
+{
+    int fd = (int)(intptr_t)data;
+    async_stream *client;
+    if (async_adopt(fd) < 0)
+        close(fd);
+    else if (!(client = async_stream_open(fd)))
+        async_close(fd);
+    else if (async_spawn(echo, .client = client) < 0)
+        async_stream_close(client);
+}
+static void on_stop(void *unused) { (void)unused, async_loop_stop(); }
+
+async(accepting, int deals, next;)
+{
+    struct worker *to;
+    int fd;
+    async_begin;
+    for (;;) {
+        await(async_readable(mine->listener));
+        fd = accept(mine->listener, NULL, NULL);
+        to = self->deals ? &workers[self->next++ % threads] : mine;
+        if (fd < 0) /* it has gone, or there is no descriptor left */
+            await(async_sleep(errno == EAGAIN ? 0 : 100));
+        else if (async_post(to->loop, (void *)(intptr_t)fd, on_client) < 0)
+            close(fd);
+    }
+    async_end;
+}
+static void check(int error)
+{
+    if (error < 0) {
+        fprintf(stderr, "echo: %s\n", strerror(-error));
+        exit(1);
+    }
+}
+static void *run(void *data)
+{
+    async_listen_options shared = {.share_port = 1};
+    int deals;
+    mine = (struct worker *)data;
+    check(async_open(NULL));
+    mine->loop = async_loop_share();
+    mine->listener = async_listen_with("127.0.0.1", port, &shared);
+    deals = mine->listener == -ENOTSUP;
+    if (deals && mine == &workers[0]) /* the last to start */
+        mine->listener = async_listen("127.0.0.1", port);
+    if (!deals || mine == &workers[0]) {
+        check(mine->listener);
+        port = async_port(mine->listener);
+        check(async_spawn(accepting, .deals = deals) < 0 ? -ENOMEM : 0);
+    }
+    check(mine->loop && write(started[1], "", 1) == 1 ? 0 : -ENOMEM);
+    check(async_loop_run());
+    async_loop_close(); /* cancels the tasks, which send what they have */
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    char byte, *end = "";
+    sigset_t stops;
+    int i;
+    port = argc > 1 ? (int)strtol(argv[1], &end, 10) : 7000;
+    threads = argc > 2 ? atoi(argv[2]) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (argc > 3 || *end || threads < 1 || threads > MOST_THREADS)
+        return fprintf(stderr, "usage: echo [PORT [THREADS]]\n"), 2;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stops, NULL); /* the threads inherit it */
+    check(pipe(started) < 0 ? -errno : 0);
+    for (i = threads; i-- > 0;) {
+        check(-pthread_create(&workers[i].thread, NULL, run, &workers[i]));
+        check(read(started[0], &byte, 1) < 1 ? -errno : 0);
+    }
+    printf("listening on 127.0.0.1:%d\n", port);
+    fflush(stdout);
+    sigwait(&stops, &i);
+    for (i = 0; i < threads; i++) { /* first the one that posts to all */
+        async_post(workers[i].loop, NULL, on_stop);
+        pthread_join(workers[i].thread, NULL);
+    }
+    return 0;
+}

@@ -1,0 +1,137 @@
+/* proxy: passes TCP connections on, both ways, until both sides have ended.
+ * Where one ends, the other is told and may still answer. Nobody is read from
+ * faster than the other side takes it. Of more than MOST connections the next
+ * wait to be accepted; one without a byte for IDLE_MS (at most twice that) is
+ * closed. SIGTERM, SIGINT: no new ones, GRACE_MS for those that are open.
+ *
+ *     cc -O2 -I. examples/proxy.c -o proxy && ./proxy 8000 127.0.0.1 7000
+ *     echo hello | nc -N 127.0.0.1 8000                (an echo is on 7000)
+ */
+#include "async.h"
+enum { CONNECT_MS = 10000 };
+static int from_port, to_port, most = 1000, idle_ms = 60000, grace_ms = 5000;
+static const char *host;
+static async_semaphore places;
+static int signals[2];
+
+/* One direction. */
+async(pump, async_stream *from, *to; async_task *other; uint64_t *moved;
+      char data[32768];)
+{
+    ssize_t n;
+    async_begin;
+    do {
+        await(n, async_stream_read(self->from, self->data, sizeof self->data));
+        if (n <= 0)
+            break;
+        *self->moved += (uint64_t)n;
+        n = async_stream_write(self->to, self->data, (size_t)n);
+        if (n == 0)
+            await(n, async_stream_flush(self->to));
+    } while (n == 0);
+    if (n < 0 || async_stream_write_eof(self->to) < 0)
+        async_cancel(*self->other); /* broken, so is the other direction */
+    async_end;
+}
+
+async(connection, async_stream *side[2]; async_task pump[2];
+      uint64_t moved, seen;)
+{
+    int n;
+    async_begin;
+    await(n, async_connect(host, to_port), CONNECT_MS);
+    if (n < 0) {
+        fprintf(stderr, "proxy: %s: %s\n", host, strerror(-n));
+        async_return(n);
+    }
+    self->side[1] = async_stream_open(n);
+    if (!self->side[1])
+        async_close(n); /* then both directions fail, with -EBADF */
+    for (n = 0; n < 2; n++) {
+        self->pump[n] = async_spawn(pump, self->side[n], self->side[!n],
+                                    &self->pump[!n], &self->moved);
+        if (self->pump[n] < 0)
+            async_return(-ENOMEM);
+    }
+    do {
+        self->seen = self->moved;
+        await(n, async_join_all(self->pump, 2), idle_ms);
+    } while (n == -ETIMEDOUT && self->seen != self->moved);
+    async_finally;
+    async_cancel(self->pump[0]);
+    async_cancel(self->pump[1]);
+    await(async_join_all(self->pump, 2)); /* no stream is in use any more */
+    await(async_stream_wait_closed(self->side[0]));
+    await(async_stream_wait_closed(self->side[1]));
+    async_semaphore_release(&places);
+    async_end;
+}
+
+static void on_signal(int number)
+{
+    int error = errno;
+    if (write(signals[1], &number, 1) < 0)
+        errno = error; /* full: it is told already */
+}
+
+async(stopping, int listener; async_task boss; char byte;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_read(signals[0], &self->byte, 1));
+    async_close(self->listener);
+    await(async_sleep(grace_ms));
+    async_cancel(self->boss);
+    async_end;
+}
+
+async(proxy, int listener, i;)
+{
+    async_stream *client;
+    int fd;
+    async_begin;
+    async_semaphore_init(&places, (size_t)most);
+    self->listener = fd = async_listen("127.0.0.1", from_port);
+    if (fd < 0 || (fd = async_pipe(signals)) < 0 ||
+        async_spawn(stopping, self->listener, async_current_task()) < 0)
+        async_return(fd < 0 ? fd : -ENOMEM);
+    signal(SIGTERM, on_signal);
+    signal(SIGINT, on_signal);
+    printf("listening on 127.0.0.1:%d\n", async_port(self->listener));
+    fflush(stdout);
+    for (;;) {
+        await(async_semaphore_acquire(&places));
+        await(fd, async_accept(self->listener));
+        if (fd == -EBADF)
+            break; /* closed by `stopping` */
+        client = async_stream_open(fd);
+        if (client && async_spawn(connection, .side = {client, NULL}) >= 0)
+            continue;
+        if (async_stream_close(client) < 0)
+            async_close(fd);
+        async_semaphore_release(&places);
+        await(async_sleep(100)); /* until there is memory again */
+    }
+    for (self->i = 1; self->i < most; self->i++) /* until all have ended */
+        await(async_semaphore_acquire(&places));
+    async_end;
+}
+
+int main(int argc, char **argv)
+{
+    int error;
+    if (argc < 4 || sscanf(argv[1], "%d", &from_port) != 1 ||
+        sscanf(argv[3], "%d", &to_port) != 1 ||
+        (argc > 4 && sscanf(argv[4], "%d", &most) != 1) || most < 1 ||
+        (argc > 5 && sscanf(argv[5], "%d", &idle_ms) != 1) ||
+        (argc > 6 && sscanf(argv[6], "%d", &grace_ms) != 1)) {
+        fprintf(stderr, "usage: proxy PORT HOST PORT [MOST [IDLE [GRACE]]]\n");
+        return 2;
+    }
+    host = argv[2];
+    error = (int)async_run(proxy);
+    if (error == 0 || error == -ECANCELED) /* in time, or cut off */
+        return 0;
+    fprintf(stderr, "proxy: port %d: %s\n", from_port, strerror(-error));
+    return 1;
+}

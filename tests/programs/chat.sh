@@ -1,0 +1,122 @@
+# The chat: three members, one that is killed, one that does not read, names and lines that are refused.
+. tests/programs/lib.sh
+
+start chat "$B/chat" 0
+server=$pid
+
+# member NAME COMMAND...: connects and says its name; its descriptors are ${to_NAME} and ${from_NAME}, its process
+# ${pid_NAME}; it has heard that it has joined.
+member()
+{
+    who=$1
+    shift
+    talk "$who" "$@"
+    hear "$from" "* your name?"
+    echo "$who" >&"$to"
+    hear "$from" "* $who has joined"
+    eval "to_$who=$to from_$who=$from pid_$who=$client"
+}
+
+say()
+{
+    eval "echo \"\$2\" >&\$to_$1"
+}
+
+hears()
+{
+    eval "hear \$from_$1 \"\$2\""
+}
+
+nc="nc 127.0.0.1 $port"
+socat="socat - TCP:127.0.0.1:$port"
+member ann $socat
+member bob $socat
+hears ann "* bob has joined"
+member cid $nc
+hears ann "* cid has joined"
+hears bob "* cid has joined"
+
+# A message reaches all others, in order.
+say ann "hello"
+say ann "all"
+for who in bob cid; do
+    hears $who "ann: hello"
+    hears $who "ann: all"
+done
+say bob $'\e[31mred\r'
+hears ann "bob: ?[31mred"
+hears cid "bob: ?[31mred"
+say cid /who
+for who in cid bob ann; do
+    hears cid "* $who is here"
+done
+
+# Names.
+talk dan $socat
+hear "$from" "* your name?"
+echo ann >&"$to"
+hear "$from" "* that name is taken; another?"
+for name in "" "two words" "seventeen-letters" "Big"; do
+    echo "$name" >&"$to"
+    hear "$from" "* 1 to 16 of a-z, 0-9, - _; another?"
+done
+echo sixteen-letters- >&"$to"
+for who in ann bob cid; do
+    hears $who "* sixteen-letters- has joined"
+done
+hear "$from" "* sixteen-letters- has joined"
+
+# A line of the greatest length; one more byte is too much.
+longest=$(printf 'x%.0s' $(seq 199))
+echo "$longest" >&"$to"
+for who in ann bob cid; do
+    hears $who "sixteen-letters-: $longest"
+done
+echo "${longest}y" >&"$to"
+hear "$from" "* a line has less than 200 bytes"
+ends "$from"
+for who in ann bob cid; do
+    hears $who "* sixteen-letters- has left"
+done
+
+# One that is killed has left; the others talk on.
+kill -9 "$pid_cid"
+for who in ann bob; do
+    hears $who "* cid has left"
+done
+say bob "still here"
+hears ann "bob: still here"
+
+# One that does not read is dropped while bob hears all that ann says. (A stopped process does not read.)
+member eve $socat,rcvbuf=4096
+hears ann "* eve has joined"
+hears bob "* eve has joined"
+kill -STOP "$pid_eve"
+before=$(memory "$server")
+flood=0
+left=
+while [ -z "$left" ] && [ "$flood" -lt 200000 ]; do
+    { yes "$longest" | head -n 2000 && echo mark; } >&"$to_ann" &
+    while read -r -t 30 got <&"$from_bob" && [ "$got" != "ann: mark" ]; do
+        [ "$got" = "ann: $longest" ] || left="$left$got"
+    done
+    equal "the last that bob hears" "ann: mark" "$got"
+    flood=$((flood + 2000))
+done
+equal "and who has left" "* eve has left" "$left"
+more=$(($(memory "$server") - before))
+[ "$more" -lt 4096 ] || fail "the server took $more KiB"
+hears ann "* eve has left"
+
+say bob /quit
+ends "$from_bob"
+hears ann "* bob has left"
+say ann "alone"
+say ann /who
+hears ann "* ann is here"
+
+status=0
+"$B/chat" "$port" 2> "$scratch/second.err" || status=$?
+equal "status of a port in use" 1 "$status"
+grep -q 'Address already in use' "$scratch/second.err" || fail "no reason on stderr"
+echo "one that did not read was dropped after $flood messages; the server took $more KiB more"
