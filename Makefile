@@ -18,7 +18,9 @@ $(B):
 
 # --- examples ---------------------------------------------------------------
 EXAMPLES = pong_callback pong_coroutine ping
-WITH_LIBRARY =
+WITH_LIBRARY = http kv
+LIBRARY_http = -lhttp_parser
+LIBRARY_kv = -lhiredis
 
 $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
@@ -200,8 +202,9 @@ $(B)/planted-plain: docs/testing/plain.c docs/testing/echo.c async.h
 	$(CC) -g -I. $< -o $@
 
 # The programs of examples/ against curl, redis-cli, socat and other clients: see tests/programs.
-programs: examples $(WITH_LIBRARY:%=$(B)/%)
+programs:
 	@tests/install.sh programs
+	@$(MAKE) --no-print-directory examples $(WITH_LIBRARY:%=$(B)/%)
 	tests/programs.sh
 
 matrix:

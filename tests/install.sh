@@ -9,6 +9,10 @@ package()
     case $1:$2 in
     apt:criterion) echo libcriterion-dev ;;
     apt:peers) echo libuv1-dev libev-dev libevent-dev ;;
+    apt:programs)
+        echo libhiredis-dev uthash-dev redis-server redis-tools python3 # kv
+        echo libhttp-parser-dev curl wrk netcat-openbsd                 # http
+        ;;
     apt:qemu) echo qemu-user ;;
     apt:musl) echo musl-tools ;;
     apt:m32) echo gcc-multilib g++-multilib ;;
@@ -27,6 +31,11 @@ have()
     case $1 in
     criterion) pkg-config --exists criterion 2> /dev/null ;;
     peers) pkg-config --exists libuv libevent 2> /dev/null && [ -e /usr/include/ev.h ] ;;
+    programs)
+        { command -v redis-server redis-benchmark && [ -e /usr/include/hiredis/hiredis.h ] &&
+            [ -e /usr/include/uthash.h ]; } &&
+            { command -v curl wrk nc && [ -e /usr/include/http_parser.h ]; }
+        ;;
     qemu) command -v qemu-s390x ;;
     musl) command -v musl-gcc ;;
     m32) echo 'int main(void){return 0;}' | cc -m32 -x c - -o "${TMPDIR:-/tmp}/m32.$$" 2> /dev/null &&
