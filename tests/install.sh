@@ -8,7 +8,10 @@ package()
 {
     case $1:$2 in
     apt:criterion) echo libcriterion-dev ;;
-    apt:peers) echo libuv1-dev libev-dev libevent-dev ;;
+    apt:peers)
+        echo libuv1-dev libev-dev libevent-dev
+        echo redis-server redis-tools nginx-light wrk haproxy golang-go libhiredis-dev uthash-dev libhttp-parser-dev
+        ;;
     apt:programs)
         echo libhiredis-dev uthash-dev redis-server redis-tools python3 # kv
         echo libhttp-parser-dev curl wrk netcat-openbsd                 # http
@@ -25,16 +28,26 @@ package()
     esac
 }
 
+# Are these programs and headers there?
+all()
+{
+    for it in "$@"; do
+        command -v "$it" || [ -e "/usr/include/$it" ] || return 1
+    done
+}
+
 # Is it there?
 have()
 {
     case $1 in
     criterion) pkg-config --exists criterion 2> /dev/null ;;
-    peers) pkg-config --exists libuv libevent 2> /dev/null && [ -e /usr/include/ev.h ] ;;
+    peers)
+        pkg-config --exists libuv libevent 2> /dev/null && all ev.h redis-server redis-benchmark nginx wrk haproxy go \
+            uthash.h hiredis/hiredis.h http_parser.h
+        ;;
     programs)
-        { command -v redis-server redis-benchmark && [ -e /usr/include/hiredis/hiredis.h ] &&
-            [ -e /usr/include/uthash.h ]; } &&
-            { command -v curl wrk nc && [ -e /usr/include/http_parser.h ]; }
+        all redis-server redis-cli redis-benchmark python3 uthash.h hiredis/hiredis.h && # kv
+            all curl wrk nc http_parser.h                                                # http
         ;;
     qemu) command -v qemu-s390x ;;
     musl) command -v musl-gcc ;;
