@@ -74,7 +74,7 @@ cpu_ns() { cat /proc/"$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.
 
 redis_load() # PORT COMMAND PIPELINE
 {
-    requests=$(($3 > 1 ? 400000 : 40000))
+    requests=$(($3 > 1 ? 200000 : 20000))
     [ "${QUICK:-0}" = 0 ] || requests=$((requests / 4))
     on_load redis-benchmark -p "$1" -t "$2" -P "$3" -n $requests -q > "$scratch/load" 2>&1 || requests=
     grep -qi error "$scratch/load" || echo $requests
