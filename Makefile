@@ -19,8 +19,9 @@ $(B):
 # --- examples ---------------------------------------------------------------
 EXAMPLES = pong_callback pong_coroutine ping
 EXAMPLES += echo proxy chat
-WITH_LIBRARY =
-WITH_LIBRARY += inside_glib
+WITH_LIBRARY = http kv inside_glib
+LIBRARY_http = -lhttp_parser
+LIBRARY_kv = -lhiredis
 LIBRARY_inside_glib = $(shell pkg-config --cflags --libs glib-2.0)
 
 $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)

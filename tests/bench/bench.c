@@ -10,8 +10,8 @@
  *     bench DIRECTORY FILE.tsv        the directory holds the built programs
  *
  * From the environment: ROUNDS=n; QUICK=1 for a first look; SERVERS="raw libev async.read" and
- * SETTINGS="64 1000" to choose; SAME_CORE=1 to let server and load share one processor; STRACE=1 to
- * count system calls with strace even where the kernel would do it. */
+ * SETTINGS="64 1000" PEERS="get.1 http" to choose; SAME_CORE=1 to let server and load share one
+ * processor; STRACE=1 to count system calls with strace even where the kernel would do it. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -268,11 +268,16 @@ static void one_window(struct process *load, char *line)
 
 /* ------------------------------------------------ the echo servers */
 
-static int is_there(const struct server *server)
+static int is_built(const char *program)
 {
     char path[LINE * 2];
-    snprintf(path, sizeof path, "%s/%s", directory, server->program);
-    return wanted("SERVERS", server->name) && access(path, X_OK) == 0;
+    snprintf(path, sizeof path, "%s/%s", directory, program);
+    return access(path, X_OK) == 0;
+}
+
+static int is_there(const struct server *server)
+{
+    return wanted("SERVERS", server->name) && is_built(server->program);
 }
 
 /* Every other turn goes backwards, so that a drift within a turn favours nobody. */
@@ -545,6 +550,51 @@ static void timer_bounds(void)
     bound("cancel, start again: 1,000,000 timers", median(ratios, rounds), 1.5, 0.5, "x", note);
 }
 
+/* The same two things in Go; the two take turns. */
+static void go_bound(const char *what, const char *which, double most, double goal)
+{
+    double ratios[ROUNDS_MAX], ours[ROUNDS_MAX], theirs[ROUNDS_MAX];
+    char name[32], note[64];
+
+    if (!is_built("peers_go"))
+        return;
+    snprintf(name, sizeof name, "%s_ns", which);
+    for (int i = 0; i < rounds; i++) {
+        theirs[i] = ask("peers_go", which, name, NULL, NULL);
+        ours[i] = ask("micro", which, name, NULL, NULL);
+        ratios[i] = ours[i] < 0 || theirs[i] < 0 ? -1 : ours[i] / theirs[i];
+    }
+    snprintf(note, sizeof note, "%.0f ns; Go %.0f", median(ours, rounds), median(theirs, rounds));
+    bound(what, median(ratios, rounds), most, goal, "x Go", note);
+}
+
+/* A program of examples/ beside its peer: peers.sh lets them take turns. */
+static void peer_bound(const char *what, const char *row, const char *peer, double most,
+                       double goal)
+{
+    char note[64];
+    double ours, theirs, ratio;
+
+    if (!wanted("PEERS", row))
+        return;
+    ratio = ask("peers.sh", row, "ratio", &ours, "ours_ns");
+    if (ratio < 0)
+        return; /* peers.sh has said which program is missing */
+    theirs = ours / ratio;
+    snprintf(note, sizeof note, "%.0f ns; %s %.0f", ours, peer, theirs);
+    bound(what, ratio, most, goal, "x", note);
+}
+
+static void peer_bounds(void)
+{
+    peer_bound("kv: CPU of a GET", "get.1", "redis-server", 1, 0.9);
+    peer_bound("kv: CPU of a GET in a pipeline of 16", "get.16", "redis-server", 1, 0.9);
+    peer_bound("kv: CPU of a SET", "set.1", "redis-server", 1, 0.9);
+    peer_bound("kv: CPU of a SET in a pipeline of 16", "set.16", "redis-server", 1, 0.9);
+    peer_bound("http: CPU of a file of 1 KiB", "http", "nginx", 1, 0.8);
+    peer_bound("proxy: CPU of a round trip", "proxy", "HAProxy", 1, 0.8);
+}
+
 /* CPU time of one compilation, the compiler's own children included. */
 static double compile_ms(const char *name)
 {
@@ -594,6 +644,9 @@ static void all_bounds(void)
     parked = ask("micro", "parked", "parked_bytes", NULL, NULL);
     bound("1,000,000 parked tasks, 16-byte frame", parked, 208, 160, "bytes", "");
     timer_bounds();
+    go_bound("channel: there and back", "channel", 1, 0.5);
+    go_bound("spawn and join", "join", 1, 0.5);
+    peer_bounds();
     text = ask("size.sh", "text", "text_bytes", NULL, NULL);
     bound("code of the ping-pong, -O2, stripped", text < 0 ? -1 : text / 1024, 24, 24, "KiB", "");
     include = include_ms();
@@ -606,6 +659,7 @@ static void all_bounds(void)
 static void choose_cpus(void)
 {
     cpu_set_t set;
+    char both[32];
     int found = 0;
 
     if (sched_getaffinity(0, sizeof set, &set) == 0)
@@ -621,6 +675,8 @@ static void choose_cpus(void)
         CPU_SET(cpus[i], &set);
     if (pinned)
         sched_setaffinity(0, sizeof set, &set);
+    snprintf(both, sizeof both, "%d %d", cpus[0], cpus[1]);
+    setenv("BENCH_CPUS", both, 1);
     if (!pinned)
         printf("Could not pin to processors: expect more noise.\n");
     else if (same_core || found < 2)

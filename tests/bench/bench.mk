@@ -24,11 +24,26 @@ $(BENCH_PEERS): $(BENCH_DIR)/%: $(BENCH_SOURCE)/%.c
 	@mkdir -p $(BENCH_DIR)
 	@$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_LIBS) || echo "left out: $*, for its library is missing"
 
-$(BENCH_DIR)/size.sh: $(BENCH_SOURCE)/size.sh
+$(BENCH_DIR)/%.sh: $(BENCH_SOURCE)/%.sh
 	@mkdir -p $(BENCH_DIR)
 	cp $< $@
 
-bench-build: $(BENCH_OURS) $(BENCH_PEERS) $(BENCH_DIR)/size.sh
+# Programs of examples/ that have a peer of their kind.
+BENCH_PROGRAMS := $(patsubst $(BENCH_ROOT)/examples/%.c,$(BENCH_DIR)/%,\
+    $(wildcard $(foreach program,kv http proxy,$(BENCH_ROOT)/examples/$(program).c)))
+$(BENCH_DIR)/kv: BENCH_LIBS = -lhiredis
+$(BENCH_DIR)/http: BENCH_LIBS = -lhttp_parser
+$(BENCH_PROGRAMS): $(BENCH_DIR)/%: $(BENCH_ROOT)/examples/%.c $(BENCH_ROOT)/async.h
+	@mkdir -p $(BENCH_DIR)
+	@$(CC) $(BENCH_CFLAGS) -I$(BENCH_ROOT) -o $@ $< $(BENCH_LIBS) -pthread || \
+	    echo "left out: $*, for its library is missing"
+
+$(BENCH_DIR)/peers_go: $(BENCH_SOURCE)/peers.go
+	@mkdir -p $(BENCH_DIR)
+	@GOCACHE=$(abspath $(BENCH_DIR))/go GO111MODULE=off go build -o $@ $< || echo "left out: Go, for it is missing"
+
+bench-build: $(BENCH_OURS) $(BENCH_PEERS) $(BENCH_PROGRAMS) $(BENCH_DIR)/peers_go $(BENCH_DIR)/size.sh \
+    $(BENCH_DIR)/peers.sh
 
 bench-run: bench-build
 	@CC="$(CC)" BENCH_SOURCE=$(BENCH_SOURCE) BENCH_ROOT=$(BENCH_ROOT) \

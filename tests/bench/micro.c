@@ -1,4 +1,5 @@
-/* Small costs of async.h, each in a process of its own: `micro yield | spawn | parked | timers`.
+/* Small costs of async.h, each in a process of its own: `micro yield | spawn | channel | join | parked |
+ * timers`.
  * Every one prints a line of names and values. */
 #include "../../async.h"
 #include "micro.h"
@@ -93,6 +94,50 @@ static int micro_spawn(void)
     return 0;
 }
 
+/* ------------------------------------------------ channel and join, as in peers.go */
+
+enum { MEETINGS = 4000000 };
+
+async(answerer, async_channel *there, *back; int64_t item;)
+{
+    int n;
+    async_begin;
+    for (;;) {
+        await(n, async_channel_receive(self->there, &self->item));
+        if (n <= 0)
+            break;
+        await(async_channel_send(self->back, &self->item));
+    }
+    async_end;
+}
+
+/* A number goes there and comes back. */
+async(asker, async_channel there, back; int64_t i, item;)
+{
+    async_begin;
+    async_channel_init(&self->there, NULL, sizeof self->item, 0);
+    async_channel_init(&self->back, NULL, sizeof self->item, 0);
+    if (async_spawn(answerer, &self->there, &self->back) < 0)
+        async_return(-ENOMEM);
+    for (self->i = 0; self->i < MEETINGS; self->i++) {
+        await(async_channel_send(&self->there, &self->i));
+        await(async_channel_receive(&self->back, &self->item));
+        if (self->item != self->i)
+            exit(1);
+    }
+    async_channel_close(&self->there);
+    async_end;
+}
+
+/* One is started and waited for, then the next. */
+async(joiner, int64_t left;)
+{
+    async_begin;
+    for (self->left = MEETINGS; self->left > 0; self->left--)
+        await(async_join(async_spawn(tiny, .a = 1, .b = self->left)));
+    async_end;
+}
+
 /* ------------------------------------------------ parked */
 
 enum { SLEEPERS = 1000000, TIMERS = 1000000 };
@@ -159,10 +204,17 @@ int main(int argc, char **argv)
         return micro_yield();
     if (!strcmp(what, "spawn"))
         return micro_spawn();
+    if (!strcmp(what, "channel") || !strcmp(what, "join")) {
+        int64_t start = micro_cpu_ns();
+        if ((*what == 'c' ? async_run(asker) : async_run(joiner)) < 0)
+            return 1;
+        printf("%s_ns %.3f\n", what, (double)(micro_cpu_ns() - start) / MEETINGS);
+        return 0;
+    }
     if (!strcmp(what, "parked"))
         return async_run(dormitory) < 0;
     if (!strcmp(what, "timers"))
         return micro_timers();
-    fprintf(stderr, "usage: micro yield | spawn | parked | timers\n");
+    fprintf(stderr, "usage: micro yield | spawn | channel | join | parked | timers\n");
     return 2;
 }

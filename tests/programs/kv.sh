@@ -1,0 +1,189 @@
+# examples/kv.c against redis-cli, redis-benchmark and a real redis-server beside it.
+. tests/programs/lib.sh
+start kv "$B/kv" 0
+kv=$pid
+kv_port=$port
+
+# A free port for Redis, which takes no 0: kv's own successor is asked for one.
+start free "$B/kv" 0
+stop "$pid" TERM
+redis_port=$port
+mkfifo "$scratch/redis.fifo"
+redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no --dir "$scratch" > "$scratch/redis.fifo" &
+started="$started $!"
+exec 8< "$scratch/redis.fifo"
+while read -r line <&8; do
+    case $line in *"Ready to accept"*) break ;; esac
+done
+cat <&8 > "$scratch/redis.out" &
+
+# The same session to both: each answer the same, line by line.
+cat > "$scratch/session" <<'END'
+PING
+PING hello
+ECHO "a b"
+SET a 1
+GET a
+GET none
+set A 2
+GET a
+INCR a
+INCRBY a 40
+DECR a
+DECRBY a 50
+SET text hello
+INCR text
+SET big 9223372036854775807
+INCR big
+INCRBY a 01
+INCRBY a 9223372036854775808
+DECRBY a -9223372036854775808
+GET text
+SET text again NX
+SET text again XX
+SET fresh x XX
+SET fresh x NX
+SET fresh x NX XX
+SET fresh x EX
+SET fresh x EX 0
+SET fresh x EX nan
+SET fresh x PX 100000 NX
+SET fresh x PX 100000
+SET fresh x EX 5 PX 5
+SET fresh x sideways
+TTL fresh
+TTL text
+TTL none
+EXPIRE text 100
+TTL text
+INCR a
+SET text plain
+TTL text
+EXPIRE none 100
+EXPIRE text -1
+GET text
+MSET a 1 b 2 c 3
+MSET a 1 b
+MGET a none b c
+EXISTS a b none a
+DEL a b none
+EXISTS a b c
+SET empty ""
+GET empty
+SET "" "no name"
+GET ""
+GET
+SET a
+PING a b
+GET a b
+NOSUCH
+NOSUCH one "two three" "four\r\nfive"
+FLUSHALL
+EXISTS c fresh
+END
+redis-cli -p "$redis_port" < "$scratch/session" > "$scratch/expected"
+redis-cli -p "$kv_port" < "$scratch/session" > "$scratch/actual"
+diff -u "$scratch/expected" "$scratch/actual" || fail "the sessions differ"
+[ "$(wc -l < "$scratch/actual")" -ge 60 ] || fail "the session is too short"
+
+# Expiry is seen by who asks; that nothing is given early is what TTL said above.
+redis-cli -p "$kv_port" set short x PX 1 > /dev/null
+while [ "$(redis-cli -p "$kv_port" exists short)" = 1 ]; do :; done
+
+# Everything that redis-benchmark does of what is here, with a pipeline and without.
+for pipeline in 1 16; do
+    redis-benchmark -p "$kv_port" -t ping_mbulk,set,get,incr,mset -n 20000 -P $pipeline -q > "$scratch/benchmark" 2>&1
+    equal "tests of redis-benchmark" 5 "$(tr '\r' '\n' < "$scratch/benchmark" | grep -c 'requests per second, p50')"
+done
+! grep -qi 'error\|warning' "$scratch/benchmark" || fail "$(cat "$scratch/benchmark")"
+
+# A client killed while it works leaves the others alone.
+redis-cli -p "$kv_port" flushall > /dev/null
+redis-benchmark -p "$kv_port" -t get,set -n 100000000 -P 16 -q > "$scratch/killed.out" 2>&1 &
+killed=$!
+disown "$killed"
+until [ "$(redis-cli -p "$kv_port" exists key:__rand_int__)" = 1 ]; do :; done
+kill -9 "$killed"
+equal "after the kill" PONG "$(redis-cli -p "$kv_port" ping)"
+
+# What is no request is answered with an error, and hung up on; so is what is too large, before it is sent.
+refused()
+{
+    answer=$(printf "$1" | timeout 10 nc 127.0.0.1 "$kv_port" | tr -d '\r')
+    case $answer in
+    "-ERR Protocol error: "*"$2"*) ;;
+    *) fail "'$1' was answered by '$answer'" ;;
+    esac
+}
+refused 'garbage\r\n' 'got "g"'
+refused '*1\r\n:5\r\n' 'bulk strings'
+refused '*1\r\n*1\r\n$4\r\nPING\r\n' 'multibulk'
+refused '*100000000\r\n' 'multibulk'
+refused '*2\r\n$3\r\nGET\r\n$99999999\r\n' 'bulk length'
+refused '+PING\r\n' ''
+{ printf '*2\r\n$4\r\nECHO\r\n$'; head -c 2000000 /dev/zero | tr '\0' 1; } > "$scratch/endless"
+timeout 10 nc 127.0.0.1 "$kv_port" < "$scratch/endless" | grep -q '^-ERR Protocol error' || fail "endless line taken"
+
+# In pieces of one byte, and a pipeline in one piece.
+python3 - "$kv_port" "$kv" <<'END'
+import os, socket, sys
+port, server = int(sys.argv[1]), int(sys.argv[2])
+
+def connect():
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+def receive(s, size):
+    data = b""
+    while len(data) < size:
+        piece = s.recv(size - len(data))
+        assert piece, data
+        data += piece
+    return data
+
+def ping():
+    with connect() as s:
+        s.sendall(b"*1\r\n$4\r\nPING\r\n")
+        assert receive(s, 7) == b"+PONG\r\n"
+
+def memory():
+    for line in open("/proc/%d/status" % server):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1])
+
+def put(s, *words):
+    s.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+
+with connect() as s:
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in b"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$4\r\n\r\n\0\n\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\n":
+        s.sendall(bytes([byte]))
+    assert receive(s, 15) == b"+OK\r\n$4\r\n\r\n\0\n\r\n"
+
+# Who never reads is not read from any more, and what waits for it does not grow: it writes until nothing is taken
+# although the server has had many turns.
+with connect() as s:
+    put(s, b"SET", b"large", b"x" * 500000)
+    assert receive(s, 5) == b"+OK\r\n"
+    before = memory()
+    s.setblocking(False)
+    request, sent, stuck = b"*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n" * 1000, 0, 0
+    while stuck < 50:
+        try:
+            sent += s.send(request)
+            stuck = 0
+        except BlockingIOError:
+            ping()
+            stuck += 1
+    grown = memory() - before
+    assert grown < 16384, "%d KiB for who never reads" % grown
+    print("never reads: %d KiB sent to it or waiting, %d KiB of memory" % (sent // 1024, grown))
+
+# An answer that would be too large is none: the connection ends, the server does not.
+with connect() as s:
+    put(s, b"MGET", *[b"large"] * 1000)
+    assert s.recv(100) == b""
+ping()
+END
+! grep -q . "$scratch/kv.err" || fail "$(cat "$scratch/kv.err")"
+kill -0 "$kv"
+echo "a session of $(wc -l < "$scratch/actual") lines as redis-server has it; benchmark, bad input, a silent reader"
