@@ -3,6 +3,12 @@
 # has those of the systems' packages.
 set -eu
 
+# What the example programs and their tests need, a line for each subject.
+programs='
+pkgconf
+libssl-dev openssl socat
+'
+
 # package NAME -> what apt, brew and pkg call it
 package()
 {
@@ -15,6 +21,7 @@ package()
     apt:clang) echo clang libclang-rt-dev ;;
     apt:s390x) echo gcc-s390x-linux-gnu libc6-dev-s390x-cross ;;
     apt:pkg-config) echo pkgconf ;;
+    apt:programs) echo $programs ;;
     brew:peers) echo libuv libev libevent ;;
     pkg:peers) echo libuv libev libevent ;;
     *) echo "$2" ;;
@@ -27,6 +34,7 @@ have()
     case $1 in
     criterion) pkg-config --exists criterion 2> /dev/null ;;
     peers) pkg-config --exists libuv libevent 2> /dev/null && [ -e /usr/include/ev.h ] ;;
+    programs) { dpkg -s $programs 2>&1; } ;;
     qemu) command -v qemu-s390x ;;
     musl) command -v musl-gcc ;;
     m32) echo 'int main(void){return 0;}' | cc -m32 -x c - -o "${TMPDIR:-/tmp}/m32.$$" 2> /dev/null &&

@@ -9,7 +9,7 @@ started=
 finish()
 {
     status=$?
-    for pid in $started; do kill -9 "$pid" 2> /dev/null || :; done
+    for pid in $started $(jobs -p); do kill -9 "$pid" 2> /dev/null || :; done
     wait 2> /dev/null || :
     [ "$status" = 0 ] && rm -rf "$scratch" || echo "left behind: $scratch" >&2
     exit "$status"
@@ -30,7 +30,7 @@ equal()
 }
 
 # start NAME COMMAND...: in the background, its output in $scratch/NAME.out and .err, its process in $pid; returns when
-# it has printed a line with "listening on ...:PORT", and then $port is that port.
+# it has printed a line with "listening on ...:PORT", and then $port is that port. (openssl s_server: "ACCEPT ...:PORT")
 start()
 {
     name=$1
@@ -44,7 +44,7 @@ start()
     while read -r line <&9; do
         echo "$line" >> "$scratch/$name.out"
         case $line in
-        *"listening on "*) port=${line##*:} && break ;;
+        *"listening on "* | ACCEPT*:*) port=${line##*:} && break ;;
         esac
     done
     [ -n "$port" ] || fail "$name ended before it listened: $(cat "$scratch/$name.err")"
@@ -58,4 +58,16 @@ stop()
     kill -"$2" "$1"
     status=0
     wait "$1" || status=$?
+}
+
+# seen FILE PATTERN [COUNT]: waits until the file, which may still grow, has such a line, or so many; puts them in
+# $scratch/seen.
+seen()
+{
+    : >> "$1"
+    exec 8< <(exec tail -c +1 -f "$1")
+    tail=$!
+    grep -m "${3:-1}" -e "$2" <&8 > "$scratch/seen"
+    exec 8<&-
+    kill "$tail" 2> /dev/null || : # it may have ended by itself
 }
