@@ -7,6 +7,7 @@ set -eu
 programs='
 pkgconf
 libssl-dev openssl socat
+libcurl4-openssl-dev nginx-light
 '
 
 # package NAME -> what apt, brew and pkg call it
