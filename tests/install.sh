@@ -8,6 +8,7 @@ programs='
 pkgconf
 libssl-dev openssl socat
 libcurl4-openssl-dev nginx-light
+libhiredis-dev redis-server redis-tools
 '
 
 # package NAME -> what apt, brew and pkg call it
