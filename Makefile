@@ -28,10 +28,11 @@ $(WITH_LIBRARY:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $(LIBRARY_$*) -pthread -o $@
 
 # Other libraries on the loop: a program on each header of examples/adapters.
-ADAPTERS = tls_client tls_echo fetch redis_count
+ADAPTERS = tls_client tls_echo fetch redis_count lookup
 PKG_tls = openssl
 PKG_fetch = libcurl
 PKG_redis = hiredis
+PKG_lookup = libcares
 $(ADAPTERS:%=$(B)/%): $(B)/%: examples/adapters/%.c $(wildcard examples/adapters/*.h) async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs $(PKG_$(firstword $(subst _, ,$*)))) -pthread -o $@
 $(B)/tls_limits: tests/programs/tls_limits.c examples/adapters/tls.h async.h | $(B)

@@ -9,6 +9,7 @@ pkgconf
 libssl-dev openssl socat
 libcurl4-openssl-dev nginx-light
 libhiredis-dev redis-server redis-tools
+libc-ares-dev dnsmasq-base
 '
 
 # package NAME -> what apt, brew and pkg call it
