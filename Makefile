@@ -31,6 +31,19 @@ $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 $(WITH_LIBRARY:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $(LIBRARY_$*) -pthread -o $@
 
+# Other libraries on the loop: a program on each header of examples/adapters.
+ADAPTERS = tls_client tls_echo fetch redis_count lookup
+PKG_tls = openssl
+PKG_fetch = libcurl
+PKG_redis = hiredis
+PKG_lookup = libcares
+$(ADAPTERS:%=$(B)/%): $(B)/%: examples/adapters/%.c $(wildcard examples/adapters/*.h) async.h | $(B)
+	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs $(PKG_$(firstword $(subst _, ,$*)))) -pthread -o $@
+$(B)/tls_limits: tests/programs/tls_limits.c examples/adapters/tls.h async.h | $(B)
+	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs openssl) -o $@
+
+adapters: $(ADAPTERS:%=$(B)/%) $(B)/tls_limits
+
 examples: $(EXAMPLES:%=$(B)/%)
 
 demo: examples
@@ -206,7 +219,7 @@ $(B)/planted-plain: docs/testing/plain.c docs/testing/echo.c async.h
 # The programs of examples/ against curl, redis-cli, socat and other clients: see tests/programs.
 programs:
 	@tests/install.sh programs
-	@$(MAKE) --no-print-directory examples $(WITH_LIBRARY:%=$(B)/%)
+	@$(MAKE) --no-print-directory examples $(WITH_LIBRARY:%=$(B)/%) adapters
 	tests/programs.sh
 
 matrix:
@@ -268,4 +281,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: arm help examples programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+.PHONY: arm help examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate

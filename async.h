@@ -609,6 +609,10 @@ static inline int async_adopt(int fd);
  * async_stream_close), -EPERM (another process's loop). Never suspends. */
 static inline int async_close(int fd);
 
+/* The same, but the descriptor stays open: it is given back as it was, for whoever closes it by
+ * themselves. Returns as async_close. Never suspends. */
+static inline int async_release(int fd);
+
 /* Wait until a read (a write) would not block. Returns 0, or -EBADF, -EBUSY (another task waits).
  * Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_readable(int fd);
@@ -2078,7 +2082,7 @@ ASYNC__RARE static inline void async__give_back(async_loop *loop, int fd, int cl
         ASYNC_SYS(close)(fd); /* never again after EINTR: it is closed, its number anybody's */
 }
 
-static inline int async_close(int fd)
+static inline int async__part_with(int fd, int closes)
 {
     async_loop *loop = async__loop();
     if (fd < 0 || !async__descriptor_of(loop, fd))
@@ -2087,8 +2091,18 @@ static inline int async_close(int fd)
         return -EPERM;
     if (loop->descriptors[fd].bits & ASYNC__STREAMED)
         return -EBUSY;
-    async__give_back(loop, fd, 1);
+    async__give_back(loop, fd, closes);
     return 0;
+}
+
+static inline int async_close(int fd)
+{
+    return async__part_with(fd, 1);
+}
+
+ASYNC__RARE static inline int async_release(int fd)
+{
+    return async__part_with(fd, 0);
 }
 
 /* ----------------------------------------------------------------------------

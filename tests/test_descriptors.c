@@ -328,6 +328,32 @@ TASK_TEST(adopt, takes_numbers_above_FD_SETSIZE, int ends[2]; int high; char dat
  * MARK: - Closing
  * ------------------------------------------------------------------------- */
 
+/* What a library opens, and closes by itself. */
+TASK_TEST(closing, a_released_descriptor_is_open_and_as_it_was, int ends[2]; char data[4];
+          async_result read; ssize_t n;)
+{
+    async_begin;
+    raw_pair(self->ends);
+    check_equal(async_adopt(self->ends[0]), self->ends[0]);
+    self->read = 1;
+    async_spawn(io_reader, .fd = self->ends[0], .data = self->data, .size = 4,
+                .result = &self->read);
+    await(async_yield());
+    check_equal(async_release(self->ends[0]), 0);
+    await(async_yield());
+    check_equal(self->read, -EBADF);
+    check_equal(async_release(self->ends[0]), -EBADF);
+    check(!is_nonblocking(self->ends[0]));
+    check(!is_close_on_exec(self->ends[0]));
+    check_equal(write(self->ends[1], "late", 4), 4);
+    check_equal(async_adopt(self->ends[0]), self->ends[0]);
+    await(self->n, async_read(self->ends[0], self->data, 4));
+    check_equal(self->n, 4);
+    check_equal(async_close(self->ends[0]), 0);
+    close(self->ends[1]);
+    async_end;
+}
+
 TASK_TEST(closing, wakes_reader_and_writer_with_EBADF, int ends[2]; char data[4];
           async_result read, written;)
 {

@@ -139,6 +139,7 @@ async(descriptors, int ends[2]; async_task both[2];)
     self->both[1] = async_spawn(writer, .fd = self->ends[1]);
     await(n, async_join_all(self->both, 2), 60000);
     EXPECT(n == 0);
+    EXPECT(async_release(self->ends[0]) == 0 && async_adopt(self->ends[0]) == self->ends[0]);
     EXPECT(async_close(self->ends[0]) == 0);
     EXPECT(async_close(self->ends[1]) == 0);
     EXPECT(async_adopt(-1) == -1);

@@ -10,7 +10,7 @@ finish()
 {
     status=$?
     exec 8>&2 2> /dev/null # the shell would tell of each that was killed
-    for pid in $started; do kill -9 "$pid" || :; done
+    for pid in $started $(jobs -p); do kill -9 "$pid" || :; done
     wait || :
     [ "$status" = 0 ] && rm -rf "$scratch" || echo "left behind: $scratch" >&8
     exit "$status"
@@ -31,7 +31,7 @@ equal()
 }
 
 # start NAME COMMAND...: in the background, its output in $scratch/NAME.out and .err, its process in $pid; returns when
-# it has printed a line with "listening on ...:PORT", and then $port is that port.
+# it has printed a line with "listening on ...:PORT", and then $port is that port. (openssl s_server: "ACCEPT ...:PORT")
 start()
 {
     name=$1
@@ -45,7 +45,7 @@ start()
     while read -r line <&9; do
         echo "$line" >> "$scratch/$name.out"
         case $line in
-        *"listening on "*) port=${line##*:} && break ;;
+        *"listening on "* | ACCEPT*:*) port=${line##*:} && break ;;
         esac
     done
     [ -n "$port" ] || fail "$name ended before it listened: $(cat "$scratch/$name.err")"
@@ -93,4 +93,16 @@ ends()
     ended=0
     read -r -t 30 got <&"$1" || ended=$?
     [ "$ended" = 1 ] || fail "instead of the end came '$got' (status $ended)"
+}
+
+# seen FILE PATTERN [COUNT]: waits until the file, which may still grow, has such a line, or so many; puts them in
+# $scratch/seen.
+seen()
+{
+    : >> "$1"
+    exec 8< <(exec tail -c +1 -f "$1")
+    tail=$!
+    grep -m "${3:-1}" -e "$2" <&8 > "$scratch/seen"
+    exec 8<&-
+    kill "$tail" 2> /dev/null || : # it may have ended by itself
 }
