@@ -42,7 +42,7 @@ start()
     started="$started $pid"
     port=
     exec 9< "$scratch/$name.fifo"
-    while read -r line <&9; do
+    while IFS= read -r line <&9; do
         echo "$line" >> "$scratch/$name.out"
         case $line in
         *"listening on "* | ACCEPT*:*) port=${line##*:} && break ;;
