@@ -380,7 +380,8 @@ async(between, async_channel channel; async_event event; async_semaphore semapho
     self->cases[1] = async_case_semaphore(&self->semaphore);
     self->cases[2] = async_case_mutex(&self->mutex);
     self->cases[3] = async_case_receive(&self->channel, &self->item);
-    self->cases[4] = async_case_join(async_spawn(partner, &self->channel, &self->event));
+    self->cases[4] = async_case_join(
+        async_spawn(partner, .channel = &self->channel, .event = &self->event));
     self->cases[5] = async_case_send(&self->channel, &self->item);
     await(n, async_select(self->cases, 5), 1);
     EXPECT(n == 2 && self->cases[2].result == -EDEADLK);
