@@ -115,7 +115,8 @@ $(B)/worlds-sanitize: $(KIT_NAMES:%=$(B)/sim-sanitize/%)
 
 # The tests above a second time, in calm worlds on the simulated kernel. What tests the layer itself, or the emulation
 # of kqueue, has no place there.
-BOTH_TESTS = $(filter-out tests/test_kqueue_emulation.c tests/test_layer.c tests/test_threads.c,$(wildcard tests/test_*.c))
+BOTH_TESTS = $(filter-out tests/test_kqueue_emulation.c tests/test_layer.c tests/test_names.c \
+    tests/test_threads.c,$(wildcard tests/test_*.c))
 BOTH_NAMES = $(notdir $(BOTH_TESTS:.c=.o)) test.o simulated/driver.o kit/async_sim.o kit/async_test.o \
     $(if $(EMULATION),kqueue/kqueue.o)
 

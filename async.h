@@ -53,6 +53,7 @@
  *     >>descriptors the table of descriptors            >>end          closing the loop; async_run
  *     >>between     event, semaphore, mutex, channel, select
  *     >>threads     the pool, posts from other threads
+ *     >>names       the resolver, happy eyeballs
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
@@ -141,6 +142,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -640,10 +642,18 @@ ASYNC__MUST_AWAIT static inline async_op async_writev(int fd, const struct iovec
  * Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_accept(int listener);
 
-/* Connect to a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") over TCP. Returns the
- * descriptor, adopted, or -EINVAL (not an address or a port), -ENOMEM, -EMFILE, or connect(2)'s
- * errno (-ECONNREFUSED...). Suspends. Cancel point. */
+/* Connect over TCP to a numeric address ("127.0.0.1", "::1", "fe80::1%eth0"), or to a name: its
+ * IPv6 and IPv4 addresses are asked for at once and tried in turn, the next one 250 ms after the
+ * last or when that has failed; the first connection is taken, the others are given up (RFC 8305).
+ * Returns the descriptor, adopted, or -EINVAL (not an address, a name or a port), -ENOMEM, -EMFILE,
+ * as async_resolve does, or connect(2)'s errno (-ECONNREFUSED...). Of several the first is
+ * returned; one that says that there is no way to go there (-ENETUNREACH...) or no such name only
+ * if no other says more. Suspends. Cancel point. `host` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_connect(const char *host, int port);
+
+/* Connect to one IPv4 or IPv6 address. Returns as async_connect. Suspends. Cancel point. `address`
+ * must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_connect_at(const async_address *address);
 
 /* Connect to a Unix socket; waits while the other side's backlog is full. Returns the descriptor,
  * adopted, or -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -ENOMEM... Suspends. Cancel point. `path` must
@@ -659,6 +669,12 @@ static inline int async_listen(const char *host, int port);
  * among several). Never suspends. */
 static inline int async_listen_with(const char *host, int port,
                                     const async_listen_options *options);
+
+/* The same at one address, IPv6, IPv4 or a Unix socket's; -EINVAL: it is none. An IPv6 one takes
+ * IPv6 alone, so that "::" and "0.0.0.0" can have a listener each; only the NULL of async_listen is
+ * both in one. To listen on a name, async_resolve it first. Never suspends. */
+static inline int async_listen_at(const async_address *address,
+                                  const async_listen_options *options);
 
 /* Listen on a Unix socket; removing `path`, before and after, is the caller's. "@name" is abstract,
  * on Linux: in no file system, gone with the socket (a file of that name is "./@name"). Returns the
@@ -703,6 +719,15 @@ static inline int async_address_parse(async_address *address, const char *host, 
 /* The same of a Unix socket's path or "@name". Returns 0, or -EINVAL (NULL or empty),
  * -ENAMETOOLONG, -ENOTSUP (this system has no abstract names). Never suspends. */
 static inline int async_address_unix(async_address *address, const char *path);
+
+/* Find the addresses of a host, by getaddrinfo(3) in a thread of its own (a numeric one is only
+ * parsed): up to `count`, 32 at most, in the order in which they should be tried. Returns how many;
+ * or -ENOENT (no such name, or no address), -EAGAIN (no server answers, or no thread to be had: try
+ * later), -EIO (it refuses to say), -EINVAL (not a name or a port), -ENOMEM, -EMFILE. Whoever is
+ * cancelled or out of time does not wait for the thread. Suspends. Cancel point. `host` and
+ * `addresses` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_resolve(const char *host, int port,
+                                                       async_address *addresses, size_t count);
 
 /* The address a socket is bound to, that of its peer. Where IPv4 comes to an IPv6 socket it is an
  * IPv4 address here, as in async_recvfrom. Returns 0; or -EBADF, -ENOTSOCK,
@@ -1015,6 +1040,12 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };  /* lines: to the f
         return &type; \
     } \
     static int name(struct name *self)
+
+/* The header's own, which a program that does not use them does not contain. */
+#define ASYNC__COROUTINE(name, ...) \
+    ASYNC__FRAME(name, __VA_ARGS__) \
+    static inline int name(struct name *self); \
+    ASYNC__BODY(static inline, static inline, name)
 
 #define async_spawn(...) ASYNC__START(async__spawn, __VA_ARGS__, )
 #define async_call(...) ASYNC__START(async__call, __VA_ARGS__, )
@@ -1375,6 +1406,7 @@ typedef struct async__threads {
     unsigned queued, idle, count; /* jobs, threads without one, threads                 */
     int is_closing;
     pthread_t pool[ASYNC__POOL];
+    unsigned references; /* the loop and the lookups under way: the last of them frees  */
     unsigned users;      /* of the loop alone: reasons to wait for the pipe             */
     async_handle reader; /* likewise: who reads it                                      */
     int (*withdraw)(async_loop *loop, async__task *task);
@@ -4696,16 +4728,20 @@ ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task 
     return async__park_descriptor(loop, task, ASYNC__CONNECT);
 }
 
-static inline async_op async_connect(const char *host, int port)
+static inline int async__is_internet(int family)
+{
+    return family == AF_INET || family == AF_INET6;
+}
+
+static inline async_op async_connect_at(const async_address *address)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    async_address address;
-    int error;
+    int is_wrong = !address->size || !async__is_internet(address->is.any.sa_family);
+    async__check_buffer(loop, address);
     if (async__refused(loop, task))
         return async__pending(loop);
-    error = async_address_parse(&address, host, port);
-    return async__connect(loop, task, error, &address, NULL);
+    return async__connect(loop, task, is_wrong ? -EINVAL : 0, address, NULL);
 }
 
 static inline async_op async_connect_unix(const char *path)
@@ -4799,11 +4835,17 @@ static inline int async_listen(const char *host, int port)
     return async__bound_to(host, port, SOCK_STREAM, NULL);
 }
 
+static inline int async_listen_at(const async_address *address,
+                                  const async_listen_options *options)
+{
+    return address->size ? async__bound(address, SOCK_STREAM, 1, options) : -EINVAL;
+}
+
 static inline int async_listen_unix(const char *path)
 {
     async_address address;
     int error = async_address_unix(&address, path);
-    return error ? error : async__bound(&address, SOCK_STREAM, 0, NULL);
+    return error ? error : async_listen_at(&address, NULL);
 }
 
 static inline int async_bind_udp(const char *host, int port, const async_listen_options *options)
@@ -5276,7 +5318,7 @@ static inline void *async__pool_work(void *argument)
         async__job *job;
         threads->idle++;
         while (!threads->jobs && !threads->is_closing)
-            pthread_cond_wait(&threads->work, &threads->lock);
+            ASYNC_SYS(pthread_cond_wait)(&threads->work, &threads->lock);
         threads->idle--;
         if (!threads->jobs)
             break;
@@ -5293,18 +5335,24 @@ static inline void *async__pool_work(void *argument)
     return NULL;
 }
 
-/* One thread more, which no signal interrupts. Returns 0 or a negative errno. */
-ASYNC__RARE static inline int async__pool_grow(async__threads *threads)
+/* Start a thread, which no signal interrupts. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__thread_start(pthread_t *thread, void *(*function)(void *),
+                                                  void *argument)
 {
     sigset_t all, before;
     int error;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = ASYNC_SYS(pthread_create)(&threads->pool[threads->count], NULL, async__pool_work,
-                                      threads);
+    error = ASYNC_SYS(pthread_create)(thread, NULL, function, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    threads->count += !error;
     return -error;
+}
+
+ASYNC__RARE static inline int async__pool_grow(async__threads *threads)
+{
+    int error = async__thread_start(&threads->pool[threads->count], async__pool_work, threads);
+    threads->count += !error;
+    return error;
 }
 
 /* Reasons for the loop to wait for the pipe come, and go. */
@@ -5347,7 +5395,8 @@ static inline void async__threads_read(int fd, void *argument)
             async__wake(loop, async__task_at(loop, job->slot), job->with.result);
         } else {
             async__job post = *job;
-            ASYNC_MEM(free)(job);
+            if (post.with.data != job) /* a lookup frees itself */
+                ASYNC_MEM(free)(job);
             post.call.callback(post.with.data);
         }
     }
@@ -5381,26 +5430,41 @@ static inline int async__job_runs(async__threads *threads, const async__job *job
     return runs;
 }
 
+static inline void async__threads_release(async__threads *threads)
+{
+    unsigned left;
+    pthread_mutex_lock(&threads->lock);
+    left = --threads->references;
+    pthread_mutex_unlock(&threads->lock);
+    if (left)
+        return;
+    pthread_cond_destroy(&threads->work);
+    pthread_mutex_destroy(&threads->lock);
+    ASYNC_MEM(free)(threads);
+}
+
 /* In a child after fork there are no threads, and nobody gives the lock back. */
 ASYNC__RARE static inline void async__threads_close(async_loop *loop)
 {
     async__threads *threads = loop->threads;
-    if (!async__is_foreign(loop)) {
+    int is_foreign = async__is_foreign(loop);
+    if (!is_foreign) {
         pthread_mutex_lock(&threads->lock);
         threads->is_closing = 1;
-        pthread_cond_broadcast(&threads->work);
+        ASYNC_SYS(pthread_cond_broadcast)(&threads->work);
         pthread_mutex_unlock(&threads->lock);
         while (threads->count)
-            pthread_join(threads->pool[--threads->count], NULL);
-        pthread_cond_destroy(&threads->work);
-        pthread_mutex_destroy(&threads->lock);
+            ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
     }
     while (threads->done) {
         async__job *job = async__job_take(&threads->done, threads->done);
         if (!job->slot)
             ASYNC_MEM(free)(job);
     }
-    ASYNC_MEM(free)(threads);
+    if (is_foreign)
+        ASYNC_MEM(free)(threads);
+    else
+        async__threads_release(threads);
     loop->threads = NULL;
 }
 
@@ -5421,6 +5485,7 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     }
     pthread_mutex_init(&threads->lock, NULL);
     pthread_cond_init(&threads->work, NULL);
+    threads->references = 1;
     threads->withdraw = async__withdraw;
     threads->runs = async__job_runs;
     threads->close = async__threads_close;
@@ -5436,7 +5501,7 @@ static inline int async__enqueue(async_loop *loop, async__task *task)
     pthread_mutex_lock(&threads->lock);
     async__job_push(&threads->jobs, &task->on.job);
     needs_more = ++threads->queued > threads->idle && threads->count < ASYNC__POOL;
-    pthread_cond_signal(&threads->work);
+    ASYNC_SYS(pthread_cond_signal)(&threads->work);
     pthread_mutex_unlock(&threads->lock);
     if (needs_more)
         error = async__pool_grow(threads);
@@ -5494,6 +5559,403 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
     if (error)
         ASYNC_MEM(free)(job);
     return error;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Names
+ * >>names        getaddrinfo(3) blocks, for half a minute where no server answers. So each lookup
+ *                has a thread of its own and owns all that it writes to: who asked may leave, even
+ *                the loop may, and it ends by itself. Connecting is written with what stands above:
+ *                a race is a task, each attempt a child, so the losers end with it.
+ * ------------------------------------------------------------------------- */
+#define ASYNC__ADDRESSES 32    /* taken of one answer                                         */
+#define ASYNC__PATIENCE_MS 50  /* RFC 8305, 8: an answer for IPv4 waits so long for IPv6's    */
+#define ASYNC__STAGGER_MS 250  /* likewise: from one attempt to the next                      */
+
+/* A question and its answer: the thread's, until it is posted to the loop, or the loop is gone. */
+typedef struct async__lookup {
+    async__job job; /* first: whoever frees that frees all of it */
+    async__threads *threads;
+    async_event *news; /* the loop's: to be set when it is over; NULL: nobody waits */
+    int is_over;       /* likewise: it has been posted                              */
+    int family, port;
+    async_result found; /* how many, or a negative errno */
+    async_address addresses[ASYNC__ADDRESSES];
+    char host[1]; /* and the rest of it */
+} async__lookup;
+
+/* Right after getaddrinfo. What is not named here (EAI_NODATA...) not every system declares. */
+static inline int async__lookup_error(int error)
+{
+    int system_error = errno;
+    switch (error) {
+    case EAI_AGAIN:
+        return -EAGAIN;
+    case EAI_FAIL:
+        return -EIO;
+    case EAI_MEMORY:
+        return -ENOMEM;
+    case EAI_SYSTEM:
+        return system_error ? -system_error : -EIO;
+    default:
+        return -ENOENT;
+    }
+}
+
+static inline void async__lookup_add(async__lookup *lookup, const struct addrinfo *entry)
+{
+    async_address *address = &lookup->addresses[lookup->found];
+    if (!async__is_internet(entry->ai_family) || lookup->found == ASYNC__ADDRESSES)
+        return;
+    memcpy(&address->is, entry->ai_addr, entry->ai_addrlen);
+    address->size = entry->ai_addrlen;
+    if (entry->ai_family == AF_INET6)
+        address->is.v6.sin6_port = htons((uint16_t)lookup->port);
+    else
+        address->is.v4.sin_port = htons((uint16_t)lookup->port);
+    lookup->found++;
+}
+
+static inline void async__look_up(async__lookup *lookup)
+{
+    struct addrinfo hints, *list = NULL, *entry;
+    int error;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = lookup->family;
+    hints.ai_socktype = SOCK_STREAM; /* each address once */
+    error = ASYNC_SYS(getaddrinfo)(lookup->host, NULL, &hints, &list);
+    if (error) {
+        lookup->found = async__lookup_error(error);
+        return;
+    }
+    for (entry = list; entry; entry = entry->ai_next)
+        async__lookup_add(lookup, entry);
+    ASYNC_SYS(freeaddrinfo)(list);
+    if (!lookup->found)
+        lookup->found = -ENOENT;
+}
+
+/* What a lookup's thread runs. */
+static inline void *async__lookup_work(void *argument)
+{
+    async__lookup *lookup = (async__lookup *)argument;
+    async__threads *threads = lookup->threads;
+    int is_late;
+    pthread_detach(pthread_self());
+    async__look_up(lookup);
+    pthread_mutex_lock(&threads->lock);
+    is_late = threads->is_closing;
+    if (!is_late && async__job_done(threads, &lookup->job) < 0)
+        async__panic("a descriptor of the loop was closed: its threads cannot reach it");
+    pthread_mutex_unlock(&threads->lock);
+    if (is_late)
+        ASYNC_MEM(free)(lookup);
+    async__threads_release(threads);
+    return NULL;
+}
+
+static inline void async__lookup_arrives(void *data)
+{
+    async__lookup *lookup = (async__lookup *)data;
+    lookup->is_over = 1;
+    if (!lookup->news) {
+        ASYNC_MEM(free)(lookup);
+        return;
+    }
+    async__threads_drop(lookup->threads);
+    async_event_set(lookup->news);
+}
+
+/* Who asked leaves: with the answer, or without. */
+static inline void async__lookup_leave(async__lookup *lookup)
+{
+    if (!lookup)
+        return;
+    lookup->news = NULL;
+    if (lookup->is_over)
+        ASYNC_MEM(free)(lookup);
+    else
+        async__threads_drop(lookup->threads);
+}
+
+static inline async__lookup *async__lookup_new(async__threads *threads, const char *host, int port,
+                                               int family, async_event *news)
+{
+    size_t length = strlen(host);
+    async__lookup *lookup = (async__lookup *)ASYNC_MEM(calloc)(1, sizeof *lookup + length);
+    if (!lookup)
+        return NULL;
+    lookup->job.call.callback = async__lookup_arrives;
+    lookup->job.with.data = lookup;
+    lookup->threads = threads;
+    lookup->news = news;
+    lookup->family = family;
+    lookup->port = port;
+    memcpy((char *)lookup + offsetof(async__lookup, host), host, length + 1);
+    return lookup;
+}
+
+/* Ask; `news` is set when the answer has come. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const char *host,
+                                                  int port, int family, async_event *news)
+{
+    async_loop *loop = async__loop();
+    int error = async__threads_open(loop);
+    async__lookup *lookup;
+    pthread_t thread;
+    if (!error)
+        error = async__threads_hold(loop->threads);
+    if (error)
+        return error;
+    lookup = async__lookup_new(loop->threads, host, port, family, news);
+    pthread_mutex_lock(&loop->threads->lock);
+    loop->threads->references++;
+    pthread_mutex_unlock(&loop->threads->lock);
+    error = lookup ? async__thread_start(&thread, async__lookup_work, lookup) : -ENOMEM;
+    if (error) {
+        async__threads_release(loop->threads);
+        async__threads_drop(loop->threads);
+        ASYNC_MEM(free)(lookup);
+        return error;
+    }
+    *place = lookup;
+    return 0;
+}
+
+/* An address that could not be parsed: may it be a name? */
+static inline int async__is_name(const char *host, int port)
+{
+    return host && *host && !strpbrk(host, ":%") && port >= 0 && port <= 65535;
+}
+
+/* ---- async_resolve ---- */
+
+ASYNC__COROUTINE(async__resolve_name, const char *host; int port; async_address *addresses;
+                 size_t count; async__lookup *lookup; async_event news;)
+{
+    async_result n;
+    async_begin;
+    n = async__lookup_start(&self->lookup, self->host, self->port, AF_UNSPEC, &self->news);
+    if (n < 0)
+        async_return(n);
+    async_await(async_event_wait(&self->news));
+    n = self->lookup->found;
+    if (n > 0 && (size_t)n > self->count)
+        n = (async_result)self->count;
+    if (n > 0)
+        memcpy(self->addresses, self->lookup->addresses, (size_t)n * sizeof *self->addresses);
+    async_return(n);
+    async_finally;
+    async__lookup_leave(self->lookup);
+    async_end;
+}
+
+static inline async_op async_resolve(const char *host, int port, async_address *addresses,
+                                     size_t count)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    struct async__resolve_name call;
+    async_address address;
+    int error = async_address_parse(&address, host, port);
+    async__check_buffer(loop, host);
+    async__check_buffer(loop, addresses);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (!error && count)
+        addresses[0] = address;
+    if (!error || !async__is_name(host, port))
+        return async__done(loop, task, error ? error : count != 0);
+    memset(&call, 0, sizeof call);
+    call.host = host;
+    call.port = port;
+    call.addresses = addresses;
+    call.count = count;
+    return async__call(async__resolve_name_type(), &call);
+}
+
+/* ---- async_connect: happy eyeballs ---- */
+
+enum { ASYNC__V6, ASYNC__V4 }; /* families, in the order of preference */
+
+typedef struct async__race {
+    async__lookup *lookups[2];
+    async_result next[2]; /* the first of the addresses found that was not tried      */
+    async_event news;     /* an answer has come, or an attempt has ended              */
+    int64_t due_ns;       /* no attempt before; 0: now                                */
+    unsigned tried, running;
+    int last;      /* family tried                                             */
+    int fd, error; /* who has won, -1: nobody yet; or what to say              */
+    int is_over;
+} async__race;
+
+/* How much an error says about the host. */
+static inline int async__telling(int error)
+{
+    switch (error) {
+    case 0:
+        return 0;
+    case -ENOENT:
+        return 1;
+    case -EAGAIN:
+    case -EIO: /* of a lookup */
+        return 2;
+    case -ENETUNREACH:
+    case -EADDRNOTAVAIL:
+    case -EAFNOSUPPORT: /* this machine has no such network */
+        return 3;
+    default:
+        return 4;
+    }
+}
+
+static inline void async__race_failed(async__race *race, async_result error)
+{
+    if (async__telling((int)error) > async__telling(race->error))
+        race->error = (int)error;
+}
+
+/* One of the race's children. */
+ASYNC__COROUTINE(async__race_attempt, async__race *race; async_address address;)
+{
+    int fd;
+    async_begin;
+    async_await(fd, async_connect_at(&self->address));
+    self->race->running--;
+    self->race->due_ns = 0;
+    if (fd < 0)
+        async__race_failed(self->race, fd);
+    else if (self->race->is_over)
+        async_close(fd);
+    else
+        self->race->fd = fd;
+    self->race->is_over |= fd >= 0;
+    async_event_set(&self->race->news);
+    async_end;
+}
+
+static inline void async__race_try(async__race *race, int family)
+{
+    struct async__race_attempt call;
+    async_task task;
+    memset(&call, 0, sizeof call);
+    call.race = race;
+    call.address = race->lookups[family]->addresses[race->next[family]++];
+    task = async__spawn(async__race_attempt_type(), &call);
+    race->tried++;
+    race->last = family;
+    race->due_ns = task < 0 ? 0 : async__from_now(ASYNC__STAGGER_MS);
+    race->running += task > 0;
+    if (task < 0)
+        async__race_failed(race, (async_result)task);
+}
+
+/* Is an answer still to come? */
+static inline int async__race_asks(const async__race *race, int family)
+{
+    return race->lookups[family] && !race->lookups[family]->is_over;
+}
+
+/* The family of the next address to try: the families take turns. -1: there is none now. */
+static inline int async__race_next(const async__race *race)
+{
+    int i, family = !race->last;
+    for (i = 0; i < 2; i++, family = !family)
+        if (race->lookups[family] && race->lookups[family]->is_over &&
+            race->next[family] < race->lookups[family]->found)
+            return family;
+    return -1;
+}
+
+/* Begin what is due. Returns how long to wait for news at most, in ms; -1: until there are some;
+ * -ENOENT: there will be none. */
+static inline int64_t async__race_on(async__race *race)
+{
+    int family;
+    while ((family = async__race_next(race)) >= 0) {
+        int64_t now_ns = async_now();
+        int waits = !race->tried && family == ASYNC__V4 && async__race_asks(race, ASYNC__V6);
+        if (!race->tried && !(waits && race->due_ns))
+            race->due_ns = waits ? async__from_now(ASYNC__PATIENCE_MS) : 0;
+        if (race->due_ns > now_ns)
+            return (race->due_ns - now_ns + 999999) / 1000000;
+        async__race_try(race, family);
+    }
+    return race->running || async__race_asks(race, ASYNC__V6) || async__race_asks(race, ASYNC__V4)
+               ? -1 : -ENOENT;
+}
+
+/* Of two failures the one that says more. */
+static inline int async__race_lost(async__race *race)
+{
+    int family;
+    for (family = 0; family < 2; family++)
+        if (race->lookups[family] && race->lookups[family]->found < 0)
+            async__race_failed(race, race->lookups[family]->found);
+    return race->error;
+}
+
+ASYNC__COROUTINE(async__race_run, const char *host; int port; async__race race; int64_t wait_ms;)
+{
+    async_result n;
+    int family;
+    async_begin;
+    self->race.fd = -1;
+    self->race.last = ASYNC__V4;
+    for (family = 0; family < 2; family++) {
+        n = async__lookup_start(&self->race.lookups[family], self->host, self->port,
+                                family == ASYNC__V6 ? AF_INET6 : AF_INET, &self->race.news);
+        async__race_failed(&self->race, n);
+    }
+    while (self->race.fd < 0) {
+        self->wait_ms = async__race_on(&self->race);
+        if (self->wait_ms == -ENOENT)
+            async_return(async__race_lost(&self->race));
+        async_event_clear(&self->race.news);
+        async_await(n, async_event_wait(&self->race.news), self->wait_ms);
+        if (self->race.fd < 0 && async_cancelled())
+            async_return(async_cancelled());
+    }
+    async_return(self->race.fd);
+    async_finally;
+    self->race.is_over = 1;
+    async__lookup_leave(self->race.lookups[ASYNC__V6]);
+    async__lookup_leave(self->race.lookups[ASYNC__V4]);
+    async_end;
+}
+
+/* Who leaves early waits for the race to end, which takes no time, and may find that it was won. */
+ASYNC__COROUTINE(async__connect_name, struct async__race_run race; async_task task;)
+{
+    async_result fd;
+    async_begin;
+    self->task = async_keep(async__spawn(async__race_run_type(), &self->race));
+    async_await(fd, async_join(self->task));
+    async_return(fd);
+    async_finally;
+    async_cancel(self->task);
+    async_await(fd, async_join(self->task));
+    if (fd >= 0)
+        async_close((int)fd);
+    async_end;
+}
+
+static inline async_op async_connect(const char *host, int port)
+{
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    struct async__connect_name call;
+    async_address address;
+    int error = async_address_parse(&address, host, port);
+    async__check_buffer(loop, host);
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    if (!error || !async__is_name(host, port))
+        return async__connect(loop, task, error, &address, NULL);
+    memset(&call, 0, sizeof call);
+    call.race.host = host;
+    call.race.port = port;
+    return async__call(async__connect_name_type(), &call);
 }
 
 /* ----------------------------------------------------------------------------

@@ -19,7 +19,8 @@
  * ------------------------------------------------------------------------- */
 
 enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, SELECT, EVENT, RECEIVE,
-            SELECT_RECEIVE, SELECT_EVENT, NO_CASE, DATAGRAM, ADDRESS, PATH };
+            SELECT_RECEIVE, SELECT_EVENT, NO_CASE, DATAGRAM, ADDRESS, PATH, HOST, NAME, FOUND,
+            PLACE };
 
 /* What would be done at once, and what would have to wait. */
 async(stack_buffer, enum kind kind; int fd; struct iovec kept;
@@ -74,8 +75,16 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
         await(r, async_recvfrom(self->fd, data, sizeof data, NULL));
     else if (self->kind == ADDRESS)
         await(r, async_sendto(self->fd, self, 1, &address));
-    else
+    else if (self->kind == PATH)
         await(r, async_connect_unix(data));
+    else if (self->kind == HOST)
+        await(r, async_connect(data, 80));
+    else if (self->kind == NAME)
+        await(r, async_resolve(data, 80, NULL, 0));
+    else if (self->kind == FOUND)
+        await(r, async_resolve("::1", 80, &address, 1));
+    else
+        await(r, async_connect_at(&address));
     async_return(r);
     async_end;
 }
@@ -112,6 +121,10 @@ TEST(panics, name_an_operation_whose_buffer_is_on_the_c_stack)
     test_panics(async_run(with_pair, DATAGRAM), STACK_WORDS);
     test_panics(async_run(with_pair, ADDRESS), STACK_WORDS);
     test_panics(async_run(with_pair, PATH), STACK_WORDS);
+    test_panics(async_run(with_pair, HOST), STACK_WORDS);
+    test_panics(async_run(with_pair, NAME), STACK_WORDS);
+    test_panics(async_run(with_pair, FOUND), STACK_WORDS);
+    test_panics(async_run(with_pair, PLACE), STACK_WORDS);
     test_panics(async_run(with_pair, READ), AT(stack_buffer));
     test_panics(async_run(with_pair, PATH), AT(stack_buffer));
 }

@@ -183,7 +183,9 @@ TASK_TEST(listening, refuses_bad_addresses_and_ports, int fd;)
     check_error(async_listen, EINVAL, async_listen("1:2:3:4:5:6:7:8:9:a:b:c:d:e:f:0:1:2:3", 0));
     check_error(async_listen, EINVAL, async_listen("127.0.0.1", -1));
     check_error(async_listen, EINVAL, async_listen(NULL, 65536));
-    await(self->fd, async_connect("localhost", 80));
+    await(self->fd, async_connect("localhost%lo", 80));
+    check_error(async_connect, EINVAL, self->fd);
+    await(self->fd, async_connect("", 80));
     check_error(async_connect, EINVAL, self->fd);
     await(self->fd, async_connect(NULL, 80));
     check_equal(self->fd, -EINVAL);

@@ -158,12 +158,18 @@ async(accepter, int listener;)
     async_end;
 }
 
-async(tcp, int listener; int client; async_task server;)
+async(tcp, int listener; int client; async_task server; async_address address;)
 {
     int fd;
     async_begin;
-    self->listener = async_listen("127.0.0.1", 0);
-    EXPECT(self->listener >= 0);
+    await(fd, async_resolve("127.0.0.1", 0, &self->address, 1));
+    EXPECT(fd == 1);
+    self->listener = async_listen_at(&self->address, NULL);
+    EXPECT(self->listener >= 0 && async_own_address(self->listener, &self->address) == 0);
+    await(fd, async_connect_at(&self->address), 60000);
+    EXPECT(fd >= 0 && async_close(fd) == 0);
+    await(fd, async_accept(self->listener), 60000);
+    EXPECT(fd >= 0 && async_close(fd) == 0);
     self->server = async_keep(async_spawn(accepter, .listener = self->listener));
     await(self->client, async_connect("127.0.0.1", async_port(self->listener)), 60000);
     EXPECT(self->client >= 0);

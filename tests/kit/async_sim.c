@@ -9,6 +9,7 @@
  */
 #include "async_sim.h"
 
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -382,6 +383,8 @@ static bool is_seam(int call)
     return true;
 }
 
+static struct thread *running; /* which has its turn; NULL: the loop's */
+
 /* Each call begins so. Returns the errno with which it fails; 0: it goes on; -1: it goes on, and
  * was made by a body. */
 static int enter(int call)
@@ -389,6 +392,8 @@ static int enter(int call)
     int error = 0;
     if (!is_seam(call))
         return -1;
+    if (running && call != SIM_CALL_getaddrinfo)
+        return -1; /* how a thread tells the loop: nothing outside is in its way */
     count_call(call);
     if (sim.next_failure[call] > 0) {
         error = sim.next_failure[call];
@@ -596,7 +601,7 @@ static void set_idle(struct watch *watch)
 
 static void deliver_later(int what, struct file *file, struct channel *channel, size_t place,
                           int64_t at_ns);
-enum { ARRIVE, END, CONNECT, RELEASE, RESET, SPACE, PLAY, PACKET };
+enum { ARRIVE, END, CONNECT, RELEASE, RESET, SPACE, PLAY, PACKET, THREAD };
 
 /* Something happened to a file: epoll(7)'s edge. */
 static void wake(struct file *file, unsigned events)
@@ -651,6 +656,7 @@ struct delivery {
     struct channel *channel;
     size_t place;
     struct packet *packet;
+    struct thread *thread;
 };
 static struct delivery *deliveries; /* a heap */
 static int delivery_count, delivery_room;
@@ -696,7 +702,7 @@ static struct delivery take_delivery(void)
 static void deliver_later(int what, struct file *file, struct channel *channel, size_t place,
                           int64_t at_ns)
 {
-    struct delivery delivery = { at_ns, 0, what, file, channel, place, NULL };
+    struct delivery delivery = { at_ns, 0, what, file, channel, place, NULL, NULL };
     add_delivery(delivery);
 }
 
@@ -714,6 +720,7 @@ static void reset_connection(struct file *file);
 static void finish_connect(struct file *file);
 static void play(struct file *file);
 static void packet_arrives(struct file *file, struct packet *packet);
+static void pass_turn(struct thread *to);
 
 static void bytes_arrive(struct channel *channel, size_t place)
 {
@@ -776,6 +783,9 @@ static void deliver(struct delivery *delivery)
     case PLAY:
         delivery->file->is_scheduled = false;
         play(delivery->file);
+        break;
+    case THREAD:
+        pass_turn(delivery->thread);
         break;
     default:
         packet_arrives(delivery->file, delivery->packet);
@@ -1050,7 +1060,7 @@ static ssize_t take(struct file *file, const struct iovec *pieces, size_t count,
 /* Behind what is under way in a channel, if there is one. */
 static void send_reset(struct file *to, struct channel *behind, int64_t at_ns)
 {
-    struct delivery reset = { at_ns, 0, RESET, to, behind, 0, NULL };
+    struct delivery reset = { at_ns, 0, RESET, to, behind, 0, NULL, NULL };
     if (at_ns > sim.now_ns)
         add_delivery(reset);
     else
@@ -2156,7 +2166,7 @@ static int find_receiver(struct file *file, struct file **to)
 
 static void send_packet(struct file *file, struct file *to, const struct iovec *pieces, size_t size)
 {
-    struct delivery delivery = { sim.now_ns + latency(NULL), 0, PACKET, to, NULL, 0, NULL };
+    struct delivery delivery = { sim.now_ns + latency(NULL), 0, PACKET, to, NULL, 0, NULL, NULL };
     struct address where = message_name ? *message_name : file->remote;
     bool is_safe = !is_internet(file->family);
     if (!is_safe && sim_hit(SIM_LOSS))
@@ -2498,17 +2508,6 @@ int sim_getpid(void)
 {
     is_seam(SIM_CALL_getpid);
     return (int)getpid();
-}
-
-/* There are no threads in a simulated world. */
-int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                       void *(*function)(void *argument), void *argument)
-{
-    enter(SIM_CALL_pthread_create);
-    if (sim.real)
-        return pthread_create(thread, attributes, function, argument);
-    fail(SIM_CALL_pthread_create, -1, EAGAIN);
-    return EAGAIN;
 }
 
 unsigned sim_if_nametoindex(const char *name)
@@ -3287,6 +3286,291 @@ static void forget_blocks(void)
 }
 
 /* ----------------------------------------------------------------------------
+ * MARK: - Threads
+ * ------------------------------------------------------------------------- */
+
+/* One that the header has made: a real one, which runs only when it has the turn. It has it from a
+ * delivery until it blocks or ends, so that there is one order, and that is the seed's. A mutex is
+ * the system's own: whoever has the turn finds it free. */
+struct thread {
+    struct thread *next;
+    pthread_t real;
+    void *(*function)(void *argument);
+    void *argument;
+    const void *condition; /* for which it waits */
+    bool is_over;
+};
+static struct thread *threads; /* the last first */
+static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn_passed = PTHREAD_COND_INITIALIZER;
+
+/* And wait until it comes back. */
+static void pass_turn(struct thread *to)
+{
+    struct thread *self = running;
+    pthread_mutex_lock(&turn_lock);
+    running = to;
+    pthread_cond_broadcast(&turn_passed);
+    while (running != self)
+        pthread_cond_wait(&turn_passed, &turn_lock);
+    pthread_mutex_unlock(&turn_lock);
+}
+
+static void *run_thread(void *argument)
+{
+    struct thread *self = argument;
+    pthread_mutex_lock(&turn_lock);
+    while (running != self)
+        pthread_cond_wait(&turn_passed, &turn_lock);
+    pthread_mutex_unlock(&turn_lock);
+    self->function(self->argument);
+    pthread_mutex_lock(&turn_lock);
+    self->is_over = true;
+    running = NULL;
+    pthread_cond_broadcast(&turn_passed);
+    pthread_mutex_unlock(&turn_lock);
+    return NULL;
+}
+
+static void resume_thread(struct thread *thread, int64_t after_ns)
+{
+    struct delivery delivery = { sim.now_ns + after_ns, 0, THREAD, NULL, NULL, 0, NULL, thread };
+    add_delivery(delivery);
+}
+
+int sim_pthread_create(pthread_t *id, const pthread_attr_t *attributes,
+                       void *(*function)(void *argument), void *argument)
+{
+    int failure = enter(SIM_CALL_pthread_create);
+    struct thread *thread;
+    if (sim.real)
+        return pthread_create(id, attributes, function, argument);
+    if (failure > 0) {
+        fail(SIM_CALL_pthread_create, -1, failure);
+        return failure;
+    }
+    thread = calloc(1, sizeof *thread);
+    thread->function = function;
+    thread->argument = argument;
+    if (pthread_create(&thread->real, attributes, run_thread, thread))
+        async_test_wrong("the system has no thread left");
+    *id = thread->real;
+    thread->next = threads;
+    threads = thread;
+    resume_thread(thread, latency(NULL));
+    return (int)leave(SIM_CALL_pthread_create, -1, 0);
+}
+
+static int is_over(void *what)
+{
+    return ((struct thread *)what)->is_over;
+}
+
+int sim_pthread_join(pthread_t id, void **result)
+{
+    struct thread *thread = threads;
+    enter(SIM_CALL_pthread_join);
+    if (sim.real)
+        return pthread_join(id, result);
+    while (!pthread_equal(thread->real, id))
+        thread = thread->next;
+    wait_for(is_over, thread, -1, false);
+    leave(SIM_CALL_pthread_join, -1, 0);
+    return pthread_join(id, result);
+}
+
+int sim_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
+{
+    enter(SIM_CALL_pthread_cond_wait);
+    if (sim.real)
+        return pthread_cond_wait(condition, mutex);
+    leave(SIM_CALL_pthread_cond_wait, -1, 0);
+    if (!sim_hit(SIM_SPURIOUS))
+        running->condition = condition;
+    else
+        resume_thread(running, latency(NULL));
+    pthread_mutex_unlock(mutex);
+    pass_turn(NULL);
+    return pthread_mutex_lock(mutex);
+}
+
+/* Who is woken first, and when, nobody knows. */
+static void signal_threads(const void *condition, int most)
+{
+    int waiting = 0;
+    for (struct thread *thread = threads; thread; thread = thread->next)
+        waiting += thread->condition == condition;
+    for (; waiting && most; waiting--, most--) {
+        int chosen = sim_hit(SIM_ORDER) ? (int)sim_draw((uint64_t)waiting) : waiting - 1;
+        struct thread *thread = threads;
+        while (thread->condition != condition || chosen--)
+            thread = thread->next;
+        thread->condition = NULL;
+        resume_thread(thread, latency(NULL));
+    }
+}
+
+int sim_pthread_cond_signal(pthread_cond_t *condition)
+{
+    enter(SIM_CALL_pthread_cond_signal);
+    if (sim.real)
+        return pthread_cond_signal(condition);
+    signal_threads(condition, 1);
+    return (int)leave(SIM_CALL_pthread_cond_signal, -1, 0);
+}
+
+int sim_pthread_cond_broadcast(pthread_cond_t *condition)
+{
+    enter(SIM_CALL_pthread_cond_broadcast);
+    if (sim.real)
+        return pthread_cond_broadcast(condition);
+    signal_threads(condition, -1);
+    return (int)leave(SIM_CALL_pthread_cond_broadcast, -1, 0);
+}
+
+void sim_block(int64_t duration_ms)
+{
+    const char *function = site_function;
+    int line = site_line;
+    if (!running) {
+        sim_advance(duration_ms);
+        return;
+    }
+    resume_thread(running, duration_ms * MS);
+    pass_turn(NULL);
+    site_function = function;
+    site_line = line;
+}
+
+void sim_end_threads(void)
+{
+    for (struct thread *thread = threads; thread; thread = thread->next)
+        while (!thread->is_over) {
+            if (next_delivery_ns() == NEVER)
+                async_test_wrong("a thread waits for something that can never happen");
+            move_clock(next_delivery_ns());
+            deliver_due();
+        }
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Names
+ * ------------------------------------------------------------------------- */
+
+/* What there is to know of a name and a family. */
+struct entry {
+    struct entry *next;
+    const char *name, *addresses;
+    int family, error;
+    int64_t delay_ms;
+};
+static struct entry *zone;
+
+static void add_entry(const char *name, int family, int64_t delay_ms, int error,
+                      const char *addresses)
+{
+    struct entry *entry = calloc(1, sizeof *entry);
+    entry->next = zone;
+    entry->name = name;
+    entry->family = family;
+    entry->delay_ms = delay_ms;
+    entry->error = error;
+    entry->addresses = addresses;
+    zone = entry;
+}
+
+void sim_name(const char *name, int family, int64_t delay_ms, const char *addresses)
+{
+    add_entry(name, family, delay_ms, 0, addresses);
+}
+
+void sim_name_fails(const char *name, int family, int64_t delay_ms, int error)
+{
+    add_entry(name, family, delay_ms, error, "");
+}
+
+static const struct entry *find_entry(const char *name, int family, int asked)
+{
+    static const struct entry none = { NULL, "", "", 0, EAI_NONAME, 0 };
+    const struct entry *entry = zone;
+    while (entry && (entry->family != family || strcmp(entry->name, name)))
+        entry = entry->next;
+    return entry && (asked == family || asked == AF_UNSPEC) ? entry : &none;
+}
+
+/* The addresses of an entry, in front of `list`. */
+static struct addrinfo *list_addresses(const struct entry *entry, struct addrinfo *list)
+{
+    char text[INET6_ADDRSTRLEN];
+    const char *rest = entry->addresses;
+    int length = 0;
+    struct addrinfo *first;
+    struct sockaddr_storage *address;
+    if (sscanf(rest, " %45s%n", text, &length) < 1)
+        return list;
+    first = allocate(sizeof *first + sizeof *address, 0);
+    address = (void *)(first + 1);
+    address->ss_family = (sa_family_t)entry->family;
+    if (inet_pton(entry->family, text, entry->family == AF_INET
+                      ? (void *)&((struct sockaddr_in *)address)->sin_addr
+                      : (void *)&((struct sockaddr_in6 *)address)->sin6_addr) != 1)
+        async_test_wrong("sim_name: %s is no address of that family", text);
+    first->ai_family = entry->family;
+    first->ai_addr = (struct sockaddr *)address;
+    first->ai_addrlen = entry->family == AF_INET ? sizeof(struct sockaddr_in)
+                                                 : sizeof(struct sockaddr_in6);
+    struct entry behind = *entry;
+    behind.addresses = rest + length;
+    first->ai_next = list_addresses(&behind, list);
+    return first;
+}
+
+/* As errnos.h has them. */
+static int eai_of(int error)
+{
+    return error == EAGAIN   ? EAI_AGAIN
+           : error == EIO    ? EAI_FAIL
+           : error == ENOMEM ? EAI_MEMORY
+           : error == ENOENT ? EAI_NONAME : EAI_SYSTEM;
+}
+
+int sim_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                    struct addrinfo **list)
+{
+    int failure = enter(SIM_CALL_getaddrinfo);
+    const struct entry *v6, *v4;
+    if (sim.real)
+        return getaddrinfo(host, service, hints, list);
+    v6 = find_entry(host, AF_INET6, hints->ai_family);
+    v4 = find_entry(host, AF_INET, hints->ai_family);
+    sim_block(v6->delay_ms > v4->delay_ms ? v6->delay_ms : v4->delay_ms);
+    if (failure > 0) {
+        fail(SIM_CALL_getaddrinfo, -1, failure);
+        return eai_of(failure);
+    }
+    *list = list_addresses(v6, list_addresses(v4, NULL));
+    leave(SIM_CALL_getaddrinfo, -1, *list ? 0 : -1);
+    if (*list)
+        return 0;
+    return v4->error && v4->error != EAI_NONAME ? v4->error : v6->error ? v6->error : EAI_NONAME;
+}
+
+void sim_freeaddrinfo(struct addrinfo *list)
+{
+    enter(SIM_CALL_freeaddrinfo);
+    if (sim.real) {
+        freeaddrinfo(list);
+        return;
+    }
+    while (list) {
+        struct addrinfo *next = list->ai_next;
+        free_block(block_of(list));
+        list = next;
+    }
+    leave(SIM_CALL_freeaddrinfo, -1, 0);
+}
+
+/* ----------------------------------------------------------------------------
  * MARK: - Worlds
  * ------------------------------------------------------------------------- */
 size_t sim_pick(size_t count)
@@ -3391,6 +3675,16 @@ void sim_end(void)
         channels = channel->next;
         free(channel->bytes);
         free(channel);
+    }
+    while (threads) {
+        struct thread *thread = threads;
+        threads = thread->next;
+        free(thread);
+    }
+    while (zone) {
+        struct entry *entry = zone;
+        zone = entry->next;
+        free(entry);
     }
     for (int i = 0; i < delivery_count; i++)
         free(deliveries[i].packet);

@@ -69,6 +69,7 @@ struct sim_block {
 /* Begin a world; end it: closes all that is left. What is left is for the judge to ask before. */
 void sim_begin(uint64_t seed, unsigned faults, bool real);
 void sim_end(void);
+void sim_end_threads(void); /* time passes until those that are left have ended */
 
 uint64_t sim_draw(uint64_t count); /* 0 to count - 1; 0 without a look if there is no choice      */
 bool sim_hit(int fault);

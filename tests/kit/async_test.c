@@ -555,6 +555,8 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return task->child ? NULL : "its last child has ended";
     if (op == ASYNC__ENDED)
         return task->item.flags & ASYNC__KEPT ? NULL : "it has ended, and its result is not kept";
+    if (op == ASYNC__OFFLOAD && task->on.job.is_running)
+        return NULL; /* whatever was told to it or has passed */
     if ((task->item.flags & ASYNC__CANCELLED) && task->leaf && !async__is_covered(task->leaf))
         return "it was cancelled";
     if (task->leaf->deadline_ns <= sim.now_ns)
@@ -820,6 +822,7 @@ static void compare_descriptors(void)
 static void judge_world(async_result result)
 {
     const struct sim_block *block;
+    sim_end_threads();
     if (result < 0 && !sim.shows_errors)
         async_test_wrong("the body ended with %ld (%s)", (long)result, strerror((int)-result));
     if (async__current)

@@ -172,6 +172,13 @@ void sim_reset(int fd);
 /* No more faults from here on, and what was partitioned heals: who still waits will end soon. */
 void sim_calm(void);
 
+/* What getaddrinfo finds: `addresses`, with blanks between, of a name and a family (AF_INET,
+ * AF_INET6), or EAI_AGAIN..., after it has blocked for so long. No other names exist. A thread that
+ * the header has made runs while all others wait; sim_block: it blocks in a call. */
+void sim_name(const char *name, int family, int64_t delay_ms, const char *addresses);
+void sim_name_fails(const char *name, int family, int64_t delay_ms, int error);
+void sim_block(int64_t duration_ms);
+
 /* A scripted peer plays the other side: `fd`, a raw descriptor, is its own from here on.
  *     sim_peer(fd, SIM_EXPECT("GET /"), SIM_WAIT(50), SIM_SEND("HTTP/1.1 200"), SIM_RESETS);
  * SIM_TAKE(n) reads n bytes, SIM_SHORT(n) sends what follows in pieces of n, SIM_END ends its
@@ -213,6 +220,7 @@ int64_t sim_settle_ns(void);
  * that one which leaks into a real call is -EBADF; a body that calls close(2) itself calls it on
  * the real kernel. Called from a body they never fail by chance, and a blocking descriptor's wait
  * lets virtual time pass. */
+struct addrinfo;
 struct epoll_event;
 struct iovec;
 struct kevent;
@@ -235,6 +243,9 @@ int sim_epoll_ctl(int poller, int verb, int fd, struct epoll_event *event);
 int sim_epoll_wait(int poller, struct epoll_event *events, int count, int timeout_ms);
 int sim_fcntl(int fd, int command, ...);
 int sim_fstat(int fd, struct stat *status);
+void sim_freeaddrinfo(struct addrinfo *list);
+int sim_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                    struct addrinfo **list);
 int sim_getpeername(int fd, struct sockaddr *address, unsigned *size);
 int sim_getpid(void);
 int sim_getsockname(int fd, struct sockaddr *address, unsigned *size);
@@ -247,8 +258,12 @@ int sim_listen(int fd, int backlog);
 int sim_open(const char *path, int flags, int mode);
 int sim_pipe(int ends[2]);
 int sim_pipe2(int ends[2], int flags);
+int sim_pthread_cond_broadcast(pthread_cond_t *condition);
+int sim_pthread_cond_signal(pthread_cond_t *condition);
+int sim_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
 int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                        void *(*function)(void *argument), void *argument);
+int sim_pthread_join(pthread_t thread, void **result);
 int sim_poll(struct pollfd *entries, unsigned long count, int timeout_ms);
 ssize_t sim_read(int fd, void *data, size_t size);
 ssize_t sim_readv(int fd, const struct iovec *pieces, int count);
@@ -290,9 +305,11 @@ long sim_count_call(int call);
 #define SIM_EACH_CALL(CALL) \
     CALL(accept) CALL(accept4) CALL(bind) CALL(clock_gettime) CALL(close) CALL(connect) \
     CALL(epoll_create1) CALL(epoll_ctl) CALL(epoll_wait) CALL(fcntl) CALL(fstat) \
+    CALL(freeaddrinfo) CALL(getaddrinfo) \
     CALL(getpeername) CALL(getpid) CALL(getsockname) CALL(getsockopt) CALL(if_nametoindex) \
-    CALL(kevent) CALL(kqueue) CALL(listen) CALL(open) CALL(pipe) CALL(pipe2) \
-    CALL(poll) CALL(pthread_create) CALL(read) \
+    CALL(kevent) CALL(kqueue) CALL(listen) CALL(open) CALL(pipe) CALL(pipe2) CALL(poll) \
+    CALL(pthread_cond_broadcast) CALL(pthread_cond_signal) CALL(pthread_cond_wait) \
+    CALL(pthread_create) CALL(pthread_join) CALL(read) \
     CALL(readv) CALL(recv) CALL(recvmsg) CALL(send) CALL(sendmsg) CALL(setsockopt) \
     CALL(shutdown) CALL(sigaction) CALL(socket) CALL(socketpair) CALL(write) CALL(writev)
 #define SIM_CALL_NUMBER(call) SIM_CALL_##call,

@@ -91,6 +91,8 @@
     CALL(epoll_wait, "epoll_wait(2)", SIM_ERRNOS_epoll_wait) \
     CALL(fcntl, "fcntl(2)", SIM_ERRNOS_fcntl) \
     CALL(fstat, "stat(2)", SIM_ERRNOS_fstat) \
+    CALL(freeaddrinfo, "getaddrinfo(3)", SIM_ERRNOS_freeaddrinfo) \
+    CALL(getaddrinfo, "getaddrinfo(3)", SIM_ERRNOS_getaddrinfo) \
     CALL(getpeername, "getpeername(2)", SIM_ERRNOS_getpeername) \
     CALL(getpid, "getpid(2)", SIM_ERRNOS_getpid) \
     CALL(getsockname, "getsockname(2)", SIM_ERRNOS_getsockname) \
@@ -103,7 +105,11 @@
     CALL(pipe, "pipe(2)", SIM_ERRNOS_pipe) \
     CALL(pipe2, "pipe(2)", SIM_ERRNOS_pipe2) \
     CALL(poll, "poll(2)", SIM_ERRNOS_poll) \
+    CALL(pthread_cond_broadcast, "pthread_cond_init(3)", SIM_ERRNOS_pthread_cond_broadcast) \
+    CALL(pthread_cond_signal, "pthread_cond_init(3)", SIM_ERRNOS_pthread_cond_signal) \
+    CALL(pthread_cond_wait, "pthread_cond_init(3)", SIM_ERRNOS_pthread_cond_wait) \
     CALL(pthread_create, "pthread_create(3)", SIM_ERRNOS_pthread_create) \
+    CALL(pthread_join, "pthread_join(3)", SIM_ERRNOS_pthread_join) \
     CALL(read, "read(2)", SIM_ERRNOS_read) \
     CALL(readv, "readv(2)", SIM_ERRNOS_readv) \
     CALL(recv, "recv(2)", SIM_ERRNOS_recv) \
@@ -514,6 +520,25 @@
     INJECT(EAGAIN, "pthread_create(3) ERRORS") \
     NEVER(EINVAL, "pthread_create(3) ERRORS: no attributes are given") \
     NEVER(EPERM, "pthread_create(3) ERRORS: likewise")
+
+/* What waits for a thread, or wakes one. */
+#define SIM_ERRNOS_pthread_cond_broadcast(INJECT, NEVER)
+#define SIM_ERRNOS_pthread_cond_signal(INJECT, NEVER)
+#define SIM_ERRNOS_pthread_cond_wait(INJECT, NEVER)
+#define SIM_ERRNOS_pthread_join(INJECT, NEVER) \
+    NEVER(EDEADLK, "pthread_join(3) ERRORS: a loop does not run in its own pool") \
+    NEVER(EINVAL, "pthread_join(3) ERRORS: nobody else joins it") \
+    NEVER(ESRCH, "pthread_join(3) ERRORS: it was made, and is joined once")
+
+/* It returns EAI_AGAIN for EAGAIN, EAI_FAIL for EIO, EAI_MEMORY for ENOMEM, EAI_NONAME for ENOENT;
+ * any other errno with EAI_SYSTEM. */
+#define SIM_ERRNOS_getaddrinfo(INJECT, NEVER) \
+    INJECT(EAGAIN, "getaddrinfo(3) RETURN VALUE: EAI_AGAIN") \
+    INJECT(EIO, "getaddrinfo(3) RETURN VALUE: EAI_FAIL") \
+    INJECT(ENOMEM, "getaddrinfo(3) RETURN VALUE: EAI_MEMORY") \
+    INJECT(ENOENT, "getaddrinfo(3) RETURN VALUE: EAI_NONAME") \
+    INJECT(EMFILE, "getaddrinfo(3) RETURN VALUE: EAI_SYSTEM")
+#define SIM_ERRNOS_freeaddrinfo(INJECT, NEVER)
 
 /* Its page says that it always succeeds. */
 #define SIM_ERRNOS_getpid(INJECT, NEVER)

@@ -1,0 +1,512 @@
+/*
+ * Connecting to names in virtual time: a scripted resolver says what there is and after how long,
+ * and each connection must be there at its millisecond. Nobody answers at 2001:db8::1, 192.0.2.1
+ * and the like; at ::1 and 127.0.0.1 a listener does, or the attempt is refused.
+ */
+#include "sim_io.h"
+
+#include <netdb.h>
+
+/* ::1 and 127.0.0.1 have a listener at the same port. Returns it, or a negative errno. */
+static int listen_at_both(int listeners[2])
+{
+    int port;
+    listeners[0] = async_listen("::1", 0);
+    port = async_port(listeners[0]);
+    listeners[1] = port > 0 ? async_listen("127.0.0.1", port) : port;
+    return listeners[1] < 0 ? listeners[1] : port;
+}
+
+static int family_of(int fd)
+{
+    async_address peer;
+    int error = async_peer_address(fd, &peer);
+    return error ? error : peer.is.any.sa_family;
+}
+
+/* Connects, looks where to, and closes: nothing else may be open then. */
+async(dial, const char *name; int port; int open; async_result result;)
+{
+    int fd;
+    async_begin;
+    self->open = sim_descriptors();
+    await(fd, async_connect(self->name, self->port));
+    self->result = fd;
+    if (fd >= 0) {
+        cr_assert_eq(sim_descriptors(), self->open + 1);
+        self->result = family_of(fd);
+        async_close(fd);
+    }
+    cr_assert_eq(sim_descriptors(), self->open);
+    async_return(self->result);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Happy eyeballs
+ * ------------------------------------------------------------------------- */
+#define NONE NULL, EAI_NONAME
+
+static const struct {
+    struct {
+        int64_t ms;
+        const char *addresses;
+        int error;
+    } v6, v4;
+    async_result result; /* the family of the connection, or what it failed with */
+    int64_t ms;
+} races[] = {
+    /* IPv6 first, and both answers at once */
+    { { 0, "::1", 0 }, { 0, "127.0.0.1", 0 }, AF_INET6, 0 },
+    { { 20, "::1", 0 }, { 20, "127.0.0.1", 0 }, AF_INET6, 20 },
+    { { 10, "::1", 0 }, { 30000, "127.0.0.1", 0 }, AF_INET6, 10 },
+    /* IPv4's answer waits for IPv6's, 50 ms and no longer */
+    { { 40, "::1", 0 }, { 0, "127.0.0.1", 0 }, AF_INET6, 40 },
+    { { 60, "::1", 0 }, { 0, "127.0.0.1", 0 }, AF_INET, 50 },
+    { { 30000, "::1", 0 }, { 7, "127.0.0.1", 0 }, AF_INET, 57 },
+    /* nor where there is nothing to wait for */
+    { { 0, NONE }, { 30, "127.0.0.1", 0 }, AF_INET, 30 },
+    { { 20, NONE }, { 0, "127.0.0.1", 0 }, AF_INET, 20 },
+    { { 20, NULL, EAI_AGAIN }, { 5, "127.0.0.1", 0 }, AF_INET, 20 },
+    { { 5000, "::1", 0 }, { 0, NONE }, AF_INET6, 5000 },
+    /* an attempt that does not end: 250 ms, and the other family */
+    { { 0, "2001:db8::1", 0 }, { 0, "127.0.0.1", 0 }, AF_INET, 250 },
+    { { 0, "2001:db8::1 ::1", 0 }, { 0, "127.0.0.1", 0 }, AF_INET, 250 },
+    { { 0, "2001:db8::1 ::1", 0 }, { 0, NONE }, AF_INET6, 250 },
+    { { 0, "2001:db8::1 2001:db8::2 ::1", 0 }, { 0, "192.0.2.1 192.0.2.2", 0 }, AF_INET6, 1000 },
+    { { 0, "2001:db8::1", 0 }, { 0, "192.0.2.1 192.0.2.2 127.0.0.1", 0 }, AF_INET, 750 },
+    /* an answer that comes during the attempts */
+    { { 60, "::1", 0 }, { 0, "192.0.2.1", 0 }, AF_INET6, 300 },
+    { { 60, "::1", 0 }, { 0, "192.0.2.1 127.0.0.1", 0 }, AF_INET6, 300 },
+    { { 0, "2001:db8::1", 0 }, { 100, "127.0.0.1", 0 }, AF_INET, 250 },
+    { { 0, "2001:db8::1", 0 }, { 600, "127.0.0.1", 0 }, AF_INET, 600 },
+    { { 600, "::1", 0 }, { 0, "192.0.2.1", 0 }, AF_INET6, 600 },
+    /* no such name, no server */
+    { { 10, NONE }, { 30, NONE }, -ENOENT, 30 },
+    { { 30, NULL, EAI_AGAIN }, { 10, NONE }, -EAGAIN, 30 },
+    { { 10, NONE }, { 30, NULL, EAI_FAIL }, -EIO, 30 },
+    { { 10, NULL, EAI_MEMORY }, { 30, NONE }, -ENOMEM, 30 },
+    /* nobody answers: the system gives the attempts up */
+    { { 0, "2001:db8::1", 0 }, { 0, "192.0.2.1", 0 }, -ETIMEDOUT, 127250 },
+    { { 0, "2001:db8::1", 0 }, { 0, NONE }, -ETIMEDOUT, 127000 },
+};
+enum { RACES = sizeof races / sizeof *races };
+
+static void tell(const char *name, int i)
+{
+    if (races[i].v6.error)
+        sim_name_fails(name, AF_INET6, races[i].v6.ms, races[i].v6.error);
+    else
+        sim_name(name, AF_INET6, races[i].v6.ms, races[i].v6.addresses);
+    if (races[i].v4.error)
+        sim_name_fails(name, AF_INET, races[i].v4.ms, races[i].v4.error);
+    else
+        sim_name(name, AF_INET, races[i].v4.ms, races[i].v4.addresses);
+}
+
+static const char *name_of(int i)
+{
+    static char names[RACES][24];
+    snprintf(names[i], sizeof names[i], "race-%d", i);
+    return names[i];
+}
+
+AsyncTest(names, are_connected_to_at_their_millisecond, int listeners[2]; int i, port;
+          int64_t at_ns; async_result n; async_address unused;)
+{
+    async_begin;
+    self->port = listen_at_both(self->listeners);
+    async_ok(self->port);
+    await(self->n, async_resolve("nobody", 80, &self->unused, 1)); /* the loop's pipe */
+    check_error(async_resolve, ENOENT, self->n);
+    for (self->i = 0; self->i < RACES; self->i++) {
+        tell(name_of(self->i), self->i);
+        self->at_ns = async_now();
+        await(self->n, async_call(dial, name_of(self->i), self->port));
+        if (self->n != races[self->i].result ||
+            async_now() - self->at_ns != races[self->i].ms * 1000000)
+            async_test_fail(__FILE__, __LINE__, "race %d gives %d after %d us", self->i,
+                            (int)self->n, (int)((async_now() - self->at_ns) / 1000));
+    }
+    async_finally;
+    async_close(self->listeners[0]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
+
+/* In any world one of the addresses is reached, whatever comes first. */
+AsyncTestWith(names, lead_somewhere_in_every_world, (.seeds = 300, .torture = 1), int listeners[2];
+              int i, port; async_result n;)
+{
+    async_begin;
+    self->listeners[0] = self->listeners[1] = -1;
+    self->port = listen_at_both(self->listeners);
+    async_ok(self->port);
+    for (self->i = 0; self->i < 20; self->i += 3) {
+        tell(name_of(self->i), self->i);
+        await(self->n, async_connect(name_of(self->i), self->port));
+        async_ok(self->n);
+        async_close((int)self->n);
+    }
+    async_finally;
+    async_close(self->listeners[0]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
+AsyncTest(names, whose_attempts_are_refused_go_on_at_once, int listener, port; int64_t at_ns;
+          async_result n;)
+{
+    async_begin;
+    sim_name("both", AF_INET6, 0, "::1 2001:db8::1");
+    sim_name("both", AF_INET, 0, "127.0.0.2 127.0.0.1");
+    sim_name("refused", AF_INET6, 0, "::1");
+    sim_name("refused", AF_INET, 3, "127.0.0.1 127.0.0.2");
+    sim_name("dead", AF_INET, 3, "127.0.0.1 192.0.2.1 127.0.0.2");
+    self->listener = async_listen("127.0.0.1", 0);
+    self->port = async_port(self->listener);
+    self->at_ns = async_now();
+    await(self->n, async_connect("both", self->port)); /* ::1, 127.0.0.2, 2001:db8::1, 127.0.0.1 */
+    cr_assert_eq(family_of((int)self->n), AF_INET);
+    cr_assert_eq(async_now() - self->at_ns, 250 * 1000000);
+    async_close((int)self->n);
+    async_close(self->listener);
+    await(self->n, async_call(dial, "refused", self->port));
+    check_error(async_connect, ECONNREFUSED, self->n);
+    cr_assert_eq(async_now() - self->at_ns, 253 * 1000000);
+    await(self->n, async_call(dial, "dead", self->port)); /* the first error is the one */
+    check_error(async_connect, ECONNREFUSED, self->n);
+    async_end;
+}
+
+/* The attempt at IPv6 fails at once, and says nothing about the host. */
+AsyncTest(names, without_a_way_to_ipv6_have_the_error_of_ipv4, int64_t at_ns; async_result n;)
+{
+    async_begin;
+    sim_name("host", AF_INET6, 0, "2001:db8::1");
+    sim_name("host", AF_INET, 0, "127.0.0.1");
+    sim_name("v6", AF_INET6, 0, "2001:db8::1");
+    sim_fail_next(connect, ENETUNREACH);
+    await(self->n, async_connect("host", 7));
+    check_error(async_connect, ECONNREFUSED, self->n);
+    sim_fail_next(connect, ENETUNREACH);
+    await(self->n, async_connect("v6", 7));
+    check_error(async_connect, ENETUNREACH, self->n);
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Leaving
+ * ------------------------------------------------------------------------- */
+
+/* Out of time in every stage: while both answers are awaited, or the second; during the first
+ * attempt, the second... The thread that still looks is not waited for. */
+AsyncTest(names, are_given_up_in_time, int i, open; int64_t at_ns; async_result n;)
+{
+    async_begin;
+    sim_name("slow", AF_INET6, 30, "2001:db8::1 2001:db8::2");
+    sim_name("slow", AF_INET, 100, "192.0.2.1");
+    sim_name("late", AF_INET6, 30000, "::1");
+    sim_name("late", AF_INET, 0, "192.0.2.1");
+    await(self->n, async_connect("slow", 80), 5);
+    check_error(async_connect, ETIMEDOUT, self->n);
+    self->open = sim_descriptors();
+    for (self->i = 0; self->i < 800; self->i += self->i < 60 ? 1 : 37) {
+        self->at_ns = async_now();
+        await(self->n, async_connect(self->i % 2 ? "slow" : "late", 80), self->i);
+        check_error(async_connect, ETIMEDOUT, self->n);
+        cr_assert_eq(async_now() - self->at_ns, self->i * 1000000);
+        cr_assert_eq(sim_descriptors(), self->open);
+    }
+    await(async_sleep(20000)); /* some of the late answers come, the others after the loop */
+    cr_assert_eq(sim_descriptors(), self->open);
+    async_end;
+}
+
+async(caller, const char *name; int port; async_result *result;)
+{
+    async_begin;
+    *self->result = 0;
+    await(*self->result, async_connect(self->name, self->port));
+    async_finally;
+    if (*self->result > 0)
+        async_close((int)*self->result);
+    async_end;
+}
+
+/* Told to end at any moment, in any world: a connection that was just won is not lost. */
+AsyncTestWith(names, are_given_up_when_told_to, (.seeds = 600, .torture = 1), int listeners[2];
+              int i, port, open; async_task task; async_result n, result; async_address unused;)
+{
+    async_begin;
+    self->listeners[0] = self->listeners[1] = -1;
+    self->port = listen_at_both(self->listeners);
+    async_ok(self->port);
+    sim_name("host", AF_INET6, (int64_t)sim_random(90), sim_random(2) ? "::1" : "2001:db8::1 ::1");
+    sim_name("host", AF_INET, (int64_t)sim_random(90), "127.0.0.1");
+    await(self->n, async_resolve("nobody", 80, &self->unused, 1)); /* the loop's pipe */
+    for (self->i = 0; self->i < 3; self->i++) {
+        self->task = async_spawn(caller, "host", self->port, &self->result);
+        async_ok(self->task);
+        if (sim_random(4))
+            await(self->n, async_sleep((int64_t)sim_random(sim_random(4) ? 95 : 400)));
+        async_cancel(self->task);
+        await(self->n, async_join(self->task));
+        async_sometimes(self->result == -ECANCELED);
+        async_sometimes(self->result > 0);
+        cr_assert(self->i == 0 || sim_shows_errors() || sim_descriptors() == self->open);
+        self->open = sim_descriptors();
+    }
+    async_finally;
+    async_close(self->listeners[0]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
+/* Likewise after each number of turns, with nothing that takes time. */
+AsyncTestWith(names, are_given_up_in_each_turn, (.seeds = 300), int listeners[2];
+              int i, turns, port, open; async_task task; async_result n, result;
+              async_address unused;)
+{
+    async_begin;
+    self->port = listen_at_both(self->listeners);
+    async_ok(self->port);
+    sim_name("host", AF_INET6, 0, "::1");
+    sim_name("host", AF_INET, 0, "127.0.0.1");
+    await(self->n, async_resolve("nobody", 80, &self->unused, 1));
+    self->open = sim_descriptors();
+    for (self->turns = 0; self->turns < 40; self->turns++) {
+        self->task = async_spawn(caller, "host", self->port, &self->result);
+        async_ok(self->task);
+        for (self->i = 0; self->i < self->turns; self->i++)
+            await(async_yield());
+        async_cancel(self->task);
+        await(self->n, async_join(self->task));
+        cr_assert_eq(sim_descriptors(), self->open);
+    }
+    async_finally;
+    async_close(self->listeners[0]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
+/* Both backlogs are full, so that the system repeats the requests at 1000 and 1250 ms; the program
+ * sees what becomes of them at 1600 ms. */
+AsyncTest(names, one_of_two_won_at_once_is_closed, int listeners[2]; int fds[6]; int i, port, open;
+          async_task task; async_result n, result;)
+{
+    static const async_listen_options short_queue = { .backlog = 1 };
+    static const char *const hosts[] = { "::1", "127.0.0.1" };
+    async_begin;
+    self->port = async_listen_with("::1", 0, &short_queue);
+    self->listeners[0] = self->port;
+    self->port = async_port(self->port);
+    self->listeners[1] = async_listen_with("127.0.0.1", self->port, &short_queue);
+    for (self->i = 0; self->i < 4; self->i++)
+        await(self->fds[self->i], async_connect(hosts[self->i / 2], self->port));
+    sim_name("host", AF_INET6, 0, "::1");
+    sim_name("host", AF_INET, 0, "127.0.0.1");
+    self->task = async_spawn(caller, "host", self->port, &self->result);
+    await(async_sleep(600));
+    for (self->i = 0; self->i < 2; self->i++) {
+        await(self->fds[4 + self->i], async_accept(self->listeners[self->i]));
+        async_ok(self->fds[4 + self->i]);
+    }
+    self->open = sim_descriptors();
+    sim_advance(1000);
+    await(self->n, async_join(self->task));
+    cr_assert_gt(self->result, 0);
+    cr_assert_eq(sim_descriptors(), self->open - 2); /* the caller has closed the one that won */
+    async_finally;
+    for (int i = 0; i < 6; i++)
+        async_close(self->fds[i]);
+    async_end;
+}
+
+/* Two minutes of a name server that does not answer: the loop does not wait for it. */
+AsyncTestWith(names, do_not_keep_a_loop_open, (.seeds = 20))
+{
+    static async_result result;
+    async_begin;
+    sim_name_fails("host", AF_INET6, 120000, EAI_AGAIN);
+    sim_name_fails("host", AF_INET, 120000, EAI_AGAIN);
+    async_spawn(caller, "host", 80, &result);
+    await(async_sleep(10));
+    async_end;
+}
+
+AsyncTestBare(names, do_not_keep_a_run_going, (.seeds = 20))
+{
+    static async_result result;
+    async_task task;
+    int64_t at_ns;
+    sim_name_fails("host", AF_INET6, 120000, EAI_AGAIN);
+    sim_name_fails("host", AF_INET, 120000, EAI_AGAIN);
+    cr_assert_eq(async_open(NULL), 0);
+    task = async_spawn(caller, "host", 80, &result);
+    cr_assert_geq(async_loop_run_once(0), 0);
+    cr_assert_eq(async_cancel(task), 0);
+    at_ns = async_now();
+    cr_assert_eq(async_loop_run(), 0);
+    cr_assert(result == -ECANCELED && async_now() - at_ns < INT64_C(1000000000));
+    cr_assert_eq(async_loop_close(), 0);
+    cr_assert(async_now() - at_ns < INT64_C(1000000000));
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Resolving
+ * ------------------------------------------------------------------------- */
+AsyncTest(names, that_are_numbers_ask_nobody, int listener; async_result n; async_address found[2];)
+{
+    async_begin;
+    self->listener = async_listen(NULL, 0);
+    await(self->n, async_call(dial, "127.0.0.1", async_port(self->listener)));
+    cr_assert_eq(self->n, AF_INET);
+    await(self->n, async_call(dial, "::1", async_port(self->listener)));
+    cr_assert_eq(self->n, AF_INET6);
+    await(self->n, async_resolve("127.0.0.1", 80, self->found, 2));
+    cr_assert_eq(self->n, 1);
+    await(self->n, async_resolve("::1%none", 80, self->found, 2));
+    check_error(async_resolve, EINVAL, self->n);
+    await(self->n, async_resolve("host", 65536, self->found, 2));
+    check_error(async_resolve, EINVAL, self->n);
+    await(self->n, async_resolve("", 80, self->found, 2));
+    check_error(async_resolve, EINVAL, self->n);
+    await(self->n, async_connect(NULL, 80));
+    check_error(async_connect, EINVAL, self->n);
+    cr_assert_eq(sim_count(getaddrinfo) + sim_count(pthread_create), 0);
+    async_close(self->listener);
+    async_end;
+}
+
+static bool prints_as(const async_address *address, const char *expected)
+{
+    char text[ASYNC_ADDRESS_TEXT];
+    async_address_print(address, text, sizeof text);
+    return strcmp(text, expected) == 0;
+}
+
+AsyncTestWith(names, are_resolved, (.seeds = 100, .torture = 1), async_result n;
+              async_address found[4];)
+{
+    async_begin;
+    sim_name("host", AF_INET6, 10, "2001:db8::1 2001:db8::2");
+    sim_name("host", AF_INET, 20, "192.0.2.1");
+    await(self->n, async_resolve("host", 443, self->found, 4));
+    async_ok(self->n);
+    cr_assert_eq(self->n, 3);
+    cr_assert(prints_as(&self->found[0], "[2001:db8::1]:443"));
+    cr_assert(prints_as(&self->found[1], "[2001:db8::2]:443"));
+    cr_assert(prints_as(&self->found[2], "192.0.2.1:443"));
+    memset(self->found, 0, sizeof self->found);
+    await(self->n, async_resolve("host", 443, self->found, 1));
+    async_ok(self->n);
+    cr_assert_eq(self->n, 1);
+    cr_assert_eq(self->found[1].size, 0);
+    async_end;
+}
+
+AsyncTest(names, that_cannot_be_resolved_say_why, async_result n; async_address found;)
+{
+    async_begin;
+    sim_limit(0);
+    await(self->n, async_resolve("host", 80, &self->found, 1));
+    check_error(async_resolve, EMFILE, self->n);
+    await(self->n, async_connect("host", 80));
+    check_error(async_connect, EMFILE, self->n);
+    sim_limit(-1);
+    sim_fail_next(pthread_create, EAGAIN);
+    await(self->n, async_resolve("host", 80, &self->found, 1));
+    check_error(async_resolve, EAGAIN, self->n);
+    sim_name_fails("host", AF_INET, 0, EAI_AGAIN);
+    await(self->n, async_resolve("host", 80, &self->found, 1));
+    check_error(async_resolve, EAGAIN, self->n);
+    sim_name_fails("host", AF_INET, 0, EAI_FAIL);
+    await(self->n, async_resolve("host", 80, &self->found, 1));
+    check_error(async_resolve, EIO, self->n);
+    sim_name_fails("host", AF_INET, 0, EAI_MEMORY);
+    await(self->n, async_resolve("host", 80, &self->found, 1));
+    check_error(async_resolve, ENOMEM, self->n);
+    sim_name_fails("host", AF_INET, 10000, EAI_AGAIN);
+    await(self->n, async_resolve("host", 80, &self->found, 1), 10);
+    cr_assert_eq(self->n, -ETIMEDOUT);
+    async_end;
+}
+
+async(looks, const char *name; async_address found;)
+{
+    async_result n;
+    async_begin;
+    await(n, async_resolve(self->name, 80, &self->found, 1));
+    async_return(n);
+    async_end;
+}
+
+AsyncTest(names, are_looked_up_ten_at_once, async_task tasks[10]; int i; int64_t at_ns;
+          async_result n;)
+{
+    async_begin;
+    sim_name("host", AF_INET, 1000, "127.0.0.1");
+    self->at_ns = async_now();
+    for (self->i = 0; self->i < 10; self->i++)
+        self->tasks[self->i] = async_spawn(looks, "host");
+    await(self->n, async_join_all(self->tasks, 10));
+    async_ok(self->n);
+    for (self->i = 0; self->i < 10; self->i++) {
+        await(self->n, async_join(self->tasks[self->i]));
+        cr_assert_eq(self->n, 1);
+    }
+    cr_assert_eq(async_now() - self->at_ns, INT64_C(1000000000));
+    async_end;
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Addresses
+ * ------------------------------------------------------------------------- */
+
+/* A name is listened on at each of its addresses. "::" takes IPv6 alone, and leaves IPv4 to
+ * "0.0.0.0" at the same port. */
+AsyncTestWith(names, are_listened_on, (.seeds = 50, .torture = 1), async_address at[2];
+              int listeners[2], client, i; async_result n;)
+{
+    async_begin;
+    self->listeners[0] = self->listeners[1] = self->client = -1;
+    sim_name("any", AF_INET6, 0, "::");
+    sim_name("any", AF_INET, 0, "0.0.0.0");
+    await(self->n, async_resolve("any", 7000, self->at, 2));
+    async_ok(self->n);
+    cr_assert_eq(self->n, 2);
+    for (self->i = 0; self->i < 2; self->i++) {
+        self->listeners[self->i] = async_listen_at(&self->at[self->i], NULL);
+        async_ok(self->listeners[self->i]);
+    }
+    for (self->i = 0; self->i < 2; self->i++) {
+        async_address_parse(&self->at[0], self->i ? "127.0.0.1" : "::1", 7000);
+        await(self->client, async_connect_at(&self->at[0]));
+        async_ok(self->client);
+        async_close(self->client);
+        await(self->client, async_accept(self->listeners[self->i]), 1000);
+        async_ok(self->client);
+        async_close(self->client);
+    }
+    async_finally;
+    async_close(self->listeners[0]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
+AsyncTest(names, no_address_is_refused, async_address at; async_result n;)
+{
+    async_begin;
+    check_error(async_listen_at, EINVAL, async_listen_at(&self->at, NULL));
+    await(self->n, async_connect_at(&self->at));
+    check_error(async_connect_at, EINVAL, self->n);
+    async_address_unix(&self->at, "/run/somebody");
+    await(self->n, async_connect_at(&self->at));
+    check_error(async_connect_at, EINVAL, self->n);
+    self->n = async_listen_at(&self->at, NULL);
+    async_ok(self->n);
+    async_close((int)self->n);
+    async_end;
+}
