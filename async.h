@@ -52,7 +52,7 @@
  *     >>ready       the queue of what can run           >>licence
  *     >>descriptors the table of descriptors            >>end          closing the loop; async_run
  *     >>between     event, semaphore, mutex, channel, select
- *     >>threads     the pool, posts from other threads
+ *     >>threads     the pool, posts from other threads  >>signals      signals
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
@@ -755,6 +755,36 @@ static inline async_loop *async_loop_share(void);
  * Never suspends. */
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data));
 
+/* ---- signals ---- */
+
+/* Catch a signal from now on: it is this loop's, instead of doing what it did. Others may catch it
+ * too, here and in other loops, and each hears of it. One that comes while nobody awaits it is
+ * kept; several are one. What it did before is back when the last who caught it has let go
+ * (async_cancel; a loop lets go of all when it closes). The loop waits for it from now on:
+ * async_loop_run does not end by itself. Returns a handle, or -EINVAL (no such
+ * signal, SIGKILL, SIGSTOP, or one by which the processor stops the program: SIGSEGV...), -ENOMEM,
+ * -EMFILE, -EPERM (another process's loop). Never suspends. */
+static inline async_handle async_catch_signal(int signo);
+
+/* Wait for a signal that was caught. Returns its number; or -ESRCH, also when the handle is
+ * cancelled meanwhile; a negative handle gives itself back. Suspends. Cancel point.
+ *
+ *     self->hangup = async_catch_signal(SIGHUP);
+ *     for (;;) {
+ *         await(async_signal(self->hangup));
+ *         reload();
+ *     }
+ */
+ASYNC__MUST_AWAIT static inline async_op async_signal(async_handle caught);
+
+/* The same as a case of async_select. Never suspends. */
+static inline async_case async_case_signal(async_handle caught);
+
+/* Catch a signal, and call back in the loop, not in a handler, whenever it has come. Returns as
+ * async_catch_signal does. Never suspends. */
+static inline async_handle async_on_signal(int signo, void *data,
+                                           void (*callback)(int signo, void *data));
+
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
  *
  * A stream owns its descriptor; idle, it holds no buffer. All functions take NULL: -EBADF. A read
@@ -1107,14 +1137,14 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__DAY_NS INT64_C(86400000000000)
 #define ASYNC__STUBBORN 1000         /* awaits after its cancel that make a task worth a warning */
 
-enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item */
+enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__CATCH, ASYNC__KINDS }; /* of item */
 
 enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
     ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
+    ASYNC__SIGNAL, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
     ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
@@ -1307,6 +1337,7 @@ struct async_loop {
 
     const async__kind *kinds[ASYNC__KINDS]; /* those in use                              */
     struct async__threads *threads; /* NULL until they are used                          */
+    struct async__signals *signals; /* likewise                                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
     async_result (*datagram)(async_loop *loop, async__task *task, unsigned op); /* likewise */
@@ -1357,10 +1388,21 @@ typedef struct async__threads {
     void (*close)(async_loop *loop);
 } async__threads;
 
-/* The thread's loop: the only variable at file scope, one per program because it is weak. (glibc
- * hides `__attribute__` from tcc, not `__attribute`.) */
+/* What a signal handler must find, and nothing but a variable leads to: see >>signals. */
+typedef struct async__process {
+    int id;                             /* a child after fork() has another                  */
+    int lock;                           /* the id of the process one of whose threads has it */
+    int handlers;                       /* running now: what they look at must not go yet    */
+    struct async__signals *loops;       /* that catch signals                                */
+    struct async__disposition *changed; /* what signals did that are caught now              */
+} async__process;
+
+/* The thread's loop, and the record for signals: the only variables at file scope, one per program
+ * because they are weak. (glibc hides `__attribute__` from tcc, not `__attribute`.) */
 ASYNC__C ASYNC__THREAD async_loop *async__current;
 __attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current;
+ASYNC__C async__process async__this_process;
+__attribute((weak, visibility("default"))) async__process async__this_process;
 
 /* Where a coroutine waits or last did; before and after that, where it is defined. */
 static inline unsigned async__line(const async_frame *frame)
@@ -5343,6 +5385,356 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
 }
 
 /* ----------------------------------------------------------------------------
+ * MARK: - Signals
+ * >>signals      A handler may do next to nothing: for each loop that catches the signal it sets a
+ *                flag, and, if that was not set, writes a byte into the loop's pipe. It can run in
+ *                any thread at any moment, so it reads a list of loops that others change under a
+ *                lock, which it does not take: a loop that leaves the list waits for the handlers
+ *                that may still look at it.
+ * ------------------------------------------------------------------------- */
+#ifdef __TINYC__ /* has one loop thread, and no atomics */
+#define ASYNC__LOAD(place) (place)
+#define ASYNC__STORE(place, value) ((void)((place) = (value)))
+#define ASYNC__ADD(place, value) ((void)((place) += (value)))
+static inline int async__swap(int *place, int value)
+{
+    int before = *place;
+    *place = value;
+    return before;
+}
+#else
+#define ASYNC__LOAD(place) __atomic_load_n(&(place), __ATOMIC_SEQ_CST)
+#define ASYNC__STORE(place, value) __atomic_store_n(&(place), value, __ATOMIC_SEQ_CST)
+#define ASYNC__ADD(place, value) ((void)__atomic_add_fetch(&(place), value, __ATOMIC_SEQ_CST))
+static inline int async__swap(int *place, int value)
+{
+    return __atomic_exchange_n(place, value, __ATOMIC_SEQ_CST);
+}
+#endif
+
+enum { ASYNC__SIGNALS = 64 };
+
+/* Somebody who catches a signal. */
+typedef struct async__catch {
+    async__item item;
+    struct async__catch *next;
+    async__waiter *waiters;
+    void *data;
+    void (*callback)(int signo, void *data); /* or NULL: it is awaited        */
+    int signo, came;                         /* came: and nobody was told yet */
+} async__catch;
+
+/* A loop that catches signals. */
+typedef struct async__signals {
+    struct async__signals *next;
+    int ends[2];
+    int catches[ASYNC__SIGNALS + 1]; /* how many, by signal           */
+    int came[ASYNC__SIGNALS + 1];    /* since the loop looked         */
+    async__catch *all;
+    async_handle reader; /* of the pipe, while anything is caught     */
+    void (*close)(async_loop *loop);
+} async__signals;
+
+typedef struct async__disposition {
+    struct async__disposition *next;
+    int signo;
+    struct sigaction before;
+} async__disposition;
+
+/* The handler. In a child after fork() the loops are the parent's, and so are their pipes. */
+static inline void async__caught(int signo)
+{
+    async__process *process = &async__this_process;
+    int error = errno;
+    async__signals *loop;
+    ASYNC__ADD(process->handlers, 1);
+    loop = ASYNC__LOAD(process->id) == (int)ASYNC_SYS(getpid)() ? ASYNC__LOAD(process->loops)
+                                                                : NULL;
+    for (; loop; loop = ASYNC__LOAD(loop->next))
+        if (ASYNC__LOAD(loop->catches[signo]) && !async__swap(&loop->came[signo], 1))
+            while (ASYNC_SYS(write)(loop->ends[1], "", 1) < 0 && errno == EINTR) {
+            }
+    ASYNC__ADD(process->handlers, -1);
+    errno = error;
+}
+
+/* ---- the process's record ---- */
+
+/* In a child after fork() whoever had the lock is not there, and no loop but this thread's, which
+ * is the parent's. */
+ASYNC__RARE static inline async__process *async__lock_process(void)
+{
+    async__process *process = &async__this_process;
+    int id = (int)ASYNC_SYS(getpid)();
+    while (async__swap(&process->lock, id) == id)
+        ASYNC_SYS(poll)(NULL, 0, 1);
+    if (process->id != id) {
+        ASYNC__STORE(process->loops, (async__signals *)NULL);
+        ASYNC__STORE(process->handlers, 0);
+        ASYNC__STORE(process->id, id);
+    }
+    return process;
+}
+
+static inline int async__is_caught(const async__process *process, int signo)
+{
+    const async__signals *loop = process->loops;
+    while (loop && !loop->catches[signo])
+        loop = loop->next;
+    return loop != NULL;
+}
+
+/* What nobody catches any more does again what it did. */
+ASYNC__RARE static inline void async__unlock_process(async__process *process)
+{
+    async__disposition **place = &process->changed, *it;
+    while ((it = *place) != NULL) {
+        if (async__is_caught(process, it->signo)) {
+            place = &it->next;
+            continue;
+        }
+        *place = it->next;
+        ASYNC_SYS(sigaction)(it->signo, &it->before, NULL);
+        ASYNC_MEM(free)(it);
+    }
+    ASYNC__STORE(process->lock, 0);
+}
+
+/* Under the lock. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__install_handler(async__process *process, int signo)
+{
+    async__disposition *it = process->changed;
+    struct sigaction action;
+    int error;
+    while (it && it->signo != signo)
+        it = it->next;
+    if (it)
+        return 0;
+    it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
+    if (!it)
+        return -ENOMEM;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = async__caught;
+    action.sa_flags = SA_RESTART;
+    sigfillset(&action.sa_mask);
+    if (ASYNC_SYS(sigaction)(signo, &action, &it->before) < 0) {
+        error = -errno;
+        ASYNC_MEM(free)(it);
+        return error;
+    }
+    it->signo = signo;
+    it->next = process->changed;
+    process->changed = it;
+    return 0;
+}
+
+/* ---- a loop's part ---- */
+
+/* Those who catch what has come get it, or have it kept for them. */
+static inline void async__spread_signals(async__signals *own)
+{
+    async__catch *it;
+    int signo;
+    for (signo = 1; signo <= ASYNC__SIGNALS; signo++) {
+        if (!async__swap(&own->came[signo], 0))
+            continue;
+        for (it = own->all; it; it = it->next) {
+            if (it->signo != signo)
+                continue;
+            it->came = !it->waiters;
+            async__serve_all(&it->waiters, signo);
+        }
+    }
+}
+
+/* Tasks and callbacks run after all that became ready together with the pipe. A callback may cancel
+ * any other: the list is looked at anew after each. */
+static inline void async__read_signals(int fd, void *argument)
+{
+    async__signals *own = (async__signals *)argument;
+    async__catch *it;
+    char bytes[ASYNC__SIGNALS + 1];
+    async_read_nowait(fd, bytes, sizeof bytes);
+    async__spread_signals(own);
+    for (it = own->all; it; it = it ? it->next : own->all) {
+        if (!it->callback || !it->came)
+            continue;
+        it->came = 0;
+        it->callback(it->signo, it->data);
+        it = NULL;
+    }
+}
+
+ASYNC__RARE static inline void async__close_signals(async_loop *loop)
+{
+    async__signals *own = loop->signals, **place;
+    async__process *process = async__lock_process();
+    for (place = &process->loops; *place; place = &(*place)->next)
+        if (*place == own) {
+            ASYNC__STORE(*place, own->next);
+            break;
+        }
+    async__unlock_process(process);
+    while (ASYNC__LOAD(process->handlers))
+        ASYNC_SYS(poll)(NULL, 0, 1);
+    ASYNC_MEM(free)(own);
+    loop->signals = NULL;
+}
+
+/* Made at its first use. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__open_signals(async_loop *loop)
+{
+    async__signals *own;
+    async__process *process;
+    int error;
+    if (loop->signals)
+        return 0;
+    own = (async__signals *)ASYNC_MEM(calloc)(1, sizeof *own);
+    if (!own)
+        return -ENOMEM;
+    error = async_pipe(own->ends);
+    if (error) {
+        ASYNC_MEM(free)(own);
+        return error;
+    }
+    own->close = async__close_signals;
+    loop->signals = own;
+    process = async__lock_process();
+    own->next = process->loops;
+    ASYNC__STORE(process->loops, own);
+    async__unlock_process(process);
+    return 0;
+}
+
+/* One more who catches it, or one less. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo, int more)
+{
+    async__process *process = async__lock_process();
+    int error = 0;
+    ASYNC__ADD(own->catches[signo], more);
+    if (more > 0)
+        error = async__install_handler(process, signo);
+    if (error)
+        ASYNC__ADD(own->catches[signo], -1);
+    async__unlock_process(process);
+    return error;
+}
+
+ASYNC__RARE static inline void async__drop_catch(async_loop *loop, async__item *item)
+{
+    async__signals *own = loop->signals;
+    async__catch *it = (async__catch *)(void *)item, **place = &own->all;
+    while (*place != it)
+        place = &(*place)->next;
+    *place = it->next;
+    async__count_catch(own, it->signo, -1);
+    if (!own->all)
+        async_cancel(own->reader);
+    async__serve_all(&it->waiters, -ESRCH);
+    async__dismiss(loop, item->slot);
+    ASYNC_MEM(free)(it);
+}
+
+static inline void async__free_catch(async__item *item)
+{
+    ASYNC_MEM(free)(item);
+}
+
+static inline const async__kind *async__catch_kind(void)
+{
+    static const async__kind kind = { NULL, NULL, NULL, async__drop_catch, async__free_catch,
+                                      NULL };
+    return &kind;
+}
+
+/* Returns its handle or a negative errno. */
+ASYNC__RARE static inline async_handle async__enroll_catch(async_loop *loop, async__catch *it)
+{
+    async__signals *own = loop->signals;
+    async__catch **place = &own->all;
+    async_handle handle = async__enroll(loop, &it->item);
+    int error = handle < 0 ? (int)handle : 0;
+    if (error)
+        return error;
+    if (!own->all)
+        own->reader = async_on_readable(own->ends[0], own, async__read_signals);
+    error = own->reader < 0 ? (int)own->reader : async__count_catch(own, it->signo, 1);
+    if (error) {
+        if (!own->all)
+            async_cancel(own->reader);
+        async__dismiss(loop, it->item.slot);
+        return error;
+    }
+    while (*place)
+        place = &(*place)->next;
+    *place = it;
+    return handle;
+}
+
+/* ---- what is called ---- */
+
+static inline async_handle async_on_signal(int signo, void *data,
+                                           void (*callback)(int signo, void *data))
+{
+    async_loop *loop = async__loop();
+    async_handle handle;
+    async__catch *it;
+    int error = signo < 1 || signo > ASYNC__SIGNALS || signo == SIGSEGV || signo == SIGBUS ||
+                signo == SIGFPE || signo == SIGILL ? -EINVAL
+              : async__is_foreign(loop) ? -EPERM : async__open_signals(loop);
+    if (error)
+        return error;
+    it = (async__catch *)ASYNC_MEM(calloc)(1, sizeof *it);
+    if (!it)
+        return -ENOMEM;
+    loop->kinds[ASYNC__CATCH] = async__catch_kind();
+    it->item.kind = ASYNC__CATCH;
+    it->signo = signo;
+    it->data = data;
+    it->callback = callback;
+    async__spread_signals(loop->signals); /* what came before is not this one's */
+    handle = async__enroll_catch(loop, it);
+    if (handle < 0)
+        ASYNC_MEM(free)(it);
+    return handle;
+}
+
+static inline async_handle async_catch_signal(int signo)
+{
+    return async_on_signal(signo, NULL, NULL);
+}
+
+static inline int async__attempt_signal(async_case *it)
+{
+    async_handle handle = it->task;
+    async__item *item = async__find(async__loop(), handle);
+    async__catch *caught = (async__catch *)(void *)item;
+    if (handle > 0 && handle <= ASYNC__SIGNALS)
+        async__panic("a signal's number, where the handle from async_catch_signal belongs");
+    it->result = handle < 0 ? (async_result)handle : -ESRCH;
+    if (!item || item->kind != ASYNC__CATCH || caught->callback)
+        return 1;
+    it->waiter.queue = &caught->waiters;
+    it->result = caught->signo;
+    if (!caught->came)
+        return 0;
+    caught->came = 0;
+    return 1;
+}
+
+static inline async_case async_case_signal(async_handle caught)
+{
+    async_case it = async__case(async__attempt_signal, NULL);
+    it.task = caught;
+    return it;
+}
+
+static inline async_op async_signal(async_handle caught)
+{
+    return async__wait_for(ASYNC__SIGNAL, async_case_signal(caught));
+}
+
+/* ----------------------------------------------------------------------------
  * MARK: - Streams
  * >>streams      Writing goes straight to the system, and what does not fit there is queued.
  *                Small reads take more than they need from the system, and it waits in `input`;
@@ -6145,15 +6537,21 @@ static inline const async__kind *async__stream_kind(void)
  * >>end          Closing a loop, and async_run, which is open, spawn, run and close in one.
  * ------------------------------------------------------------------------- */
 
+/* Who waits for a thread, or for a signal, has to be told. */
+static inline int async__is_needed(const async_loop *loop, async_handle callback)
+{
+    return (loop->threads && callback == loop->threads->reader) ||
+           (loop->signals && callback == loop->signals->reader);
+}
+
 /* Callbacks first: they would keep the loop alive. */
 ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
 {
     uint32_t i;
     for (i = 0; i < loop->callback_count; i++) {
         async__callback *callback = async__callback_at(loop, ASYNC__CALLBACKS + i);
-        if (loop->threads && async__callback_handle(callback) == loop->threads->reader)
-            continue; /* who waits for a thread has to be told */
-        if (callback->item.op && !(callback->item.flags & ASYNC__CANCELLED))
+        if (callback->item.op && !(callback->item.flags & ASYNC__CANCELLED) &&
+            !async__is_needed(loop, async__callback_handle(callback)))
             loop->kinds[ASYNC__CALLBACK]->drop(loop, &callback->item);
     }
 }
@@ -6226,6 +6624,8 @@ ASYNC__RARE static inline int async_loop_close(void)
         async__end_tasks(loop);
     if (loop->threads)
         loop->threads->close(loop);
+    if (loop->signals)
+        loop->signals->close(loop);
     if (!foreign) {
         async__drop_callbacks(loop);
         async__give_back_all(loop);
@@ -6269,8 +6669,8 @@ static inline const char *async__op_name(unsigned op)
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
         "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "event",
-        "semaphore", "mutex", "send", "receive", "select", "offload", "flush", "stream_read",
-        "its children",
+        "semaphore", "mutex", "send", "receive", "select", "signal", "offload", "flush",
+        "stream_read", "its children",
         "ended, its result is kept", "soon", "after", "every", "idle"
     };
     return names[op];

@@ -42,6 +42,10 @@ async__register | EPERM | poll | poll(2) refuses nothing
 async__register |  descriptor->kind = ASYNC__FILE | poll | likewise
 async__register |  error = 0 | poll | likewise
 async__watch_writes | ASYNC__FILE | poll | likewise
+async__lock_process | poll | poll epoll kqueue | it takes a moment only, and another thread
+async__lock_process |  ASYNC_SYS(poll) | poll epoll kqueue | likewise
+async__close_signals | poll | poll epoll kqueue | likewise: a handler that runs in another thread
+async__caught | write | poll epoll kqueue | no signal comes in a handler
 async__connect_again |  | poll kqueue | of a socket that was never connected epoll alone says something
 END
 

@@ -377,7 +377,8 @@ async(between, async_channel channel; async_event event; async_semaphore semapho
     self->cases[1] = async_case_semaphore(&self->semaphore);
     self->cases[2] = async_case_mutex(&self->mutex);
     self->cases[3] = async_case_receive(&self->channel, &self->item);
-    self->cases[4] = async_case_join(async_spawn(partner, &self->channel, &self->event));
+    self->cases[4] = async_case_join(async_spawn(partner, .channel = &self->channel,
+                                                 .event = &self->event));
     self->cases[5] = async_case_send(&self->channel, &self->item);
     await(n, async_select(self->cases, 5), 1);
     EXPECT(n == 2 && self->cases[2].result == -EDEADLK);
@@ -390,6 +391,31 @@ async(between, async_channel channel; async_event event; async_semaphore semapho
     EXPECT(async_mutex_unlock(&self->mutex) == 0);
     EXPECT(async_channel_send_nowait(&self->channel, &self->item) == 0);
     async_channel_close(&self->channel);
+    async_end;
+}
+
+/* ---- signals ---- */
+
+static void on_signal(int signo, void *context)
+{
+    *(int *)context += signo == SIGUSR2;
+}
+
+async(signals, async_handle usr1; async_case cases[1]; int count;)
+{
+    int n;
+    async_begin;
+    self->usr1 = async_catch_signal(SIGUSR1);
+    EXPECT(async_on_signal(SIGUSR2, &self->count, on_signal) > 0);
+    kill(getpid(), SIGUSR2);
+    kill(getpid(), SIGUSR1);
+    await(n, async_signal(self->usr1));
+    EXPECT(n == SIGUSR1 && self->count == 1);
+    self->cases[0] = async_case_signal(self->usr1);
+    kill(getpid(), SIGUSR1);
+    await(n, async_select(self->cases, 1));
+    EXPECT(n == 0 && self->cases[0].result == SIGUSR1);
+    EXPECT(async_cancel(self->usr1) == 0);
     async_end;
 }
 
@@ -406,6 +432,7 @@ async(main_task, int argc;)
     await(async_call(datagrams));
     await(async_call(streams));
     await(async_call(between));
+    await(async_call(signals));
     if (self->argc > 1)
         async_dump(stdout);
     async_end;

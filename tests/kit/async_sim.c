@@ -382,6 +382,32 @@ static bool is_seam(int call)
     return true;
 }
 
+void sim_raise(int number)
+{
+    if (sim.raised)
+        async_test_wrong("sim_raise: signal %d has not come yet", sim.raised);
+    sim.raised = number;
+    sim.raised_after = (int)sim_draw(20);
+}
+
+/* The handler makes calls of its own. */
+static void raise_now(void)
+{
+    const char *function = site_function;
+    int number = sim.raised, line = site_line;
+    sim.raised = 0;
+    sim_note("signal", -1, number, 0);
+    raise(number);
+    site_function = function;
+    site_line = line;
+}
+
+static bool is_raised(int call)
+{
+    bool waits = call == SIM_CALL_epoll_wait || call == SIM_CALL_kevent || call == SIM_CALL_poll;
+    return sim.raised && (!sim.raised_after-- || (sim.real && waits));
+}
+
 /* Each call begins so. Returns the errno with which it fails; 0: it goes on; -1: it goes on, and
  * was made by a body. */
 static int enter(int call)
@@ -390,6 +416,8 @@ static int enter(int call)
     if (!is_seam(call))
         return -1;
     count_call(call);
+    if (is_raised(call))
+        raise_now();
     if (sim.next_failure[call] > 0) {
         error = sim.next_failure[call];
         sim.next_failure[call] = 0;
@@ -843,6 +871,10 @@ static int wait_for(int (*ready)(void *what), void *what, int64_t limit_ns, bool
         async_test_idle(limit_ns);
     while (!found && sim.now_ns < end_ns) {
         int64_t next_ns = next_delivery_ns();
+        if (sim.raised && seam) {
+            raise_now();
+            return -1;
+        }
         if (sim.signal) {
             sim.signal = false;
             return -1;

@@ -276,6 +276,11 @@ void sim_terminal(int ends[2]);
 ssize_t sim_send_rights(int fd, const void *data, size_t size);
 ssize_t sim_send_urgent(int fd, const void *data, size_t size);
 
+/* Raise a signal in one of the loop's next calls, before that does anything: the seed says which,
+ * at the latest when the loop waits. Signals are the system's, but for SIGPIPE: whoever catches
+ * this one has its handler run. One at a time. */
+void sim_raise(int number);
+
 /* How many descriptors are open; calls and allocations made through the seam; calls of one kind. */
 int sim_descriptors(void);
 long sim_calls(void);
