@@ -53,6 +53,7 @@
  *     >>descriptors the table of descriptors            >>end          closing the loop; async_run
  *     >>between     event, semaphore, mutex, channel, select
  *     >>threads     the pool, posts from other threads  >>signals      signals
+ *     >>processes   child processes
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
@@ -153,6 +154,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -393,6 +395,32 @@ typedef struct async_case {
     async_task task;
     async__waiter waiter;
 } async_case;
+
+/* Where a child process reads or writes instead of where we do: one of these, or a descriptor above
+ * 0. A negative one gives itself back as the result of async_process_start. */
+enum {
+    ASYNC_TO_PIPE = -10001, /* a pipe of ours                    */
+    ASYNC_TO_NULL = -10002, /* /dev/null                         */
+    ASYNC_TO_OUT = -10003   /* err alone: where its `out` writes */
+};
+
+/* What a child process does not have in common with us; zero means: it does. */
+typedef struct async_process_options {
+    int in, out, err;
+    const char *directory;          /* relative names are looked up there                     */
+    const char *const *environment; /* "NAME=value"..., NULL                                  */
+    int new_session, new_group;     /* 1: the child leads its own: one of them                */
+    int detached;                   /* 1: nobody asks for its end, and nothing is kept of it  */
+} async_process_options;
+
+/* A child process. No pointer in it: copy it, or lose it. */
+typedef struct async_process {
+    int64_t id; /* what the functions know it by; a negative errno if it did not start */
+    pid_t pid;  /* 0 if it did not start                                           */
+    int in, out, err; /* our ends of its pipes, adopted, or -1: async_close them */
+} async_process;
+
+enum { ASYNC_KILLED = 256 }; /* see async_process_wait */
 
 /* ----------------------------------------------------------------------------
  * MARK: - API
@@ -785,6 +813,31 @@ static inline async_case async_case_signal(async_handle caught);
 static inline async_handle async_on_signal(int signo, void *data,
                                            void (*callback)(int signo, void *data));
 
+/* ---- child processes ----
+ *
+ * A child is no task: it goes on when the task that started it, or the loop, has ended. Where it
+ * should not, async_finally is the place for async_process_kill. The loop collects it when it ends
+ * (SIGCHLD is caught as long as one runs), and waits for it: async_loop_run does not end before. */
+
+/* Start the program arguments[0], looked up in $PATH, with the arguments up to NULL; signals are at
+ * their defaults there. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from
+ * running: -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM,
+ * -EMFILE, -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends. */
+static inline int async_process_start(async_process *process, const char *const *arguments,
+                                      const async_process_options *options);
+
+/* Wait until it has ended. Returns its exit status, 0 to 255; or ASYNC_KILLED + the number of the
+ * signal that ended it; -ESRCH (it is not known: who waited before has its status); -ECHILD (other
+ * code collected it). Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_process_wait(const async_process *process);
+
+/* The same as a case of async_select. Never suspends. */
+static inline async_case async_case_process(const async_process *process);
+
+/* Send it a signal; 0: only ask. Returns 0, or -ESRCH (it has ended; its pid may be another's),
+ * -EINVAL (no such signal), -EPERM. Never suspends. */
+static inline int async_process_kill(const async_process *process, int signo);
+
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
  *
  * A stream owns its descriptor; idle, it holds no buffer. All functions take NULL: -EBADF. A read
@@ -1144,7 +1197,8 @@ enum { /* what an item waits for; async__op_name has their names */
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
     ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__SIGNAL, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED,
+    ASYNC__SIGNAL, ASYNC__PROCESS, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ,
+    ASYNC__CHILDREN, ASYNC__ENDED,
     ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
@@ -5432,6 +5486,10 @@ typedef struct async__signals {
     int came[ASYNC__SIGNALS + 1];    /* since the loop looked         */
     async__catch *all;
     async_handle reader; /* of the pipe, while anything is caught     */
+    struct async__child *children;
+    async_handle ended;  /* who catches SIGCHLD, while children run   */
+    unsigned running;    /* of them                                   */
+    int64_t last_id;
     void (*close)(async_loop *loop);
 } async__signals;
 
@@ -5460,8 +5518,7 @@ static inline void async__caught(int signo)
 
 /* ---- the process's record ---- */
 
-/* In a child after fork() whoever had the lock is not there, and no loop but this thread's, which
- * is the parent's. */
+/* In a child after fork() whoever had the lock is not there, and all loops are the parent's. */
 ASYNC__RARE static inline async__process *async__lock_process(void)
 {
     async__process *process = &async__this_process;
@@ -5530,6 +5587,8 @@ ASYNC__RARE static inline int async__install_handler(async__process *process, in
 
 /* ---- a loop's part ---- */
 
+static inline void async__forget_children(async__signals *own);
+
 /* Those who catch what has come get it, or have it kept for them. */
 static inline void async__spread_signals(async__signals *own)
 {
@@ -5577,6 +5636,7 @@ ASYNC__RARE static inline void async__close_signals(async_loop *loop)
     async__unlock_process(process);
     while (ASYNC__LOAD(process->handlers))
         ASYNC_SYS(poll)(NULL, 0, 1);
+    async__forget_children(own);
     ASYNC_MEM(free)(own);
     loop->signals = NULL;
 }
@@ -5732,6 +5792,331 @@ static inline async_case async_case_signal(async_handle caught)
 static inline async_op async_signal(async_handle caught)
 {
     return async__wait_for(ASYNC__SIGNAL, async_case_signal(caught));
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Processes
+ * >>processes    SIGCHLD tells that some child has ended, and waitpid asks each that runs: the same
+ *                on every system, and no child that is not ours is collected. (A descriptor or an
+ *                event per child would have to have this beneath it, for where there is none.)
+ * ------------------------------------------------------------------------- */
+ASYNC__C char **environ;
+
+typedef struct async__child {
+    struct async__child *next;
+    async__waiter *waiters;
+    int64_t id;
+    pid_t pid;
+    int is_running, is_detached, result;
+} async__child;
+
+/* What the new process must know. */
+typedef struct async__plan {
+    const char *const *arguments;
+    const async_process_options *options;
+    int stdio[3]; /* what shall be 0, 1 and 2: a descriptor, or ASYNC_TO_NULL           */
+    int ours[3];  /* the other ends of pipes, or -1                                     */
+    int report[2]; /* a pipe: closed by exec, or there is an errno in it                */
+    pid_t pid;
+} async__plan;
+
+/* ---- in the new process: nothing but what a signal handler may do, for there may be threads that
+ * held locks ---- */
+
+static inline void async__default_signals(void)
+{
+    struct sigaction action;
+    sigset_t none;
+    int signo;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    for (signo = 1; signo <= ASYNC__SIGNALS; signo++)
+        ASYNC_SYS(sigaction)(signo, &action, NULL);
+    sigemptyset(&none);
+    ASYNC_SYS(sigprocmask)(SIG_SETMASK, &none, NULL);
+}
+
+/* Make the three what they shall be. What is below 3 in another place steps aside first, so that
+ * two can be swapped. Returns 0, or -1 and errno. */
+static inline int async__place_stdio(int stdio[3])
+{
+    int i;
+    for (i = 0; i < 3; i++) {
+        if (stdio[i] == ASYNC_TO_NULL)
+            stdio[i] = ASYNC_SYS(open)("/dev/null", O_RDWR | O_CLOEXEC);
+        if (stdio[i] >= 0 && stdio[i] < 3 && stdio[i] != i)
+            stdio[i] = ASYNC_SYS(fcntl)(stdio[i], F_DUPFD_CLOEXEC, 3);
+        if (stdio[i] < 0)
+            return -1;
+    }
+    for (i = 0; i < 3; i++)
+        if (stdio[i] == i)
+            ASYNC_SYS(fcntl)(i, F_SETFD, 0);
+        else if (ASYNC_SYS(dup2)(stdio[i], i) < 0)
+            return -1;
+    return 0;
+}
+
+ASYNC__NORETURN static inline void async__become(async__plan *plan)
+{
+    const async_process_options *options = plan->options;
+    int report = ASYNC_SYS(fcntl)(plan->report[1], F_DUPFD_CLOEXEC, 3), error;
+    if (report >= 0 && (!options->new_session || ASYNC_SYS(setsid)() >= 0) &&
+        (!options->new_group || ASYNC_SYS(setpgid)(0, 0) == 0) &&
+        async__place_stdio(plan->stdio) == 0 &&
+        (!options->directory || ASYNC_SYS(chdir)(options->directory) == 0)) {
+        async__default_signals();
+        if (options->environment)
+            environ = (char **)(uintptr_t)options->environment;
+        ASYNC_SYS(execvp)(plan->arguments[0], (char *const *)(uintptr_t)plan->arguments);
+    }
+    error = errno;
+    if (ASYNC_SYS(write)(report < 0 ? plan->report[1] : report, &error, sizeof error) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+/* ---- in ours ---- */
+
+static inline void async__close_unless_negative(int fd)
+{
+    if (fd >= 0)
+        ASYNC_SYS(close)(fd);
+}
+
+/* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
+{
+    int ends[2], error;
+    if (wish == ASYNC_TO_OUT && i < 2)
+        return -EINVAL;
+    plan->stdio[i] = wish == ASYNC_TO_OUT ? plan->stdio[1] : wish ? wish : i;
+    if (wish != ASYNC_TO_PIPE)
+        return wish > 0 || wish == ASYNC_TO_OUT || wish == ASYNC_TO_NULL ? 0 : wish;
+    plan->stdio[i] = -1;
+    error = async__pipe_raw(ends);
+    if (error)
+        return error;
+    plan->stdio[i] = ends[i != 0];
+    async__set_blocking(plan->stdio[i], 1);
+    plan->ours[i] = async__adopt_own(async__loop(), ends[i == 0], ASYNC__PIPE,
+                                     ASYNC__R | ASYNC__W);
+    return plan->ours[i] < 0 ? plan->ours[i] : 0;
+}
+
+/* Fork with all signals blocked: no handler of ours runs in the child. Returns its pid or a
+ * negative errno. */
+ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
+{
+    sigset_t all, before;
+    pid_t pid;
+    sigfillset(&all);
+    ASYNC_SYS(sigprocmask)(SIG_SETMASK, &all, &before);
+    pid = ASYNC_SYS(fork)();
+    if (pid == 0)
+        async__become(plan);
+    if (pid < 0)
+        pid = -errno;
+    ASYNC_SYS(sigprocmask)(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+/* Fork, and wait for the exec. Returns the pid, or a negative errno, and then there is no child. */
+ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
+{
+    int error = 0;
+    pid_t pid;
+    async__set_blocking(plan->report[0], 1);
+    pid = async__fork(plan);
+    ASYNC_SYS(close)(plan->report[1]);
+    plan->report[1] = -1;
+    if (pid < 0)
+        return pid;
+    while (ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 && errno == EINTR) {
+    }
+    while (error && ASYNC_SYS(waitpid)(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    return error ? -error : pid;
+}
+
+static inline void async__forget_child(async__signals *own, async__child *child)
+{
+    async__child **place = &own->children;
+    while (*place != child)
+        place = &(*place)->next;
+    *place = child->next;
+    ASYNC_MEM(free)(child);
+}
+
+static inline void async__forget_children(async__signals *own)
+{
+    while (own->children)
+        async__forget_child(own, own->children);
+}
+
+static inline async__child *async__find_child(int64_t id)
+{
+    const async__signals *own = async__loop()->signals;
+    async__child *child = own ? own->children : NULL;
+    while (child && child->id != id)
+        child = child->next;
+    return child;
+}
+
+/* Has it ended? Then those who wait learn how, or it is kept for the next who asks. */
+static inline void async__collect(async__signals *own, async__child *child)
+{
+    int status = 0, is_taken = child->waiters || child->is_detached;
+    pid_t pid = child->is_running ? ASYNC_SYS(waitpid)(child->pid, &status, WNOHANG) : 0;
+    if (!pid)
+        return;
+    child->result = pid < 0             ? -errno
+                  : WIFEXITED(status) ? WEXITSTATUS(status) : ASYNC_KILLED + WTERMSIG(status);
+    child->is_running = 0;
+    own->running--;
+    async__serve_all(&child->waiters, child->result);
+    if (is_taken)
+        async__forget_child(own, child);
+}
+
+/* SIGCHLD: of several it may be one. */
+static inline void async__collect_all(int signo, void *data)
+{
+    async__signals *own = async__loop()->signals;
+    async__child *child = own->children, *next;
+    (void)signo, (void)data;
+    for (; child; child = next) {
+        next = child->next;
+        async__collect(own, child);
+    }
+    if (!own->running)
+        async_cancel(own->ended);
+}
+
+/* Hear of ends from before the child begins. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__expect_child(async_loop *loop)
+{
+    async_handle handle;
+    if (loop->signals && loop->signals->running)
+        return 0;
+    handle = async_on_signal(SIGCHLD, NULL, async__collect_all);
+    if (handle < 0)
+        return (int)handle;
+    loop->signals->ended = handle;
+    return 0;
+}
+
+/* Returns the child's id or a negative errno. */
+ASYNC__RARE static inline int64_t async__begin_child(async_loop *loop, async__plan *plan)
+{
+    async__child *child = (async__child *)ASYNC_MEM(calloc)(1, sizeof *child);
+    int error = child ? async__expect_child(loop) : -ENOMEM;
+    async__signals *own = loop->signals;
+    if (!error) {
+        plan->pid = async__execute(plan);
+        error = plan->pid < 0 ? (int)plan->pid : 0;
+        if (error && !own->running)
+            async_cancel(own->ended);
+    }
+    if (error) {
+        ASYNC_MEM(free)(child);
+        return error;
+    }
+    child->pid = plan->pid;
+    child->is_running = 1;
+    child->is_detached = plan->options->detached;
+    child->id = ++own->last_id;
+    child->next = own->children;
+    own->children = child;
+    own->running++;
+    return child->id;
+}
+
+/* The plan's descriptors, then its child. Returns the child's id or a negative errno. */
+ASYNC__RARE static inline int64_t async__carry_out(async_loop *loop, async__plan *plan)
+{
+    const async_process_options *options = plan->options;
+    int64_t result = async__pipe_raw(plan->report);
+    int i;
+    if (result)
+        return result;
+    result = async__plan_stdio(plan, 0, options->in);
+    if (!result)
+        result = async__plan_stdio(plan, 1, options->out);
+    if (!result)
+        result = async__plan_stdio(plan, 2, options->err);
+    if (!result)
+        result = async__begin_child(loop, plan);
+    async__close_unless_negative(plan->report[0]);
+    async__close_unless_negative(plan->report[1]);
+    for (i = 0; i < 3; i++) {
+        if (plan->ours[i] != -1)
+            async__close_unless_negative(plan->stdio[i]);
+        if (result < 0) {
+            async_close(plan->ours[i]);
+            plan->ours[i] = -1;
+        }
+    }
+    return result;
+}
+
+/* ---- what is called ---- */
+
+static inline int async_process_start(async_process *process, const char *const *arguments,
+                                      const async_process_options *options)
+{
+    static const async_process_options none = { 0, 0, 0, NULL, NULL, 0, 0, 0 };
+    async_loop *loop = async__loop();
+    async__plan plan;
+    memset(&plan, 0, sizeof plan);
+    plan.arguments = arguments;
+    plan.options = options ? options : &none;
+    plan.ours[0] = plan.ours[1] = plan.ours[2] = -1;
+    process->id = !arguments || !arguments[0] ? -EINVAL
+                : async__is_foreign(loop)     ? -EPERM : async__carry_out(loop, &plan);
+    process->pid = process->id < 0 ? 0 : plan.pid;
+    process->in = plan.ours[0];
+    process->out = plan.ours[1];
+    process->err = plan.ours[2];
+    return process->id < 0 ? (int)process->id : 0;
+}
+
+static inline int async__attempt_process(async_case *it)
+{
+    async__child *child = async__find_child(it->task);
+    it->result = !child ? it->task < 0 ? (async_result)it->task : -ESRCH : child->result;
+    if (!child)
+        return 1;
+    it->waiter.queue = &child->waiters;
+    if (child->is_running)
+        return 0;
+    async__forget_child(async__loop()->signals, child);
+    return 1;
+}
+
+static inline async_case async_case_process(const async_process *process)
+{
+    async_case it = async__case(async__attempt_process, NULL);
+    it.task = process->id;
+    return it;
+}
+
+static inline async_op async_process_wait(const async_process *process)
+{
+    return async__wait_for(ASYNC__PROCESS, async_case_process(process));
+}
+
+static inline int async_process_kill(const async_process *process, int signo)
+{
+    async__child *child = async__find_child(process->id);
+    if (async__is_foreign(async__loop()))
+        return -EPERM;
+    if (child && child->is_running)
+        async__collect_all(SIGCHLD, NULL); /* from here on it is our zombie at worst */
+    child = async__find_child(process->id);
+    if (!child || !child->is_running)
+        return -ESRCH;
+    return ASYNC_SYS(kill)(child->pid, signo) < 0 ? -errno : 0;
 }
 
 /* ----------------------------------------------------------------------------
@@ -6669,8 +7054,8 @@ static inline const char *async__op_name(unsigned op)
     static const char *const names[ASYNC__IDLE + 1] = {
         "running", "running", "ready", "sleep", "readable", "writable", "read", "write", "readv",
         "writev", "accept", "connect", "recvfrom", "sendto", "join", "join_all", "event",
-        "semaphore", "mutex", "send", "receive", "select", "signal", "offload", "flush",
-        "stream_read", "its children",
+        "semaphore", "mutex", "send", "receive", "select", "signal", "process", "offload",
+        "flush", "stream_read", "its children",
         "ended, its result is kept", "soon", "after", "every", "idle"
     };
     return names[op];

@@ -1324,6 +1324,7 @@ int sim_dup(int fd)
 int sim_dup2(int fd, int number)
 {
     struct file *file = file_of(fd);
+    is_seam(SIM_CALL_dup2);
     if (sim.real)
         return dup2(fd, number);
     errno = EBADF;
@@ -2532,6 +2533,64 @@ int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
         return pthread_create(thread, attributes, function, argument);
     fail(SIM_CALL_pthread_create, -1, EAGAIN);
     return EAGAIN;
+}
+
+/* No other processes either. What a child would do, or what is done to one, is the system's. */
+int sim_fork(void)
+{
+    int failure = enter(SIM_CALL_fork);
+    if (sim.real)
+        return (int)fork();
+    return (int)fail(SIM_CALL_fork, -1, failure > 0 ? failure : EAGAIN);
+}
+
+int sim_execvp(const char *file, char *const arguments[])
+{
+    is_seam(SIM_CALL_execvp);
+    return execvp(file, arguments);
+}
+
+int sim_chdir(const char *path)
+{
+    is_seam(SIM_CALL_chdir);
+    return chdir(path);
+}
+
+int sim_open(const char *path, int flags)
+{
+    is_seam(SIM_CALL_open);
+    return open(path, flags);
+}
+
+int sim_setsid(void)
+{
+    is_seam(SIM_CALL_setsid);
+    return (int)setsid();
+}
+
+int sim_setpgid(int process, int group)
+{
+    is_seam(SIM_CALL_setpgid);
+    return setpgid((pid_t)process, (pid_t)group);
+}
+
+int sim_waitpid(int process, int *status, int options)
+{
+    is_seam(SIM_CALL_waitpid);
+    return (int)waitpid((pid_t)process, status, options);
+}
+
+int sim_kill(int process, int number)
+{
+    is_seam(SIM_CALL_kill);
+    return kill((pid_t)process, number);
+}
+
+/* Signals are the system's. */
+int sim_sigprocmask(int how, const void *set, void *old)
+{
+    is_seam(SIM_CALL_sigprocmask);
+    return sigprocmask(how, (const sigset_t *)set, (sigset_t *)old);
 }
 
 unsigned sim_if_nametoindex(const char *name)
