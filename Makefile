@@ -116,7 +116,7 @@ $(B)/worlds-sanitize: $(KIT_NAMES:%=$(B)/sim-sanitize/%)
 # The tests above a second time, in calm worlds on the simulated kernel. What tests the layer itself, or the emulation
 # of kqueue, has no place there.
 BOTH_TESTS = $(filter-out tests/test_kqueue_emulation.c tests/test_layer.c tests/test_names.c \
-    tests/test_threads.c,$(wildcard tests/test_*.c))
+    tests/test_processes.c tests/test_threads.c,$(wildcard tests/test_*.c))
 BOTH_NAMES = $(notdir $(BOTH_TESTS:.c=.o)) test.o simulated/driver.o kit/async_sim.o kit/async_test.o \
     $(if $(EMULATION),kqueue/kqueue.o)
 
@@ -135,7 +135,7 @@ $(B)/tests-simulated-criterion: $(BOTH_NAMES:%=$(B)/simulated/%) $(B)/simulated/
 	$(CC) $^ $(CRITERION) -pthread -o $@
 
 VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-    --trace-children=yes --error-exitcode=99
+    --trace-children=yes '--trace-children-skip=/bin/*,/usr/bin/*' --error-exitcode=99
 
 test:
 	@tests/install.sh pkg-config criterion valgrind

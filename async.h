@@ -52,8 +52,8 @@
  *     >>ready       the queue of what can run           >>licence
  *     >>descriptors the table of descriptors            >>end          closing the loop; async_run
  *     >>between     event, semaphore, mutex, channel, select
- *     >>threads     the pool, posts from other threads
- *     >>names       the resolver, happy eyeballs
+ *     >>threads     the pool, posts from other threads  >>names        the resolver, happy eyeballs
+ *     >>signals     signals                             >>processes    child processes
  */
 /* ----------------------------------------------------------------------------
  * MARK: - Concepts
@@ -158,6 +158,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -399,6 +400,32 @@ typedef struct async_case {
     async__waiter waiter;
     uint32_t op; /* what waiting for it alone would be */
 } async_case;
+
+/* Where a child process reads or writes instead of where we do: one of these, or a descriptor above
+ * 0. A negative one gives itself back as the result of async_process_start. */
+enum {
+    ASYNC_TO_PIPE = -10001, /* a pipe of ours                    */
+    ASYNC_TO_NULL = -10002, /* /dev/null                         */
+    ASYNC_TO_OUT = -10003   /* err alone: where its `out` writes */
+};
+
+/* What a child process does not have in common with us; zero means: it does. */
+typedef struct async_process_options {
+    int in, out, err;
+    const char *directory;          /* relative names are looked up there                     */
+    const char *const *environment; /* "NAME=value"..., NULL                                  */
+    int new_session, new_group;     /* 1: the child leads its own: one of them                */
+    int detached;                   /* 1: nobody asks for its end, and nothing is kept of it  */
+} async_process_options;
+
+/* A child process. No pointer in it: copy it, or lose it. */
+typedef struct async_process {
+    int64_t id; /* what the functions know it by; a negative errno if it did not start */
+    pid_t pid;  /* 0 if it did not start                                           */
+    int in, out, err; /* our ends of its pipes, adopted, or -1: async_close them */
+} async_process;
+
+enum { ASYNC_KILLED = 256 }; /* see async_process_wait */
 
 /* ----------------------------------------------------------------------------
  * MARK: - API
@@ -793,6 +820,61 @@ static inline async_loop *async_loop_share(void);
  * Never suspends. */
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data));
 
+/* ---- signals ---- */
+
+/* Catch a signal from now on: it is this loop's, instead of doing what it did. Others may catch it
+ * too, here and in other loops, and each hears of it. One that comes while nobody awaits it is
+ * kept; several are one. What it did before is back when the last who caught it has let go
+ * (async_cancel; a loop lets go of all when it closes). The loop waits for it from now on:
+ * async_loop_run does not end by itself. Returns a handle, or -EINVAL (no such
+ * signal, SIGKILL, SIGSTOP, or one by which the processor stops the program: SIGSEGV...), -ENOMEM,
+ * -EMFILE, -EPERM (another process's loop). Never suspends. */
+static inline async_handle async_catch_signal(int signo);
+
+/* Wait for a signal that was caught. Returns its number; or -ESRCH, also when the handle is
+ * cancelled meanwhile; a negative handle gives itself back. Suspends. Cancel point.
+ *
+ *     self->hangup = async_catch_signal(SIGHUP);
+ *     for (;;) {
+ *         await(async_signal(self->hangup));
+ *         reload();
+ *     }
+ */
+ASYNC__MUST_AWAIT static inline async_op async_signal(async_handle caught);
+
+/* The same as a case of async_select. Never suspends. */
+static inline async_case async_case_signal(async_handle caught);
+
+/* Catch a signal, and call back in the loop, not in a handler, whenever it has come. Returns as
+ * async_catch_signal does. Never suspends. */
+static inline async_handle async_on_signal(int signo, void *data,
+                                           void (*callback)(int signo, void *data));
+
+/* ---- child processes ----
+ *
+ * A child is no task: it goes on when the task that started it, or the loop, has ended. Where it
+ * should not, async_finally is the place for async_process_kill. The loop collects it when it ends
+ * (SIGCHLD is caught as long as one runs), and waits for it: async_loop_run does not end before. */
+
+/* Start the program arguments[0], looked up in $PATH, with the arguments up to NULL; signals are at
+ * their defaults there. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from
+ * running: -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM,
+ * -EMFILE, -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends. */
+static inline int async_process_start(async_process *process, const char *const *arguments,
+                                      const async_process_options *options);
+
+/* Wait until it has ended. Returns its exit status, 0 to 255; or ASYNC_KILLED + the number of the
+ * signal that ended it; -ESRCH (it is not known: who waited before has its status); -ECHILD (other
+ * code collected it). Suspends. Cancel point. */
+ASYNC__MUST_AWAIT static inline async_op async_process_wait(const async_process *process);
+
+/* The same as a case of async_select. Never suspends. */
+static inline async_case async_case_process(const async_process *process);
+
+/* Send it a signal; 0: only ask. Returns 0, or -ESRCH (it has ended; its pid may be another's),
+ * -EINVAL (no such signal), -EPERM. Never suspends. */
+static inline int async_process_kill(const async_process *process, int signo);
+
 /* ---- streams: writing never waits, reading and flushing can be awaited or called back ----
  *
  * A stream owns its descriptor; idle, it holds no buffer. All functions take NULL: -EBADF. A read
@@ -1152,15 +1234,16 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__SLOW_NS 100000000     /* what a step may take before a debug build says so        */
 #define ASYNC__STUBBORN 1000         /* awaits after its cancel that make a task worth a warning */
 
-enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__KINDS }; /* of item */
+enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__CATCH, ASYNC__KINDS }; /* of item */
 
 enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
     ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
     ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__JOIN_CHILDREN, ASYNC__OFFLOAD, ASYNC__FLUSH, ASYNC__STREAM_READ, ASYNC__CHILDREN,
-    ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+    ASYNC__JOIN_CHILDREN, ASYNC__SIGNAL, ASYNC__PROCESS, ASYNC__OFFLOAD, ASYNC__FLUSH,
+    ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY,
+    ASYNC__IDLE
 };
 
 /* Flags of a frame. */
@@ -1353,6 +1436,7 @@ struct async_loop {
     const async__kind *kinds[ASYNC__KINDS]; /* those in use                              */
     struct async__trace *trace;     /* NULL unless ASYNC_TRACE_FILE is set               */
     struct async__threads *threads; /* NULL until they are used                          */
+    struct async__signals *signals; /* likewise                                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
     async_result (*datagram)(async_loop *loop, async__task *task, unsigned op); /* likewise */
@@ -1414,10 +1498,21 @@ typedef struct async__threads {
     void (*close)(async_loop *loop);
 } async__threads;
 
-/* The thread's loop: the only variable at file scope, one per program because it is weak. (glibc
- * hides `__attribute__` from tcc, not `__attribute`.) */
+/* What a signal handler must find, and nothing but a variable leads to: see >>signals. */
+typedef struct async__process {
+    int id;                             /* a child after fork() has another                  */
+    int lock;                           /* the id of the process one of whose threads has it */
+    int handlers;                       /* running now: what they look at must not go yet    */
+    struct async__signals *loops;       /* that catch signals                                */
+    struct async__disposition *changed; /* what signals did that are caught now              */
+} async__process;
+
+/* The thread's loop, and the record for signals: the only variables at file scope, one per program
+ * because they are weak. (glibc hides `__attribute__` from tcc, not `__attribute`.) */
 ASYNC__C ASYNC__THREAD async_loop *async__current;
 __attribute((weak, visibility("default"))) ASYNC__THREAD async_loop *async__current;
+ASYNC__C async__process async__this_process;
+__attribute((weak, visibility("default"))) async__process async__this_process;
 
 /* Where a coroutine waits or last did; before and after that, where it is defined. */
 static inline unsigned async__line(const async_frame *frame)
@@ -5956,6 +6051,684 @@ static inline async_op async_connect(const char *host, int port)
     call.race.host = host;
     call.race.port = port;
     return async__call(async__connect_name_type(), &call);
+ * MARK: - Signals
+ * >>signals      A handler may do next to nothing: for each loop that catches the signal it sets a
+ *                flag, and, if that was not set, writes a byte into the loop's pipe. It can run in
+ *                any thread at any moment, so it reads a list of loops that others change under a
+ *                lock, which it does not take: a loop that leaves the list waits for the handlers
+ *                that may still look at it.
+ * ------------------------------------------------------------------------- */
+#ifdef __TINYC__ /* has one loop thread, and no atomics */
+#define ASYNC__LOAD(place) (place)
+#define ASYNC__STORE(place, value) ((void)((place) = (value)))
+#define ASYNC__ADD(place, value) ((void)((place) += (value)))
+static inline int async__swap(int *place, int value)
+{
+    int before = *place;
+    *place = value;
+    return before;
+}
+#else
+#define ASYNC__LOAD(place) __atomic_load_n(&(place), __ATOMIC_SEQ_CST)
+#define ASYNC__STORE(place, value) __atomic_store_n(&(place), value, __ATOMIC_SEQ_CST)
+#define ASYNC__ADD(place, value) ((void)__atomic_add_fetch(&(place), value, __ATOMIC_SEQ_CST))
+static inline int async__swap(int *place, int value)
+{
+    return __atomic_exchange_n(place, value, __ATOMIC_SEQ_CST);
+}
+#endif
+
+enum { ASYNC__SIGNALS = 64 };
+
+/* Somebody who catches a signal. */
+typedef struct async__catch {
+    async__item item;
+    struct async__catch *next;
+    async__waiter *waiters;
+    void *data;
+    void (*callback)(int signo, void *data); /* or NULL: it is awaited        */
+    int signo, came;                         /* came: and nobody was told yet */
+} async__catch;
+
+/* A loop that catches signals. */
+typedef struct async__signals {
+    struct async__signals *next;
+    int ends[2];
+    int catches[ASYNC__SIGNALS + 1]; /* how many, by signal           */
+    int came[ASYNC__SIGNALS + 1];    /* since the loop looked         */
+    async__catch *all;
+    async_handle reader; /* of the pipe, while anything is caught     */
+    struct async__child *children;
+    async_handle ended;  /* who catches SIGCHLD, while children run   */
+    unsigned running;    /* of them                                   */
+    int64_t last_id;
+    void (*close)(async_loop *loop);
+} async__signals;
+
+typedef struct async__disposition {
+    struct async__disposition *next;
+    int signo;
+    struct sigaction before;
+} async__disposition;
+
+/* The handler. In a child after fork() the loops are the parent's, and so are their pipes. */
+static inline void async__caught(int signo)
+{
+    async__process *process = &async__this_process;
+    int error = errno;
+    async__signals *loop;
+    ASYNC__ADD(process->handlers, 1);
+    loop = ASYNC__LOAD(process->id) == (int)ASYNC_SYS(getpid)() ? ASYNC__LOAD(process->loops)
+                                                                : NULL;
+    for (; loop; loop = ASYNC__LOAD(loop->next))
+        if (ASYNC__LOAD(loop->catches[signo]) && !async__swap(&loop->came[signo], 1))
+            while (ASYNC_SYS(write)(loop->ends[1], "", 1) < 0 && errno == EINTR) {
+            }
+    ASYNC__ADD(process->handlers, -1);
+    errno = error;
+}
+
+/* ---- the process's record ---- */
+
+/* In a child after fork() whoever had the lock is not there, and all loops are the parent's. */
+ASYNC__RARE static inline async__process *async__lock_process(void)
+{
+    async__process *process = &async__this_process;
+    int id = (int)ASYNC_SYS(getpid)();
+    while (async__swap(&process->lock, id) == id)
+        ASYNC_SYS(poll)(NULL, 0, 1);
+    if (process->id != id) {
+        ASYNC__STORE(process->loops, (async__signals *)NULL);
+        ASYNC__STORE(process->handlers, 0);
+        ASYNC__STORE(process->id, id);
+    }
+    return process;
+}
+
+static inline int async__is_caught(const async__process *process, int signo)
+{
+    const async__signals *loop = process->loops;
+    while (loop && !loop->catches[signo])
+        loop = loop->next;
+    return loop != NULL;
+}
+
+/* What nobody catches any more does again what it did. */
+ASYNC__RARE static inline void async__unlock_process(async__process *process)
+{
+    async__disposition **place = &process->changed, *it;
+    while ((it = *place) != NULL) {
+        if (async__is_caught(process, it->signo)) {
+            place = &it->next;
+            continue;
+        }
+        *place = it->next;
+        ASYNC_SYS(sigaction)(it->signo, &it->before, NULL);
+        ASYNC_MEM(free)(it);
+    }
+    ASYNC__STORE(process->lock, 0);
+}
+
+/* Under the lock. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__install_handler(async__process *process, int signo)
+{
+    async__disposition *it = process->changed;
+    struct sigaction action;
+    int error;
+    while (it && it->signo != signo)
+        it = it->next;
+    if (it)
+        return 0;
+    it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
+    if (!it)
+        return -ENOMEM;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = async__caught;
+    action.sa_flags = SA_RESTART;
+    sigfillset(&action.sa_mask);
+    if (ASYNC_SYS(sigaction)(signo, &action, &it->before) < 0) {
+        error = -errno;
+        ASYNC_MEM(free)(it);
+        return error;
+    }
+    it->signo = signo;
+    it->next = process->changed;
+    process->changed = it;
+    return 0;
+}
+
+/* ---- a loop's part ---- */
+
+static inline void async__forget_children(async__signals *own);
+
+/* Those who catch what has come get it, or have it kept for them. */
+static inline void async__spread_signals(async__signals *own)
+{
+    async__catch *it;
+    int signo;
+    for (signo = 1; signo <= ASYNC__SIGNALS; signo++) {
+        if (!async__swap(&own->came[signo], 0))
+            continue;
+        for (it = own->all; it; it = it->next) {
+            if (it->signo != signo)
+                continue;
+            it->came = !it->waiters;
+            async__serve_all(&it->waiters, signo);
+        }
+    }
+}
+
+/* Tasks and callbacks run after all that became ready together with the pipe. A callback may cancel
+ * any other: the list is looked at anew after each. */
+static inline void async__read_signals(int fd, void *argument)
+{
+    async__signals *own = (async__signals *)argument;
+    async__catch *it;
+    char bytes[ASYNC__SIGNALS + 1];
+    async_read_nowait(fd, bytes, sizeof bytes);
+    async__spread_signals(own);
+    for (it = own->all; it; it = it ? it->next : own->all) {
+        if (!it->callback || !it->came)
+            continue;
+        it->came = 0;
+        it->callback(it->signo, it->data);
+        it = NULL;
+    }
+}
+
+ASYNC__RARE static inline void async__close_signals(async_loop *loop)
+{
+    async__signals *own = loop->signals, **place;
+    async__process *process = async__lock_process();
+    for (place = &process->loops; *place; place = &(*place)->next)
+        if (*place == own) {
+            ASYNC__STORE(*place, own->next);
+            break;
+        }
+    async__unlock_process(process);
+    while (ASYNC__LOAD(process->handlers))
+        ASYNC_SYS(poll)(NULL, 0, 1);
+    async__forget_children(own);
+    ASYNC_MEM(free)(own);
+    loop->signals = NULL;
+}
+
+/* Made at its first use. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__open_signals(async_loop *loop)
+{
+    async__signals *own;
+    async__process *process;
+    int error;
+    if (loop->signals)
+        return 0;
+    own = (async__signals *)ASYNC_MEM(calloc)(1, sizeof *own);
+    if (!own)
+        return -ENOMEM;
+    error = async_pipe(own->ends);
+    if (error) {
+        ASYNC_MEM(free)(own);
+        return error;
+    }
+    own->close = async__close_signals;
+    loop->signals = own;
+    process = async__lock_process();
+    own->next = process->loops;
+    ASYNC__STORE(process->loops, own);
+    async__unlock_process(process);
+    return 0;
+}
+
+/* One more who catches it, or one less. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo, int more)
+{
+    async__process *process = async__lock_process();
+    int error = 0;
+    ASYNC__ADD(own->catches[signo], more);
+    if (more > 0)
+        error = async__install_handler(process, signo);
+    if (error)
+        ASYNC__ADD(own->catches[signo], -1);
+    async__unlock_process(process);
+    return error;
+}
+
+ASYNC__RARE static inline void async__drop_catch(async_loop *loop, async__item *item)
+{
+    async__signals *own = loop->signals;
+    async__catch *it = (async__catch *)(void *)item, **place = &own->all;
+    while (*place != it)
+        place = &(*place)->next;
+    *place = it->next;
+    async__count_catch(own, it->signo, -1);
+    if (!own->all)
+        async_cancel(own->reader);
+    async__serve_all(&it->waiters, -ESRCH);
+    async__dismiss(loop, item->slot);
+    ASYNC_MEM(free)(it);
+}
+
+static inline void async__free_catch(async__item *item)
+{
+    ASYNC_MEM(free)(item);
+}
+
+static inline const async__kind *async__catch_kind(void)
+{
+    static const async__kind kind = { NULL, NULL, NULL, async__drop_catch, async__free_catch,
+                                      NULL };
+    return &kind;
+}
+
+/* Returns its handle or a negative errno. */
+ASYNC__RARE static inline async_handle async__enroll_catch(async_loop *loop, async__catch *it)
+{
+    async__signals *own = loop->signals;
+    async__catch **place = &own->all;
+    async_handle handle = async__enroll(loop, &it->item);
+    int error = handle < 0 ? (int)handle : 0;
+    if (error)
+        return error;
+    if (!own->all)
+        own->reader = async_on_readable(own->ends[0], own, async__read_signals);
+    error = own->reader < 0 ? (int)own->reader : async__count_catch(own, it->signo, 1);
+    if (error) {
+        if (!own->all)
+            async_cancel(own->reader);
+        async__dismiss(loop, it->item.slot);
+        return error;
+    }
+    while (*place)
+        place = &(*place)->next;
+    *place = it;
+    return handle;
+}
+
+/* ---- what is called ---- */
+
+static inline async_handle async_on_signal(int signo, void *data,
+                                           void (*callback)(int signo, void *data))
+{
+    async_loop *loop = async__loop();
+    async_handle handle;
+    async__catch *it;
+    int error = signo < 1 || signo > ASYNC__SIGNALS || signo == SIGSEGV || signo == SIGBUS ||
+                signo == SIGFPE || signo == SIGILL ? -EINVAL
+              : async__is_foreign(loop) ? -EPERM : async__open_signals(loop);
+    if (error)
+        return error;
+    it = (async__catch *)ASYNC_MEM(calloc)(1, sizeof *it);
+    if (!it)
+        return -ENOMEM;
+    loop->kinds[ASYNC__CATCH] = async__catch_kind();
+    it->item.kind = ASYNC__CATCH;
+    it->signo = signo;
+    it->data = data;
+    it->callback = callback;
+    async__spread_signals(loop->signals); /* what came before is not this one's */
+    handle = async__enroll_catch(loop, it);
+    if (handle < 0)
+        ASYNC_MEM(free)(it);
+    return handle;
+}
+
+static inline async_handle async_catch_signal(int signo)
+{
+    return async_on_signal(signo, NULL, NULL);
+}
+
+static inline int async__attempt_signal(async_case *it)
+{
+    async_handle handle = it->task;
+    async__item *item = async__find(async__loop(), handle);
+    async__catch *caught = (async__catch *)(void *)item;
+    if (handle > 0 && handle <= ASYNC__SIGNALS)
+        async__panic("a signal's number, where the handle from async_catch_signal belongs");
+    it->result = handle < 0 ? (async_result)handle : -ESRCH;
+    if (!item || item->kind != ASYNC__CATCH || caught->callback)
+        return 1;
+    it->waiter.queue = &caught->waiters;
+    it->result = caught->signo;
+    if (!caught->came)
+        return 0;
+    caught->came = 0;
+    return 1;
+}
+
+static inline async_case async_case_signal(async_handle caught)
+{
+    async_case it = async__case(ASYNC__SIGNAL, async__attempt_signal, NULL);
+    it.task = caught;
+    return it;
+}
+
+static inline async_op async_signal(async_handle caught)
+{
+    return async__wait_for(async_case_signal(caught));
+}
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Processes
+ * >>processes    SIGCHLD tells that some child has ended, and waitpid asks each that runs: the same
+ *                on every system, and no child that is not ours is collected. (A descriptor or an
+ *                event per child would have to have this beneath it, for where there is none.)
+ * ------------------------------------------------------------------------- */
+ASYNC__C char **environ;
+
+typedef struct async__child {
+    struct async__child *next;
+    async__waiter *waiters;
+    int64_t id;
+    pid_t pid;
+    int is_running, is_detached, result;
+} async__child;
+
+/* What the new process must know. */
+typedef struct async__plan {
+    const char *const *arguments;
+    const async_process_options *options;
+    int stdio[3]; /* what shall be 0, 1 and 2: a descriptor, or ASYNC_TO_NULL           */
+    int ours[3];  /* the other ends of pipes, or -1                                     */
+    int report[2]; /* a pipe: closed by exec, or there is an errno in it                */
+    pid_t pid;
+} async__plan;
+
+/* ---- in the new process: nothing but what a signal handler may do, for there may be threads that
+ * held locks ---- */
+
+static inline void async__default_signals(void)
+{
+    struct sigaction action;
+    sigset_t none;
+    int signo;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    for (signo = 1; signo <= ASYNC__SIGNALS; signo++)
+        ASYNC_SYS(sigaction)(signo, &action, NULL);
+    sigemptyset(&none);
+    ASYNC_SYS(sigprocmask)(SIG_SETMASK, &none, NULL);
+}
+
+/* Make the three what they shall be. What is below 3 in another place steps aside first, so that
+ * two can be swapped. Returns 0, or -1 and errno. */
+static inline int async__place_stdio(int stdio[3])
+{
+    int i;
+    for (i = 0; i < 3; i++) {
+        if (stdio[i] == ASYNC_TO_NULL)
+            stdio[i] = ASYNC_SYS(open)("/dev/null", O_RDWR | O_CLOEXEC, 0);
+        if (stdio[i] >= 0 && stdio[i] < 3 && stdio[i] != i)
+            stdio[i] = ASYNC_SYS(fcntl)(stdio[i], F_DUPFD_CLOEXEC, 3);
+        if (stdio[i] < 0)
+            return -1;
+    }
+    for (i = 0; i < 3; i++)
+        if (stdio[i] == i)
+            ASYNC_SYS(fcntl)(i, F_SETFD, 0);
+        else if (ASYNC_SYS(dup2)(stdio[i], i) < 0)
+            return -1;
+    return 0;
+}
+
+ASYNC__NORETURN static inline void async__become(async__plan *plan)
+{
+    const async_process_options *options = plan->options;
+    int report = ASYNC_SYS(fcntl)(plan->report[1], F_DUPFD_CLOEXEC, 3), error;
+    if (report >= 0 && (!options->new_session || ASYNC_SYS(setsid)() >= 0) &&
+        (!options->new_group || ASYNC_SYS(setpgid)(0, 0) == 0) &&
+        async__place_stdio(plan->stdio) == 0 &&
+        (!options->directory || ASYNC_SYS(chdir)(options->directory) == 0)) {
+        async__default_signals();
+        if (options->environment)
+            environ = (char **)(uintptr_t)options->environment;
+        ASYNC_SYS(execvp)(plan->arguments[0], (char *const *)(uintptr_t)plan->arguments);
+    }
+    error = errno;
+    if (ASYNC_SYS(write)(report < 0 ? plan->report[1] : report, &error, sizeof error) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+/* ---- in ours ---- */
+
+static inline void async__close_unless_negative(int fd)
+{
+    if (fd >= 0)
+        ASYNC_SYS(close)(fd);
+}
+
+/* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
+{
+    int ends[2], error;
+    if (wish == ASYNC_TO_OUT && i < 2)
+        return -EINVAL;
+    plan->stdio[i] = wish == ASYNC_TO_OUT ? plan->stdio[1] : wish ? wish : i;
+    if (wish != ASYNC_TO_PIPE)
+        return wish > 0 || wish == ASYNC_TO_OUT || wish == ASYNC_TO_NULL ? 0 : wish;
+    plan->stdio[i] = -1;
+    error = async__pipe_raw(ends);
+    if (error)
+        return error;
+    plan->stdio[i] = ends[i != 0];
+    async__set_blocking(plan->stdio[i], 1);
+    plan->ours[i] = async__adopt_own(async__loop(), ends[i == 0], ASYNC__PIPE,
+                                     ASYNC__R | ASYNC__W);
+    return plan->ours[i] < 0 ? plan->ours[i] : 0;
+}
+
+/* Fork with all signals blocked: no handler of ours runs in the child. Returns its pid or a
+ * negative errno. */
+ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
+{
+    sigset_t all, before;
+    pid_t pid;
+    sigfillset(&all);
+    ASYNC_SYS(sigprocmask)(SIG_SETMASK, &all, &before);
+    pid = ASYNC_SYS(fork)();
+    if (pid == 0)
+        async__become(plan);
+    if (pid < 0)
+        pid = -errno;
+    ASYNC_SYS(sigprocmask)(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+/* Fork, and wait for the exec. Returns the pid, or a negative errno, and then there is no child. */
+ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
+{
+    int error = 0;
+    pid_t pid;
+    async__set_blocking(plan->report[0], 1);
+    pid = async__fork(plan);
+    ASYNC_SYS(close)(plan->report[1]);
+    plan->report[1] = -1;
+    if (pid < 0)
+        return pid;
+    while (ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 && errno == EINTR) {
+    }
+    while (error && ASYNC_SYS(waitpid)(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    return error ? -error : pid;
+}
+
+static inline void async__forget_child(async__signals *own, async__child *child)
+{
+    async__child **place = &own->children;
+    while (*place != child)
+        place = &(*place)->next;
+    *place = child->next;
+    ASYNC_MEM(free)(child);
+}
+
+static inline void async__forget_children(async__signals *own)
+{
+    while (own->children)
+        async__forget_child(own, own->children);
+}
+
+static inline async__child *async__find_child(int64_t id)
+{
+    const async__signals *own = async__loop()->signals;
+    async__child *child = own ? own->children : NULL;
+    while (child && child->id != id)
+        child = child->next;
+    return child;
+}
+
+/* Has it ended? Then those who wait learn how, or it is kept for the next who asks. */
+static inline void async__collect(async__signals *own, async__child *child)
+{
+    int status = 0, is_taken = child->waiters || child->is_detached;
+    pid_t pid = child->is_running ? ASYNC_SYS(waitpid)(child->pid, &status, WNOHANG) : 0;
+    if (!pid)
+        return;
+    child->result = pid < 0             ? -errno
+                  : WIFEXITED(status) ? WEXITSTATUS(status) : ASYNC_KILLED + WTERMSIG(status);
+    child->is_running = 0;
+    own->running--;
+    async__serve_all(&child->waiters, child->result);
+    if (is_taken)
+        async__forget_child(own, child);
+}
+
+/* SIGCHLD: of several it may be one. */
+static inline void async__collect_all(int signo, void *data)
+{
+    async__signals *own = async__loop()->signals;
+    async__child *child = own->children, *next;
+    (void)signo, (void)data;
+    for (; child; child = next) {
+        next = child->next;
+        async__collect(own, child);
+    }
+    if (!own->running)
+        async_cancel(own->ended);
+}
+
+/* Hear of ends from before the child begins. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__expect_child(async_loop *loop)
+{
+    async_handle handle;
+    if (loop->signals && loop->signals->running)
+        return 0;
+    handle = async_on_signal(SIGCHLD, NULL, async__collect_all);
+    if (handle < 0)
+        return (int)handle;
+    loop->signals->ended = handle;
+    return 0;
+}
+
+/* Returns the child's id or a negative errno. */
+ASYNC__RARE static inline int64_t async__begin_child(async_loop *loop, async__plan *plan)
+{
+    async__child *child = (async__child *)ASYNC_MEM(calloc)(1, sizeof *child);
+    int error = child ? async__expect_child(loop) : -ENOMEM;
+    async__signals *own = loop->signals;
+    if (!error) {
+        plan->pid = async__execute(plan);
+        error = plan->pid < 0 ? (int)plan->pid : 0;
+        if (error && !own->running)
+            async_cancel(own->ended);
+    }
+    if (error) {
+        ASYNC_MEM(free)(child);
+        return error;
+    }
+    child->pid = plan->pid;
+    child->is_running = 1;
+    child->is_detached = plan->options->detached;
+    child->id = ++own->last_id;
+    child->next = own->children;
+    own->children = child;
+    own->running++;
+    return child->id;
+}
+
+/* The plan's descriptors, then its child. Returns the child's id or a negative errno. */
+ASYNC__RARE static inline int64_t async__carry_out(async_loop *loop, async__plan *plan)
+{
+    const async_process_options *options = plan->options;
+    int64_t result = async__pipe_raw(plan->report);
+    int i;
+    if (result)
+        return result;
+    result = async__plan_stdio(plan, 0, options->in);
+    if (!result)
+        result = async__plan_stdio(plan, 1, options->out);
+    if (!result)
+        result = async__plan_stdio(plan, 2, options->err);
+    if (!result)
+        result = async__begin_child(loop, plan);
+    async__close_unless_negative(plan->report[0]);
+    async__close_unless_negative(plan->report[1]);
+    for (i = 0; i < 3; i++) {
+        if (plan->ours[i] != -1)
+            async__close_unless_negative(plan->stdio[i]);
+        if (result < 0) {
+            async_close(plan->ours[i]);
+            plan->ours[i] = -1;
+        }
+    }
+    return result;
+}
+
+/* ---- what is called ---- */
+
+static inline int async_process_start(async_process *process, const char *const *arguments,
+                                      const async_process_options *options)
+{
+    static const async_process_options none = { 0, 0, 0, NULL, NULL, 0, 0, 0 };
+    async_loop *loop = async__loop();
+    async__plan plan;
+    memset(&plan, 0, sizeof plan);
+    plan.arguments = arguments;
+    plan.options = options ? options : &none;
+    plan.ours[0] = plan.ours[1] = plan.ours[2] = -1;
+    process->id = !arguments || !arguments[0] ? -EINVAL
+                : async__is_foreign(loop)     ? -EPERM : async__carry_out(loop, &plan);
+    process->pid = process->id < 0 ? 0 : plan.pid;
+    process->in = plan.ours[0];
+    process->out = plan.ours[1];
+    process->err = plan.ours[2];
+    return process->id < 0 ? (int)process->id : 0;
+}
+
+static inline int async__attempt_process(async_case *it)
+{
+    async__child *child = async__find_child(it->task);
+    it->result = !child ? it->task < 0 ? (async_result)it->task : -ESRCH : child->result;
+    if (!child)
+        return 1;
+    it->waiter.queue = &child->waiters;
+    if (child->is_running)
+        return 0;
+    async__forget_child(async__loop()->signals, child);
+    return 1;
+}
+
+static inline async_case async_case_process(const async_process *process)
+{
+    async_case it = async__case(ASYNC__PROCESS, async__attempt_process, NULL);
+    it.task = process->id;
+    return it;
+}
+
+static inline async_op async_process_wait(const async_process *process)
+{
+    return async__wait_for(async_case_process(process));
+}
+
+static inline int async_process_kill(const async_process *process, int signo)
+{
+    async__child *child = async__find_child(process->id);
+    if (async__is_foreign(async__loop()))
+        return -EPERM;
+    if (child && child->is_running)
+        async__collect_all(SIGCHLD, NULL); /* from here on it is our zombie at worst */
+    child = async__find_child(process->id);
+    if (!child || !child->is_running)
+        return -ESRCH;
+    return ASYNC_SYS(kill)(child->pid, signo) < 0 ? -errno : 0;
 }
 
 /* ----------------------------------------------------------------------------
@@ -6761,15 +7534,21 @@ static inline const async__kind *async__stream_kind(void)
  * >>end          Closing a loop, and async_run, which is open, spawn, run and close in one.
  * ------------------------------------------------------------------------- */
 
+/* Who waits for a thread, or for a signal, has to be told. */
+static inline int async__is_needed(const async_loop *loop, async_handle callback)
+{
+    return (loop->threads && callback == loop->threads->reader) ||
+           (loop->signals && callback == loop->signals->reader);
+}
+
 /* Callbacks first: they would keep the loop alive. */
 ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
 {
     uint32_t i;
     for (i = 0; i < loop->callback_count; i++) {
         async__callback *callback = async__callback_at(loop, ASYNC__CALLBACKS + i);
-        if (loop->threads && async__callback_handle(callback) == loop->threads->reader)
-            continue; /* who waits for a thread has to be told */
-        if (callback->item.op && !(callback->item.flags & ASYNC__CANCELLED))
+        if (callback->item.op && !(callback->item.flags & ASYNC__CANCELLED) &&
+            !async__is_needed(loop, async__callback_handle(callback)))
             loop->kinds[ASYNC__CALLBACK]->drop(loop, &callback->item);
     }
 }
@@ -6842,6 +7621,8 @@ ASYNC__RARE static inline int async_loop_close(void)
         async__end_tasks(loop);
     if (loop->threads)
         loop->threads->close(loop);
+    if (loop->signals)
+        loop->signals->close(loop);
     if (!foreign) {
         async__drop_callbacks(loop);
         async__give_back_all(loop);
@@ -6890,8 +7671,8 @@ static inline const char *async__op_name(unsigned op)
         "running\0" "running\0" "ready\0" "sleep\0" "readable\0" "writable\0" "read\0" "write\0"
         "readv\0" "writev\0" "accept\0" "connect\0" "recvfrom\0" "sendto\0" "join\0" "join_all\0"
         "event\0" "semaphore\0" "mutex\0" "send\0" "receive\0" "select\0" "join_children\0"
-        "offload\0" "flush\0" "stream_read\0" "its children\0" "ended, its result is kept\0"
-        "soon\0" "after\0" "every\0" "idle";
+        "signal\0" "process\0" "offload\0" "flush\0" "stream_read\0" "its children\0"
+        "ended, its result is kept\0" "soon\0" "after\0" "every\0" "idle";
     while (op--)
         name += strlen(name) + 1;
     return name;

@@ -26,7 +26,7 @@ compile core '-DTEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump' tests/test.c tests/
 compile kit '-DASYNC_TEST_PLAIN -Itests/kit' tests/kit/*.c tests/sim_*.c tests/kqueue/kqueue.c
 compile simulated '-DTEST_SIMULATED -DTEST_PLAIN -DASYNC_TEST_PLAIN -DTEST_SAVE_COVERAGE=__gcov_dump -iquote tests/simulated
     -Itests/kit' tests/test.c tests/simulated/driver.c tests/kit/*.c tests/kqueue/kqueue.c \
-    $(ls tests/test_*.c | grep -v -e emulation -e layer -e threads)
+    $(ls tests/test_*.c | grep -v -e emulation -e layer -e processes -e threads)
 
 # What cannot be reached on a backend needs its reason here: function | a part of the line | backends | reason. What has
 # none fails, on whichever backend.
@@ -42,6 +42,15 @@ async__register | EPERM | poll | poll(2) refuses nothing
 async__register |  descriptor->kind = ASYNC__FILE | poll | likewise
 async__register |  error = 0 | poll | likewise
 async__watch_writes | ASYNC__FILE | poll | likewise
+async__lock_process | poll | poll epoll kqueue | it takes a moment only, and another thread
+async__lock_process |  ASYNC_SYS(poll) | poll epoll kqueue | likewise
+async__close_signals | poll | poll epoll kqueue | likewise: a handler that runs in another thread
+async__caught | write | poll epoll kqueue | no signal comes in a handler
+async__become | error | poll epoll kqueue | what a child did that could not exec is lost with it
+async__become | report | poll epoll kqueue | likewise
+async__become | _exit | poll epoll kqueue | likewise
+async__place_stdio |  | poll epoll kqueue | likewise
+async__execute | EINTR | poll epoll kqueue | a signal in the moment of an exec
 async__connect_again |  | poll kqueue | of a socket that was never connected epoll alone says something
 END
 

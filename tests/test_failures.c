@@ -1042,3 +1042,55 @@ REAL_TEST(no_memory, for_threads_is_an_error, "real threads")
     seam_fail_from = 0;
     check_equal(async_loop_close(), 0);
 }
+
+TEST(signals, survive_that_there_is_no_memory)
+{
+    struct sigaction now;
+    long i;
+    int ok = 0;
+    for (i = 1; !ok; i++) {
+        async_handle handle;
+        seam_reset();
+        check_equal(async_open(NULL), 0);
+        seam_fail_from = i;
+        handle = async_catch_signal(SIGUSR1);
+        ok = !seam_failed;
+        seam_fail_from = 0;
+        if (!ok)
+            check_error(async_catch_signal, ENOMEM, handle);
+        sigaction(SIGUSR1, NULL, &now);
+        check_equal(now.sa_handler == SIG_DFL, !ok);
+        handle = async_catch_signal(SIGUSR1);
+        check(handle > 0);
+        raise(SIGUSR1);
+        check_equal(async_loop_close(), 0);
+        sigaction(SIGUSR1, NULL, &now);
+        check(now.sa_handler == SIG_DFL);
+        check_equal(seam_blocks, 0);
+    }
+    check(i > 4);
+}
+
+TEST(processes, survive_that_there_is_no_memory)
+{
+    static const char *const arguments[] = { "true", NULL };
+    async_process_options options;
+    async_process child;
+    long i;
+    int error = -ENOMEM;
+    memset(&options, 0, sizeof options);
+    options.in = options.out = options.err = ASYNC_TO_PIPE;
+    for (i = 1; error; i++) {
+        seam_reset();
+        check_equal(async_open(NULL), 0);
+        seam_fail_from = i;
+        error = async_process_start(&child, arguments, &options);
+        seam_fail_from = 0;
+        if (error)
+            check_error(async_process_start, ENOMEM, error);
+        check_equal(async_loop_run(), 0); /* collects it */
+        check_equal(async_loop_close(), 0);
+        check_equal(seam_blocks, 0);
+    }
+    check(i > 5);
+}

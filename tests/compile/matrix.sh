@@ -258,8 +258,8 @@ other_libraries() {
 
 # ---- what is left behind ----
 
-# symbols compiler: a file that only includes the header has async__current, weak, and at most one
-# more weak symbol; no other data and no code
+# symbols compiler: a file that only includes the header has async__current and async__this_process,
+# both weak; no other data and no code
 symbols() {
     have nm "$1" || return
     # shellcheck disable=SC2046
@@ -267,7 +267,7 @@ symbols() {
     # C: tcc makes it a common symbol, as weak as any; U: referred to, not there
     nm "$out/only-$1.o" | awk '{ print $(NF - 1), $NF }' > "$out/only-$1.txt"
     weak=$(grep -c '^[VWC] ' "$out/only-$1.txt")
-    if grep -q '^[VWC] async__current$' "$out/only-$1.txt" && [ "$weak" -le 2 ] &&
+    if grep -q '^[VWC] async__current$' "$out/only-$1.txt" && [ "$weak" -eq 2 ] &&
         ! grep -q -v '^[VWC] async__' "$out/only-$1.txt"; then
         ok "$1 -O0: a file that only includes the header has $weak weak symbol(s)"
     else
@@ -276,13 +276,13 @@ symbols() {
     nothing_allocated "$1"
 }
 
-# Nor are there sections with bytes in them that no symbol names.
+# Nor are there sections with bytes in them that no symbol names: the record for signals has 32.
 nothing_allocated() {
     [ "$1" = tcc ] && return # it makes its sections in any case
     left=$(size -A "$out/only-$1.o" | awk '$1 ~ /^\.(text|data|rodata|bss)/ { n += $2 }
                                            END { print n + 0 }')
-    if [ "$left" -eq 0 ]; then
-        ok "$1 -O0: and not a byte of code or data"
+    if [ "$left" -le 32 ]; then
+        ok "$1 -O0: and not a byte of other code or data"
     else
         fail "$1 -O0: $left bytes of code or data in a file that only includes the header"
     fi

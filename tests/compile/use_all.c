@@ -403,6 +403,54 @@ async(between, async_channel channel; async_event event; async_semaphore semapho
     async_end;
 }
 
+/* ---- signals ---- */
+
+static void on_signal(int signo, void *context)
+{
+    *(int *)context += signo == SIGUSR2;
+}
+
+async(signals, async_handle usr1; async_case cases[1]; int count;)
+{
+    int n;
+    async_begin;
+    self->usr1 = async_catch_signal(SIGUSR1);
+    EXPECT(async_on_signal(SIGUSR2, &self->count, on_signal) > 0);
+    kill(getpid(), SIGUSR2);
+    kill(getpid(), SIGUSR1);
+    await(n, async_signal(self->usr1));
+    EXPECT(n == SIGUSR1 && self->count == 1);
+    self->cases[0] = async_case_signal(self->usr1);
+    kill(getpid(), SIGUSR1);
+    await(n, async_select(self->cases, 1));
+    EXPECT(n == 0 && self->cases[0].result == SIGUSR1);
+    EXPECT(async_cancel(self->usr1) == 0);
+    async_end;
+}
+
+/* ---- child processes ---- */
+
+async(processes, const char *arguments[4]; async_process_options options; async_process child;
+      async_case cases[1]; char data[8];)
+{
+    int n;
+    async_begin;
+    self->arguments[0] = "sh";
+    self->arguments[1] = "-c";
+    self->arguments[2] = "echo hello; exit 3";
+    self->options.out = ASYNC_TO_PIPE;
+    EXPECT(async_process_start(&self->child, self->arguments, &self->options) == 0);
+    await(n, async_read(self->child.out, self->data, sizeof self->data));
+    EXPECT(n == 6);
+    self->cases[0] = async_case_process(&self->child);
+    await(n, async_select(self->cases, 1));
+    EXPECT(n == 0 && self->cases[0].result == 3);
+    await(n, async_process_wait(&self->child));
+    EXPECT(n == -ESRCH && async_process_kill(&self->child, 0) == -ESRCH);
+    EXPECT(async_close(self->child.out) == 0);
+    async_end;
+}
+
 /* ---- the loop ---- */
 
 async(main_task, int argc;)
@@ -416,6 +464,8 @@ async(main_task, int argc;)
     await(async_call(datagrams));
     await(async_call(streams));
     await(async_call(between));
+    await(async_call(signals));
+    await(async_call(processes));
     if (self->argc > 1)
         async_dump(stdout);
     async_end;

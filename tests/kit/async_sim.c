@@ -385,6 +385,32 @@ static bool is_seam(int call)
 
 static struct thread *running; /* which has its turn; NULL: the loop's */
 
+void sim_raise(int number)
+{
+    if (sim.raised)
+        async_test_wrong("sim_raise: signal %d has not come yet", sim.raised);
+    sim.raised = number;
+    sim.raised_after = (int)sim_draw(20);
+}
+
+/* The handler makes calls of its own. */
+static void raise_now(void)
+{
+    const char *function = site_function;
+    int number = sim.raised, line = site_line;
+    sim.raised = 0;
+    sim_note("signal", -1, number, 0);
+    raise(number);
+    site_function = function;
+    site_line = line;
+}
+
+static bool is_raised(int call)
+{
+    bool waits = call == SIM_CALL_epoll_wait || call == SIM_CALL_kevent || call == SIM_CALL_poll;
+    return sim.raised && (!sim.raised_after-- || (sim.real && waits));
+}
+
 /* Each call begins so. Returns the errno with which it fails; 0: it goes on; -1: it goes on, and
  * was made by a body. */
 static int enter(int call)
@@ -395,6 +421,8 @@ static int enter(int call)
     if (running && call != SIM_CALL_getaddrinfo)
         return -1; /* how a thread tells the loop: nothing outside is in its way */
     count_call(call);
+    if (is_raised(call))
+        raise_now();
     if (sim.next_failure[call] > 0) {
         error = sim.next_failure[call];
         sim.next_failure[call] = 0;
@@ -853,6 +881,10 @@ static int wait_for(int (*ready)(void *what), void *what, int64_t limit_ns, bool
         async_test_idle(limit_ns);
     while (!found && sim.now_ns < end_ns) {
         int64_t next_ns = next_delivery_ns();
+        if (sim.raised && seam) {
+            raise_now();
+            return -1;
+        }
         if (sim.signal) {
             sim.signal = false;
             return -1;
@@ -1302,6 +1334,7 @@ int sim_dup(int fd)
 int sim_dup2(int fd, int number)
 {
     struct file *file = file_of(fd);
+    is_seam(SIM_CALL_dup2);
     if (sim.real)
         return dup2(fd, number);
     errno = EBADF;
@@ -2508,6 +2541,58 @@ int sim_getpid(void)
 {
     is_seam(SIM_CALL_getpid);
     return (int)getpid();
+}
+
+/* No other processes either. What a child would do, or what is done to one, is the system's. */
+int sim_fork(void)
+{
+    int failure = enter(SIM_CALL_fork);
+    if (sim.real)
+        return (int)fork();
+    return (int)fail(SIM_CALL_fork, -1, failure > 0 ? failure : EAGAIN);
+}
+
+int sim_execvp(const char *file, char *const arguments[])
+{
+    is_seam(SIM_CALL_execvp);
+    return execvp(file, arguments);
+}
+
+int sim_chdir(const char *path)
+{
+    is_seam(SIM_CALL_chdir);
+    return chdir(path);
+}
+
+int sim_setsid(void)
+{
+    is_seam(SIM_CALL_setsid);
+    return (int)setsid();
+}
+
+int sim_setpgid(int process, int group)
+{
+    is_seam(SIM_CALL_setpgid);
+    return setpgid((pid_t)process, (pid_t)group);
+}
+
+int sim_waitpid(int process, int *status, int options)
+{
+    is_seam(SIM_CALL_waitpid);
+    return (int)waitpid((pid_t)process, status, options);
+}
+
+int sim_kill(int process, int number)
+{
+    is_seam(SIM_CALL_kill);
+    return kill((pid_t)process, number);
+}
+
+/* Signals are the system's. */
+int sim_sigprocmask(int how, const void *set, void *old)
+{
+    is_seam(SIM_CALL_sigprocmask);
+    return sigprocmask(how, (const sigset_t *)set, (sigset_t *)old);
 }
 
 unsigned sim_if_nametoindex(const char *name)

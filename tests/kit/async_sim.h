@@ -45,6 +45,7 @@ struct sim_world {
     int capacity;            /* bytes a pipe or a socket holds                                    */
     int skew;                /* millionths                                                        */
     bool signal;             /* one arrives during the next wait                                  */
+    int raised, raised_after; /* sim_raise: which signal, after so many calls                     */
     int takes_errors;        /* somebody reads SO_ERROR before the program does                   */
     int64_t settle_ns;       /* that moment, for whoever settles                                  */
     bool settling;           /* time stands still until all wait                                  */

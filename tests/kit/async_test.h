@@ -233,6 +233,7 @@ struct timespec;
 int sim_accept(int fd, struct sockaddr *address, unsigned *size);
 int sim_accept4(int fd, struct sockaddr *address, unsigned *size, int flags);
 int sim_bind(int fd, const struct sockaddr *address, unsigned size);
+int sim_chdir(const char *path);
 int sim_clock_gettime(int clock, struct timespec *now);
 int sim_close(int fd);
 int sim_connect(int fd, const struct sockaddr *address, unsigned size);
@@ -241,7 +242,9 @@ int sim_dup2(int fd, int number);
 int sim_epoll_create1(int flags);
 int sim_epoll_ctl(int poller, int verb, int fd, struct epoll_event *event);
 int sim_epoll_wait(int poller, struct epoll_event *events, int count, int timeout_ms);
+int sim_execvp(const char *file, char *const arguments[]);
 int sim_fcntl(int fd, int command, ...);
+int sim_fork(void);
 int sim_fstat(int fd, struct stat *status);
 void sim_freeaddrinfo(struct addrinfo *list);
 int sim_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
@@ -253,6 +256,7 @@ int sim_getsockopt(int fd, int level, int option, void *value, unsigned *size);
 unsigned sim_if_nametoindex(const char *name);
 int sim_kevent(int poller, const struct kevent *changes, int change_count, struct kevent *events,
                int count, const struct timespec *timeout);
+int sim_kill(int process, int number);
 int sim_kqueue(void);
 int sim_listen(int fd, int backlog);
 int sim_open(const char *path, int flags, int mode);
@@ -271,12 +275,16 @@ ssize_t sim_recv(int fd, void *data, size_t size, int flags);
 ssize_t sim_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sim_send(int fd, const void *data, size_t size, int flags);
 ssize_t sim_sendmsg(int fd, const struct msghdr *message, int flags);
+int sim_setpgid(int process, int group);
+int sim_setsid(void);
 int sim_setsockopt(int fd, int level, int option, const void *value, unsigned size);
 int sim_shutdown(int fd, int how);
 int sim_sigaction(int number, const struct sigaction *action, struct sigaction *old);
+int sim_sigprocmask(int how, const void *set, void *old); /* of sigset_t */
 int sim_socket(int family, int type, int protocol);
 int sim_socketpair(int family, int type, int protocol, int ends[2]);
 int sim_unlink(const char *path);
+int sim_waitpid(int process, int *status, int options);
 ssize_t sim_write(int fd, const void *data, size_t size);
 ssize_t sim_writev(int fd, const struct iovec *pieces, int count);
 
@@ -292,6 +300,11 @@ void sim_terminal(int ends[2]);
 ssize_t sim_send_rights(int fd, const void *data, size_t size);
 ssize_t sim_send_urgent(int fd, const void *data, size_t size);
 
+/* Raise a signal in one of the loop's next calls, before that does anything: the seed says which,
+ * at the latest when the loop waits. Signals are the system's, but for SIGPIPE: whoever catches
+ * this one has its handler run. One at a time. */
+void sim_raise(int number);
+
 /* How many descriptors are open; calls and allocations made through the seam; calls of one kind. */
 int sim_descriptors(void);
 long sim_calls(void);
@@ -303,15 +316,16 @@ long sim_count_call(int call);
  * MARK: - The seam
  * ------------------------------------------------------------------------- */
 #define SIM_EACH_CALL(CALL) \
-    CALL(accept) CALL(accept4) CALL(bind) CALL(clock_gettime) CALL(close) CALL(connect) \
-    CALL(epoll_create1) CALL(epoll_ctl) CALL(epoll_wait) CALL(fcntl) CALL(fstat) \
-    CALL(freeaddrinfo) CALL(getaddrinfo) \
-    CALL(getpeername) CALL(getpid) CALL(getsockname) CALL(getsockopt) CALL(if_nametoindex) \
-    CALL(kevent) CALL(kqueue) CALL(listen) CALL(open) CALL(pipe) CALL(pipe2) CALL(poll) \
+    CALL(accept) CALL(accept4) CALL(bind) CALL(chdir) CALL(clock_gettime) CALL(close) \
+    CALL(connect) CALL(dup2) CALL(epoll_create1) CALL(epoll_ctl) CALL(epoll_wait) CALL(execvp) \
+    CALL(fcntl) CALL(fork) CALL(freeaddrinfo) CALL(fstat) CALL(getaddrinfo) CALL(getpeername) \
+    CALL(getpid) CALL(getsockname) CALL(getsockopt) CALL(if_nametoindex) CALL(kevent) CALL(kill) \
+    CALL(kqueue) CALL(listen) CALL(open) CALL(pipe) CALL(pipe2) CALL(poll) \
     CALL(pthread_cond_broadcast) CALL(pthread_cond_signal) CALL(pthread_cond_wait) \
-    CALL(pthread_create) CALL(pthread_join) CALL(read) \
-    CALL(readv) CALL(recv) CALL(recvmsg) CALL(send) CALL(sendmsg) CALL(setsockopt) \
-    CALL(shutdown) CALL(sigaction) CALL(socket) CALL(socketpair) CALL(write) CALL(writev)
+    CALL(pthread_create) CALL(pthread_join) CALL(read) CALL(readv) CALL(recv) CALL(recvmsg) \
+    CALL(send) CALL(sendmsg) CALL(setpgid) CALL(setsid) CALL(setsockopt) CALL(shutdown) \
+    CALL(sigaction) CALL(sigprocmask) CALL(socket) CALL(socketpair) CALL(waitpid) CALL(write) \
+    CALL(writev)
 #define SIM_CALL_NUMBER(call) SIM_CALL_##call,
 enum { SIM_EACH_CALL(SIM_CALL_NUMBER) SIM_CALLS };
 

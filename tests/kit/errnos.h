@@ -83,13 +83,17 @@
     CALL(accept, "accept(2)", SIM_ERRNOS_accept) \
     CALL(accept4, "accept(2)", SIM_ERRNOS_accept4) \
     CALL(bind, "bind(2)", SIM_ERRNOS_bind) \
+    CALL(chdir, "chdir(2)", SIM_ERRNOS_chdir) \
     CALL(clock_gettime, "clock_gettime(2)", SIM_ERRNOS_clock_gettime) \
     CALL(close, "close(2)", SIM_ERRNOS_close) \
     CALL(connect, "connect(2)", SIM_ERRNOS_connect) \
+    CALL(dup2, "dup(2)", SIM_ERRNOS_dup2) \
     CALL(epoll_create1, "epoll_create(2)", SIM_ERRNOS_epoll_create1) \
     CALL(epoll_ctl, "epoll_ctl(2)", SIM_ERRNOS_epoll_ctl) \
     CALL(epoll_wait, "epoll_wait(2)", SIM_ERRNOS_epoll_wait) \
+    CALL(execvp, "execve(2)", SIM_ERRNOS_execvp) \
     CALL(fcntl, "fcntl(2)", SIM_ERRNOS_fcntl) \
+    CALL(fork, "fork(2)", SIM_ERRNOS_fork) \
     CALL(fstat, "stat(2)", SIM_ERRNOS_fstat) \
     CALL(freeaddrinfo, "getaddrinfo(3)", SIM_ERRNOS_freeaddrinfo) \
     CALL(getaddrinfo, "getaddrinfo(3)", SIM_ERRNOS_getaddrinfo) \
@@ -99,6 +103,7 @@
     CALL(getsockopt, "getsockopt(2)", SIM_ERRNOS_getsockopt) \
     CALL(if_nametoindex, "if_nametoindex(3)", SIM_ERRNOS_if_nametoindex) \
     CALL(kevent, "kqueue(2)", SIM_ERRNOS_kevent) \
+    CALL(kill, "kill(2)", SIM_ERRNOS_kill) \
     CALL(kqueue, "kqueue(2)", SIM_ERRNOS_kqueue) \
     CALL(listen, "listen(2)", SIM_ERRNOS_listen) \
     CALL(open, "open(2)", SIM_ERRNOS_open) \
@@ -116,11 +121,15 @@
     CALL(recvmsg, "recv(2)", SIM_ERRNOS_recvmsg) \
     CALL(send, "send(2)", SIM_ERRNOS_send) \
     CALL(sendmsg, "send(2)", SIM_ERRNOS_sendmsg) \
+    CALL(setpgid, "setpgid(2)", SIM_ERRNOS_setpgid) \
+    CALL(setsid, "setsid(2)", SIM_ERRNOS_setsid) \
     CALL(setsockopt, "getsockopt(2)", SIM_ERRNOS_setsockopt) \
     CALL(shutdown, "shutdown(2)", SIM_ERRNOS_shutdown) \
     CALL(sigaction, "sigaction(2)", SIM_ERRNOS_sigaction) \
+    CALL(sigprocmask, "sigprocmask(2)", SIM_ERRNOS_sigprocmask) \
     CALL(socket, "socket(2)", SIM_ERRNOS_socket) \
     CALL(socketpair, "socketpair(2)", SIM_ERRNOS_socketpair) \
+    CALL(waitpid, "wait(2)", SIM_ERRNOS_waitpid) \
     CALL(write, "write(2)", SIM_ERRNOS_write) \
     CALL(writev, "readv(2)", SIM_ERRNOS_writev)
 
@@ -514,6 +523,25 @@
     NEVER(ENODEV, "clock_gettime(2) ERRORS: only of a clock that is a device") \
     NEVER(ENOTSUP, "clock_gettime(2) ERRORS: only of a clock that is a device") \
     NEVER(EPERM, "clock_gettime(2) ERRORS: only of clock_settime")
+
+#define SIM_ERRNOS_fork(INJECT, NEVER) \
+    INJECT(EAGAIN, "fork(2) ERRORS") \
+    INJECT(ENOMEM, "fork(2) ERRORS") \
+    NEVER(ENOSYS, "fork(2) ERRORS: only without a memory management unit")
+
+/* Of a child, or in one: a simulated world has none, its fork fails. */
+#define SIM_ERRNOS_chdir(INJECT, NEVER)
+#define SIM_ERRNOS_dup2(INJECT, NEVER)
+#define SIM_ERRNOS_execvp(INJECT, NEVER)
+#define SIM_ERRNOS_kill(INJECT, NEVER)
+#define SIM_ERRNOS_open(INJECT, NEVER)
+#define SIM_ERRNOS_setpgid(INJECT, NEVER)
+#define SIM_ERRNOS_setsid(INJECT, NEVER)
+#define SIM_ERRNOS_waitpid(INJECT, NEVER)
+
+#define SIM_ERRNOS_sigprocmask(INJECT, NEVER) \
+    NEVER(EFAULT, "sigprocmask(2) ERRORS: the sets are locals") \
+    NEVER(EINVAL, "sigprocmask(2) ERRORS: the mask is only set")
 
 /* It returns its errno. */
 #define SIM_ERRNOS_pthread_create(INJECT, NEVER) \
