@@ -6051,6 +6051,9 @@ static inline async_op async_connect(const char *host, int port)
     call.race.host = host;
     call.race.port = port;
     return async__call(async__connect_name_type(), &call);
+}
+
+/* ----------------------------------------------------------------------------
  * MARK: - Signals
  * >>signals      A handler may do next to nothing: for each loop that catches the signal it sets a
  *                flag, and, if that was not set, writes a byte into the loop's pipe. It can run in
