@@ -534,7 +534,6 @@
 #define SIM_ERRNOS_dup2(INJECT, NEVER)
 #define SIM_ERRNOS_execvp(INJECT, NEVER)
 #define SIM_ERRNOS_kill(INJECT, NEVER)
-#define SIM_ERRNOS_open(INJECT, NEVER)
 #define SIM_ERRNOS_setpgid(INJECT, NEVER)
 #define SIM_ERRNOS_setsid(INJECT, NEVER)
 #define SIM_ERRNOS_waitpid(INJECT, NEVER)
