@@ -52,7 +52,8 @@ equal 'a late answer' 'four.test: 10.0.0.4:80' "$(cat out)"
 silent=$pid silent_port=$port
 serve $((port + 1))
 kill -STOP "$silent"
-$run "$B/lookup" "127.0.0.1:$silent_port,127.0.0.1:$port" 20000 four.test > out || fail "the second was not asked: $(cat out)"
+$run "$B/lookup" "127.0.0.1:$silent_port,127.0.0.1:$port" 20000 four.test > out ||
+    fail "the second was not asked: $(cat out)"
 equal 'the second is asked when the first is silent' 'four.test: 10.0.0.4:80' "$(cat out)"
 stop $pid TERM
 ! lookup 20000 four.test > out || fail "an answer from nobody"
