@@ -86,7 +86,7 @@ async(fetch, char **urls; int count, limit_ms; curl_loop *curl;)
 int main(int argc, char **argv)
 {
     int n;
-    for (argv++, argc--; *argv && **argv == '-'; argv++, argc--) {
+    for (argv++, argc--; argc > 0 && **argv == '-'; argv++, argc--) {
         with_bodies |= !strcmp(*argv, "-b");
         first_only |= !strcmp(*argv, "-1");
     }

@@ -5,16 +5,21 @@ B=$PWD/$B
 cd "$scratch"
 scratch=$PWD
 
-for port in $(seq $((20000 + $$ % 20000)) 41000); do
-    dnsmasq --keep-in-foreground --log-facility=- --conf-file=/dev/null --no-resolv --no-hosts --port="$port" \
-        --listen-address=127.0.0.1 --bind-interfaces --pid-file="$scratch/pid" --local=/test/ --user="$(id -un)" \
-        --host-record=both.test,10.0.0.1,fd00::1 --host-record=four.test,10.0.0.4 --host-record=six.test,fd00::6 \
-        --address=/many.test/10.1.2.3 --dns-forward-max=1000 > server.out 2>&1 &
-    pid=$!
-    started="$started $pid"
-    seen server.out 'started, version\|failed to'
-    grep -q started server.out && break
-done
+# serve FIRST_PORT: at the first from there on that is free
+serve()
+{
+    for port in $(seq "$1" 45000); do
+        dnsmasq --keep-in-foreground --log-facility=- --conf-file=/dev/null --no-resolv --no-hosts --port="$port" \
+            --listen-address=127.0.0.1 --bind-interfaces --pid-file="$scratch/pid" --local=/test/ --user="$(id -un)" \
+            --host-record=both.test,10.0.0.1,fd00::1 --host-record=four.test,10.0.0.4 --host-record=six.test,fd00::6 \
+            --address=/many.test/10.1.2.3 --dns-forward-max=1000 > server.out 2>&1 &
+        pid=$!
+        started="$started $pid"
+        seen server.out 'started, version\|failed to'
+        grep -q started server.out && break
+    done
+}
+serve $((20000 + $$ % 20000))
 
 # lookup LIMIT_MS NAME...
 lookup()
@@ -44,6 +49,12 @@ client=$!
 kill -CONT $pid
 wait $client || fail "a late answer: $(cat out)"
 equal 'a late answer' 'four.test: 10.0.0.4:80' "$(cat out)"
+silent=$pid silent_port=$port
+serve $((port + 1))
+kill -STOP "$silent"
+$run "$B/lookup" "127.0.0.1:$silent_port,127.0.0.1:$port" 20000 four.test > out ||
+    fail "the second was not asked: $(cat out)"
+equal 'the second is asked when the first is silent' 'four.test: 10.0.0.4:80' "$(cat out)"
 stop $pid TERM
 ! lookup 20000 four.test > out || fail "an answer from nobody"
 equal 'nobody there' 'four.test:Connection refused' "$(cat out)"

@@ -10,7 +10,7 @@ head -c 5000 /dev/urandom > www/small
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -keyout key.pem \
     -out cert.pem 2> /dev/null
 
-# nginx does not say which port it was given: a socket of ours says one that was free, and another is tried if it is not.
+# nginx does not say which port it was given: the first that is free is looked for.
 http()
 {
     for port in $(seq $((20000 + $$ % 20000)) 41000); do

@@ -26,8 +26,8 @@ mkfifo feed hold
 s_server()
 {
     exec 5<> feed
-    start "$1" bash -c 'exec openssl s_server -accept 127.0.0.1:0 "$@" < feed' - -key localhost.key -cert localhost.pem \
-        "${@:2}" 5>&-
+    start "$1" bash -c 'exec openssl s_server -accept 127.0.0.1:0 "$@" < feed' - -key localhost.key \
+        -cert localhost.pem "${@:2}" 5>&-
 }
 
 # refused WORDS CA_FILE NAME [LIMIT]: by the client, which says so
@@ -42,7 +42,8 @@ refused()
 for version in tls1_2 tls1_3; do
     # Both ways at once, with the keys changed in the middle (1.3). The server's output has words of its own.
     s_server $version -$version -naccept 1
-    { head -n 1 up && read -r _ < hold; tail -n +2 up && read -r _ < hold; } 5>&- | $run "$B/tls_client" 127.0.0.1 "$port" authority.pem localhost > got.down 5>&- &
+    { head -n 1 up && read -r _ < hold; tail -n +2 up && read -r _ < hold; } 5>&- |
+        $run "$B/tls_client" 127.0.0.1 "$port" authority.pem localhost > got.down 5>&- &
     client=$!
     seen $version.out '^x up'
     [ $version = tls1_2 ] || echo K >&5
