@@ -30,6 +30,10 @@ $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 $(WITH_LIBRARY:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $(LIBRARY_$*) -pthread -o $@
 
+# What one is compiled with, for lint.
+library-%:
+	@echo $(filter -I% -D% -isystem%,$(LIBRARY_$*))
+
 examples: $(EXAMPLES:%=$(B)/%)
 
 demo: examples
