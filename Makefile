@@ -30,6 +30,10 @@ $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 $(WITH_LIBRARY:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $(LIBRARY_$*) -pthread -o $@
 
+# What one is compiled with, for lint.
+library-%:
+	@echo $(filter -I% -D% -isystem%,$(LIBRARY_$*))
+
 # Other libraries on the loop: a program on each header of examples/adapters.
 ADAPTERS = tls_client tls_echo fetch redis_count lookup
 PKG_tls = openssl

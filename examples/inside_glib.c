@@ -9,18 +9,16 @@
 #include "async.h"
 #include <glib-unix.h>
 
-/* The source: it watches one descriptor and one deadline. */
-typedef struct source {
+typedef struct source { /* it watches one descriptor and one deadline */
     GSource is;
     void *tag;
 } source;
 
-static gboolean prepare(GSource *it, int *timeout_ms)
+static gboolean prepare(GSource *unused, int *timeout_ms)
 {
     int64_t ms = async_loop_timeout();
-    (void)it;
     *timeout_ms = ms > INT_MAX ? INT_MAX : (int)ms;
-    return ms == 0;
+    return (void)unused, ms == 0;
 }
 
 static gboolean check(GSource *it)
@@ -60,8 +58,8 @@ async(session, async_stream *client; char line[32];)
     int n;
     async_begin;
     do {
-        n = snprintf(self->line, sizeof self->line, "%d ticks\n", ticks);
-        async_stream_write(self->client, self->line, (size_t)n);
+        snprintf(self->line, sizeof self->line, "%d ticks\n", ticks);
+        async_stream_write(self->client, self->line, strlen(self->line));
         await(n, async_stream_flush(self->client), 10000);
         if (n == 0)
             await(n, async_sleep(1000));
@@ -100,9 +98,10 @@ static gboolean tick(void *unused)
 int main(int argc, char **argv)
 {
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
-    int listener, port, error = async_open(NULL);
-    if (argc != 2 || sscanf(argv[1], "%d", &port) != 1)
-        return fprintf(stderr, "usage: inside_glib PORT\n"), 2;
+    int listener, port, tick_ms = 250, error = async_open(NULL);
+    if (argc < 2 || argc > 3 || sscanf(argv[1], "%d", &port) != 1 ||
+        (argc > 2 && sscanf(argv[2], "%d", &tick_ms) != 1) || tick_ms < 1)
+        return fprintf(stderr, "usage: inside_glib PORT [TICK_MS]\n"), 2;
     listener = error ? error : async_listen("127.0.0.1", port);
     if (!error)
         error = listener < 0 ? listener : attach();
@@ -112,7 +111,7 @@ int main(int argc, char **argv)
         return fprintf(stderr, "inside_glib: %s\n", strerror(-error)), 1;
     printf("listening on 127.0.0.1:%d\n", async_port(listener));
     fflush(stdout);
-    g_timeout_add(250, tick, NULL);
+    g_timeout_add((guint)tick_ms, tick, NULL);
     g_unix_signal_add(SIGTERM, G_SOURCE_FUNC(g_main_loop_quit), loop);
     g_unix_signal_add(SIGINT, G_SOURCE_FUNC(g_main_loop_quit), loop);
     g_main_loop_run(loop);
