@@ -57,15 +57,20 @@ static void forget(text *it)
     free(it);
 }
 
+static void release(entry *it)
+{
+    forget(it->key);
+    forget(it->value);
+    used -= sizeof *it;
+    free(it);
+}
+
 static void drop(entry *it)
 {
     if (next_swept == it)
         next_swept = it->hh.next;
     HASH_DEL(table, it);
-    forget(it->key);
-    forget(it->value);
-    used -= sizeof *it;
-    free(it);
+    release(it);
 }
 
 static entry *find(const text *key)
@@ -260,7 +265,7 @@ static void on_incr(request *r) /* or incrby, decr, decrby */
 
 static void on_expire(request *r)
 {
-    int64_t expires_ns;
+    int64_t expires_ns = 0;
     entry *it = find(r->texts[1]);
     if (!time_of(r->texts[2], 1000000000, LLONG_MIN, "expire", &expires_ns))
         return;
@@ -309,10 +314,14 @@ static void on_mset(request *r)
 
 static void on_flushall(request *r)
 {
-    entry *it, *next;
+    entry *it = table, *next;
     (void)r;
-    HASH_ITER(hh, table, it, next)
-        drop(it);
+    next_swept = NULL;
+    HASH_CLEAR(hh, table);
+    for (; it; it = next) {
+        next = it->hh.next;
+        release(it);
+    }
     put("+OK\r\n");
 }
 
@@ -454,12 +463,13 @@ static int hand_over(async_stream *stream)
     return error;
 }
 
+static char input[16384]; /* of all: no await before hiredis has it */
+static redisReplyObjectFunctions parts = {
+    .createString = on_string, .createArray = on_array, .freeObject = on_free };
+
 async(session, int fd, state; async_stream *stream; redisReader *reader;
       request request; size_t pending;)
 {
-    static char input[16384]; /* of all: no await before hiredis has it */
-    static redisReplyObjectFunctions parts = { .createString = on_string,
-        .createArray = on_array, .freeObject = on_free };
     ssize_t n;
     async_begin;
     self->stream = async_stream_open(self->fd);
