@@ -1357,6 +1357,9 @@ struct async_stream {
     void (*on_close)(async_stream *stream, int status);
 };
 
+/* How an operation on a descriptor is tried; see >>operations. */
+typedef async_result async__attempt(async_loop *loop, async__task *task);
+
 /* What the loop does with the items that are not tasks. A kind is known to the loop from its first
  * use on: a program that has no streams does not contain them. */
 typedef struct async__kind {
@@ -1439,7 +1442,7 @@ struct async_loop {
     struct async__signals *signals; /* likewise                                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
-    async_result (*datagram)(async_loop *loop, async__task *task, unsigned op); /* likewise */
+    async__attempt *attempts[ASYNC__SENDTO + 1]; /* of operations on descriptors: likewise */
     void (*join_rest)(async_loop *loop, async__task *task, async_result ended); /* likewise */
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
@@ -1806,19 +1809,14 @@ static inline void async__timer_start(async_loop *loop, uint32_t slot, int64_t d
     async__timer_up(loop, ++loop->heap_count, timer);
 }
 
-static inline void async__timer_pop(async_loop *loop)
-{
-    async__timer last = loop->heap[loop->heap_count--];
-    if (loop->heap_count)
-        async__timer_down(loop, 1, last);
-}
-
 /* The nearest timer, NULL if none is armed. */
 static inline const async__timer *async__timer_next(async_loop *loop)
 {
     while (loop->heap_count && !async__timer_lives(loop, &loop->heap[1])) {
-        async__timer_pop(loop);
+        async__timer last = loop->heap[loop->heap_count--];
         loop->heap_dead--;
+        if (loop->heap_count)
+            async__timer_down(loop, 1, last);
     }
     return loop->heap_count ? &loop->heap[1] : NULL;
 }
@@ -2635,7 +2633,6 @@ ASYNC__RARE static inline void async__ignore_sigpipe(void)
     memset(&action, 0, sizeof action);
     if (ASYNC_SYS(sigaction)(SIGPIPE, NULL, &action) < 0 || action.sa_handler != SIG_DFL)
         return;
-    memset(&action, 0, sizeof action);
     action.sa_handler = SIG_IGN;
     ASYNC_SYS(sigaction)(SIGPIPE, &action, NULL);
 }
@@ -2745,8 +2742,7 @@ ASYNC__RARE static inline void async__expire_due(async_loop *loop)
     loop->now_ns = async_now();
     while ((next = async__timer_next(loop)) != NULL && next->deadline_ns <= loop->now_ns) {
         async__timer timer = *next;
-        async__timer_pop(loop);
-        *async__timer_of(loop, timer.slot) = 0;
+        async__timer_stop(loop, timer.slot);
         async__expire(loop, timer);
     }
     if (loop->retry_ns <= loop->now_ns)
@@ -4173,10 +4169,9 @@ static inline int async__short_is_drained(const async__descriptor *descriptor)
            !(descriptor->bits & ASYNC__HUP);
 }
 
-/* Cut the pieces down to what one call takes; a first piece that alone is too long is cut into
- * `first`. Returns how many bytes they are. */
-ASYNC__RARE static inline size_t async__one_call(const struct iovec **pieces, size_t *count,
-                                                 struct iovec *first)
+/* Cut the pieces down to what one call takes, or to one that alone is too long. Returns how many
+ * bytes they are. */
+ASYNC__RARE static inline size_t async__one_call(const struct iovec **pieces, size_t *count)
 {
     size_t bytes = 0, i;
     for (; *count && !(*pieces)->iov_len; --*count)
@@ -4186,15 +4181,8 @@ ASYNC__RARE static inline size_t async__one_call(const struct iovec **pieces, si
             break;
         bytes += (*pieces)[i].iov_len;
     }
-    if (bytes || !*count) {
-        *count = i;
-        return bytes;
-    }
-    first->iov_base = (*pieces)[0].iov_base;
-    first->iov_len = ASYNC__BYTES_MAX;
-    *pieces = first;
-    *count = 1;
-    return ASYNC__BYTES_MAX;
+    *count = *count && !i ? 1 : i;
+    return bytes;
 }
 
 static inline struct msghdr async__message(const struct iovec *pieces, size_t count)
@@ -4218,29 +4206,34 @@ ASYNC__RARE static inline ssize_t async__receive_message(async__descriptor *desc
     return n;
 }
 
-static inline ssize_t async__receive(async__descriptor *descriptor, int fd,
-                                     const struct iovec *pieces, size_t count)
+static inline ssize_t async__receive(async__descriptor *descriptor, int fd, void *data, size_t size)
 {
-    if (async__is_socket(descriptor->kind) && (count > 1 || descriptor->kind == ASYNC__STREAM_UNIX))
-        return async__receive_message(descriptor, fd, pieces, count);
-    if (async__is_socket(descriptor->kind))
-        return ASYNC_SYS(recv)(fd, pieces->iov_base, pieces->iov_len, 0);
-    if (count > 1)
-        return ASYNC_SYS(readv)(fd, pieces, (int)count);
-    return ASYNC_SYS(read)(fd, pieces->iov_base, pieces->iov_len);
+    struct iovec whole;
+    if (!async__is_socket(descriptor->kind))
+        return ASYNC_SYS(read)(fd, data, size);
+    if (descriptor->kind != ASYNC__STREAM_UNIX)
+        return ASYNC_SYS(recv)(fd, data, size, 0);
+    whole.iov_base = data;
+    whole.iov_len = size;
+    return async__receive_message(descriptor, fd, &whole, 1);
 }
 
-static inline ssize_t async__transmit(const async__descriptor *descriptor, int fd,
-                                      const struct iovec *pieces, size_t count)
+static inline ssize_t async__transmit(const async__descriptor *descriptor, int fd, const void *data,
+                                      size_t size)
 {
-    struct msghdr message;
-    if (!async__is_socket(descriptor->kind))
-        return count > 1 ? ASYNC_SYS(writev)(fd, pieces, (int)count)
-                         : ASYNC_SYS(write)(fd, pieces->iov_base, pieces->iov_len);
-    if (count == 1)
-        return ASYNC_SYS(send)(fd, pieces->iov_base, pieces->iov_len, ASYNC__NOSIGNAL);
-    message = async__message(pieces, count);
-    return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
+    return async__is_socket(descriptor->kind) ? ASYNC_SYS(send)(fd, data, size, ASYNC__NOSIGNAL)
+                                              : ASYNC_SYS(write)(fd, data, size);
+}
+
+static inline ssize_t async__transfer_pieces(async__descriptor *descriptor, int fd, unsigned bit,
+                                             const struct iovec *pieces, size_t count)
+{
+    struct msghdr message = async__message(pieces, count);
+    if (async__is_socket(descriptor->kind))
+        return bit == ASYNC__R ? async__receive_message(descriptor, fd, pieces, count)
+                               : ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
+    return bit == ASYNC__R ? ASYNC_SYS(readv)(fd, pieces, (int)count)
+                           : ASYNC_SYS(writev)(fd, pieces, (int)count);
 }
 
 ASYNC__STATIC_ASSERT(EAGAIN == EWOULDBLOCK, async__one_errno_for_not_now);
@@ -4263,63 +4256,53 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
     return reported ? -reported : -EAGAIN;
 }
 
+/* A call was asked for so many bytes, and said `n`. */
+static inline ssize_t async__tried(async_loop *loop, async__descriptor *descriptor, unsigned bit,
+                                   size_t size, ssize_t n)
+{
+    if (n < 0)
+        return async__try_failed(loop, descriptor, bit, errno);
+    if (n > 0 && (size_t)n < size && async__short_is_drained(descriptor))
+        descriptor->bits &= (uint16_t)~bit;
+    return n;
+}
+
 /* Read (ASYNC__R) or write (ASYNC__W) once, if there is hope. Returns the count, 0 at the end,
  * -EAGAIN, or a negative errno. */
-static inline ssize_t async__try(async_loop *loop, int fd, unsigned bit,
-                                 const struct iovec *pieces, size_t count)
+static inline ssize_t async__try(async_loop *loop, int fd, unsigned bit, void *data, size_t size)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
-    struct iovec first;
-    size_t bytes = async__one_call(&pieces, &count, &first);
     ssize_t n;
+    if (size > ASYNC__BYTES_MAX)
+        size = ASYNC__BYTES_MAX;
+    if (!size)
+        return 0;
+    if (!(descriptor->bits & bit))
+        return -EAGAIN;
+    do
+        n = bit == ASYNC__R ? async__receive(descriptor, fd, data, size)
+                            : async__transmit(descriptor, fd, data, size);
+    while (n < 0 && errno == EINTR);
+    return async__tried(loop, descriptor, bit, size, n);
+}
+
+/* The same with pieces. */
+static inline ssize_t async__try_pieces(async_loop *loop, int fd, unsigned bit,
+                                        const struct iovec *pieces, size_t count)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    size_t bytes = async__one_call(&pieces, &count);
+    ssize_t n;
+    if (count == 1)
+        return async__try(loop, fd, bit, pieces->iov_base, pieces->iov_len);
     if (!bytes)
         return 0;
     if (!(descriptor->bits & bit))
         return -EAGAIN;
     do
-        n = bit == ASYNC__R ? async__receive(descriptor, fd, pieces, count)
-                            : async__transmit(descriptor, fd, pieces, count);
+        n = async__transfer_pieces(descriptor, fd, bit, pieces, count);
     while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return async__try_failed(loop, descriptor, bit, errno);
-    if (n > 0 && (size_t)n < bytes && async__short_is_drained(descriptor))
-        descriptor->bits &= (uint16_t)~bit;
-    return n;
-}
-
-static inline ssize_t async__try_one(async_loop *loop, int fd, unsigned bit, void *data,
-                                     size_t size)
-{
-    struct iovec whole;
-    whole.iov_base = data;
-    whole.iov_len = size;
-    return async__try(loop, fd, bit, &whole, 1);
-}
-
-/* Write the rest of what the task describes. task->result is how far it is. */
-static inline async_result async__write_rest(async_loop *loop, async__task *task,
-                                             const struct iovec *pieces, size_t count)
-{
-    size_t skip = (size_t)task->result;
-    while (count) {
-        struct iovec part;
-        ssize_t n;
-        if (skip >= pieces->iov_len) {
-            skip -= pieces->iov_len;
-            pieces++;
-            count--;
-            continue;
-        }
-        part.iov_base = (char *)pieces->iov_base + skip;
-        part.iov_len = pieces->iov_len - skip;
-        n = skip ? async__try(loop, task->on.io.fd, ASYNC__W, &part, 1)
-                 : async__try(loop, task->on.io.fd, ASYNC__W, pieces, count);
-        if (n < 0)
-            return n;
-        task->result += n;
-        skip += (size_t)n;
-    }
-    return task->result;
+    return async__tried(loop, descriptor, bit, bytes, n);
 }
 
 /* Can this accept(2) errno be a connection's bad luck? Linux also gives pending network errors. */
@@ -4427,7 +4410,7 @@ ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
     return -EAGAIN;
 }
 
-ASYNC__RARE static inline async_result async__connect_now(async_loop *loop, const async__task *task)
+ASYNC__RARE static inline async_result async__attempt_connect(async_loop *loop, async__task *task)
 {
     const char *path = (const char *)task->item.at.buffer;
     int error = path ? async__connect_again(loop, task->on.io.fd, path)
@@ -4460,36 +4443,70 @@ static inline int async__op_writes(unsigned op)
            op == ASYNC__CONNECT || op == ASYNC__SENDTO;
 }
 
-/* Try what the task describes. Returns its result, or -EAGAIN: not yet. */
-static inline async_result async__attempt(async_loop *loop, async__task *task, unsigned op)
+/* Each tries what the task describes. Returns its result, or -EAGAIN: not yet. The loop knows those
+ * in use, so that a program has no others in it. */
+static inline async_result async__attempt_read(async_loop *loop, async__task *task)
+{
+    return async__try(loop, task->on.io.fd, ASYNC__R, task->item.at.buffer, task->on.io.size);
+}
+
+static inline async_result async__attempt_readv(async_loop *loop, async__task *task)
+{
+    return async__try_pieces(loop, task->on.io.fd, ASYNC__R,
+                             (struct iovec *)task->item.at.buffer, task->on.io.size);
+}
+
+/* Writing goes on until all is out; task->result is how far it is. */
+static inline async_result async__attempt_write(async_loop *loop, async__task *task)
+{
+    while ((size_t)task->result < task->on.io.size) {
+        ssize_t n = async__try(loop, task->on.io.fd, ASYNC__W,
+                               (char *)task->item.at.buffer + task->result,
+                               task->on.io.size - (size_t)task->result);
+        if (n < 0)
+            return n;
+        task->result += n;
+    }
+    return task->result;
+}
+
+static inline async_result async__attempt_writev(async_loop *loop, async__task *task)
 {
     const struct iovec *pieces = (const struct iovec *)task->item.at.buffer;
-    struct iovec whole;
-    whole.iov_base = task->item.at.buffer;
-    whole.iov_len = task->on.io.size;
-    switch (op) {
-    case ASYNC__READ:
-        return async__try(loop, task->on.io.fd, ASYNC__R, &whole, 1);
-    case ASYNC__WRITE:
-        return async__write_rest(loop, task, &whole, 1);
-    case ASYNC__READV:
-        return async__try(loop, task->on.io.fd, ASYNC__R, pieces, task->on.io.size);
-    case ASYNC__WRITEV:
-        return async__write_rest(loop, task, pieces, task->on.io.size);
-    case ASYNC__ACCEPT: {
-        int fd = async__accept_now(loop, task->on.io.fd);
-        return fd < 0 && (loop->descriptors[task->on.io.fd].bits & ASYNC__RETRY) ? -EAGAIN : fd;
+    size_t count = task->on.io.size, skip = (size_t)task->result;
+    while (count) {
+        ssize_t n;
+        if (skip >= pieces->iov_len) {
+            skip -= pieces->iov_len;
+            pieces++;
+            count--;
+            continue;
+        }
+        n = skip ? async__try(loop, task->on.io.fd, ASYNC__W, (char *)pieces->iov_base + skip,
+                              pieces->iov_len - skip)
+                 : async__try_pieces(loop, task->on.io.fd, ASYNC__W, pieces, count);
+        if (n < 0)
+            return n;
+        task->result += n;
+        skip += (size_t)n;
     }
-    case ASYNC__CONNECT:
-        return async__connect_now(loop, task);
-    case ASYNC__RECVFROM:
-    case ASYNC__SENDTO:
-        return loop->datagram(loop, task, op);
-    case ASYNC__READABLE:
-        return async__ready_now(loop, task->on.io.fd, ASYNC__R) ? 0 : -EAGAIN;
-    default:
-        return async__ready_now(loop, task->on.io.fd, ASYNC__W) ? 0 : -EAGAIN;
-    }
+    return task->result;
+}
+
+static inline async_result async__attempt_accept(async_loop *loop, async__task *task)
+{
+    int fd = async__accept_now(loop, task->on.io.fd);
+    return fd < 0 && (loop->descriptors[task->on.io.fd].bits & ASYNC__RETRY) ? -EAGAIN : fd;
+}
+
+static inline async_result async__attempt_readable(async_loop *loop, async__task *task)
+{
+    return async__ready_now(loop, task->on.io.fd, ASYNC__R) ? 0 : -EAGAIN;
+}
+
+static inline async_result async__attempt_writable(async_loop *loop, async__task *task)
+{
+    return async__ready_now(loop, task->on.io.fd, ASYNC__W) ? 0 : -EAGAIN;
 }
 
 static inline uint32_t *async__waiter_of(async_loop *loop, int fd, unsigned op)
@@ -4533,14 +4550,16 @@ static inline async_op async__io_with(unsigned op, int fd, const void *buffer, s
     task->item.at.buffer = (void *)(uintptr_t)buffer;
     task->on.io.size = size;
     task->result = (async_result)(uintptr_t)address;
-    result = async__attempt(loop, task, op);
+    result = loop->attempts[op](loop, task);
     if (ASYNC__EXPECT(result != -EAGAIN, 1))
         return async__done(loop, task, result);
     return async__park_descriptor(loop, task, op);
 }
 
-static inline async_op async__io(unsigned op, int fd, const void *buffer, size_t size)
+static inline async_op async__io(unsigned op, async__attempt *attempt, int fd, const void *buffer,
+                                 size_t size)
 {
+    async__loop()->attempts[op] = attempt;
     return async__io_with(op, fd, buffer, size, NULL);
 }
 
@@ -4558,7 +4577,7 @@ static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigne
     if ((op == ASYNC__READABLE || op == ASYNC__WRITABLE) && !(bits & ASYNC__RETRY))
         result = 0; /* the event is the answer */
     else
-        result = async__attempt(loop, task, op);
+        result = loop->attempts[op](loop, task);
     if (result == -EAGAIN)
         return;
     async__desert(loop, async__waiter_of(loop, fd, op));
@@ -4592,24 +4611,24 @@ static inline void async__give_up_descriptor(async_loop *loop, async__task *task
 
 static inline async_op async_readable(int fd)
 {
-    return async__io(ASYNC__READABLE, fd, NULL, 0);
+    return async__io(ASYNC__READABLE, async__attempt_readable, fd, NULL, 0);
 }
 
 static inline async_op async_writable(int fd)
 {
-    return async__io(ASYNC__WRITABLE, fd, NULL, 0);
+    return async__io(ASYNC__WRITABLE, async__attempt_writable, fd, NULL, 0);
 }
 
 static inline async_op async_read(int fd, void *data, size_t size)
 {
     async__check_buffer(async__loop(), data);
-    return async__io(ASYNC__READ, fd, data, size);
+    return async__io(ASYNC__READ, async__attempt_read, fd, data, size);
 }
 
 static inline async_op async_write(int fd, const void *data, size_t size)
 {
     async__check_buffer(async__loop(), data);
-    return async__io(ASYNC__WRITE, fd, data, size);
+    return async__io(ASYNC__WRITE, async__attempt_write, fd, data, size);
 }
 
 static inline void async__check_pieces(const struct iovec *pieces, size_t count)
@@ -4623,18 +4642,18 @@ static inline void async__check_pieces(const struct iovec *pieces, size_t count)
 static inline async_op async_readv(int fd, const struct iovec *pieces, size_t count)
 {
     async__check_pieces(pieces, count);
-    return async__io(ASYNC__READV, fd, pieces, count);
+    return async__io(ASYNC__READV, async__attempt_readv, fd, pieces, count);
 }
 
 static inline async_op async_writev(int fd, const struct iovec *pieces, size_t count)
 {
     async__check_pieces(pieces, count);
-    return async__io(ASYNC__WRITEV, fd, pieces, count);
+    return async__io(ASYNC__WRITEV, async__attempt_writev, fd, pieces, count);
 }
 
-static inline async_op async_accept(int listener)
+ASYNC__RARE static inline async_op async_accept(int listener)
 {
-    return async__io(ASYNC__ACCEPT, listener, NULL, 0);
+    return async__io(ASYNC__ACCEPT, async__attempt_accept, listener, NULL, 0);
 }
 
 /* ---- addresses ---- */
@@ -4820,6 +4839,7 @@ ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task 
     task->item.at.buffer = error == -EAGAIN ? (void *)(uintptr_t)path : NULL;
     if (error == -EAGAIN)
         async__retry_later(loop, &loop->descriptors[fd]);
+    loop->attempts[ASYNC__CONNECT] = async__attempt_connect;
     return async__park_descriptor(loop, task, ASYNC__CONNECT);
 }
 
@@ -5022,31 +5042,39 @@ static inline ssize_t async__try_datagram(async_loop *loop, int fd, unsigned op,
     return async__try_failed(loop, descriptor, bit, error);
 }
 
-static inline async_result async__datagram(async_loop *loop, async__task *task, unsigned op)
+/* As the others that try what a task describes; its `result` is the address meanwhile. */
+static inline async_result async__attempt_recvfrom(async_loop *loop, async__task *task)
 {
-    return async__try_datagram(loop, task->on.io.fd, op, task->item.at.buffer, task->on.io.size,
-                               (async_address *)(uintptr_t)task->result);
+    return async__try_datagram(loop, task->on.io.fd, ASYNC__RECVFROM, task->item.at.buffer,
+                               task->on.io.size, (async_address *)(uintptr_t)task->result);
 }
 
-static inline async_op async__datagram_op(unsigned op, int fd, const void *data, size_t size,
+static inline async_result async__attempt_sendto(async_loop *loop, async__task *task)
+{
+    return async__try_datagram(loop, task->on.io.fd, ASYNC__SENDTO, task->item.at.buffer,
+                               task->on.io.size, (async_address *)(uintptr_t)task->result);
+}
+
+static inline async_op async__datagram_op(unsigned op, async__attempt *attempt, int fd,
+                                          const void *data, size_t size,
                                           const async_address *address)
 {
     async_loop *loop = async__loop();
     async__check_buffer(loop, data);
     async__check_buffer(loop, address);
-    loop->datagram = async__datagram;
+    loop->attempts[op] = attempt;
     return async__io_with(op, fd, data, size, address);
 }
 
 static inline async_op async_recvfrom(int fd, void *data, size_t size, async_address *address)
 {
-    return async__datagram_op(ASYNC__RECVFROM, fd, data, size, address);
+    return async__datagram_op(ASYNC__RECVFROM, async__attempt_recvfrom, fd, data, size, address);
 }
 
 static inline async_op async_sendto(int fd, const void *data, size_t size,
                                     const async_address *address)
 {
-    return async__datagram_op(ASYNC__SENDTO, fd, data, size, address);
+    return async__datagram_op(ASYNC__SENDTO, async__attempt_sendto, fd, data, size, address);
 }
 
 /* ---- pairs ---- */
@@ -5329,14 +5357,14 @@ static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 {
     async_loop *loop = async__loop();
     int error = async__unusable_now(loop, fd);
-    return error ? error : async__try_one(loop, fd, ASYNC__R, data, size);
+    return error ? error : async__try(loop, fd, ASYNC__R, data, size);
 }
 
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
     async_loop *loop = async__loop();
     int error = async__unusable_now(loop, fd);
-    return error ? error : async__try_one(loop, fd, ASYNC__W, (void *)(uintptr_t)data, size);
+    return error ? error : async__try(loop, fd, ASYNC__W, (void *)(uintptr_t)data, size);
 }
 
 static inline int async_accept_nowait(int listener)
@@ -6955,7 +6983,7 @@ static inline ssize_t async__stream_receive(async_loop *loop, async_stream *stre
         return -ENOMEM;
     input = stream->input;
     if (!large) {
-        n = async__try_one(loop, stream->fd, ASYNC__R, async__block_bytes(input) + input->last,
+        n = async__try(loop, stream->fd, ASYNC__R, async__block_bytes(input) + input->last,
                            input->capacity - input->last);
         input->last += n > 0 ? (size_t)n : 0;
         return n;
@@ -6964,7 +6992,7 @@ static inline ssize_t async__stream_receive(async_loop *loop, async_stream *stre
            async__block_count(input));
     want->done += async__block_count(input);
     input->first = input->last = 0;
-    n = async__try_one(loop, stream->fd, ASYNC__R, want->data + want->done,
+    n = async__try(loop, stream->fd, ASYNC__R, want->data + want->done,
                        want->size - want->done);
     want->done += n > 0 ? (size_t)n : 0;
     return n;
@@ -7137,7 +7165,7 @@ static inline void async__stream_drain(async_loop *loop, async_stream *stream)
     async__block *queue = stream->queue;
     size_t sent = !stream->error, before = queue->first;
     while (sent && queue->first < queue->last) {
-        sent = async__stream_sent(stream, async__try_one(loop, stream->fd, ASYNC__W,
+        sent = async__stream_sent(stream, async__try(loop, stream->fd, ASYNC__W,
                                                          async__block_bytes(queue) + queue->first,
                                                          async__block_count(queue)));
         queue->first += sent;
@@ -7170,7 +7198,8 @@ static inline void async__stream_enqueue(async_stream *stream, const struct iove
 static inline void async__stream_start(async_loop *loop, async_stream *stream,
                                        const struct iovec *pieces, size_t count)
 {
-    size_t sent = async__stream_sent(stream, async__try(loop, stream->fd, ASYNC__W, pieces, count));
+    ssize_t n = async__try_pieces(loop, stream->fd, ASYNC__W, pieces, count);
+    size_t sent = async__stream_sent(stream, n);
     async__stream_enqueue(stream, pieces, count, sent);
     async__stream_attend(loop, stream, ASYNC__WRITABLE);
     async__stream_drain(loop, stream);
@@ -7288,7 +7317,7 @@ static inline ssize_t async__forget(async_loop *loop, int fd)
     ssize_t n = 1;
     int patience;
     for (patience = ASYNC__BUDGET; n > 0 && patience; patience--)
-        n = async__try_one(loop, fd, ASYNC__R, forgotten, sizeof forgotten);
+        n = async__try(loop, fd, ASYNC__R, forgotten, sizeof forgotten);
     return n;
 }
 
@@ -7445,7 +7474,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
     int patience;
     async__stream_hand_over(loop, stream);
     for (patience = ASYNC__BUDGET; stream->on_data && patience; patience--) {
-        ssize_t n = async__try_one(loop, stream->fd, ASYNC__R, loop->scratch, ASYNC__SCRATCH);
+        ssize_t n = async__try(loop, stream->fd, ASYNC__R, loop->scratch, ASYNC__SCRATCH);
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
@@ -7677,7 +7706,8 @@ static inline const char *async__op_name(unsigned op)
         "signal\0" "process\0" "offload\0" "flush\0" "stream_read\0" "its children\0"
         "ended, its result is kept\0" "soon\0" "after\0" "every\0" "idle";
     while (op--)
-        name += strlen(name) + 1;
+        while (*name++) {
+        }
     return name;
 }
 
@@ -7846,8 +7876,9 @@ static inline void async_dump(FILE *out)
 
 /* ---- the trace: one JSON object to an event, in the Trace Event Format ----
  *
- * A list that is never closed, which its readers allow: what is in the file is whole whenever the
- * program ends. The number of a track is that of the loop (its descriptor) and the task's. */
+ * A list that is never closed, a comma last, which its readers allow: what is in the file is whole
+ * whenever the program ends. The number of a track is that of the loop (its descriptor) and the
+ * task's. */
 
 ASYNC__RARE static inline void async__trace_close(async_loop *loop)
 {
@@ -7879,9 +7910,9 @@ ASYNC__RARE static inline void async__trace_event(async_loop *loop, const async_
     int has_fd = async__op_has_descriptor(task->item.op);
     int64_t took_ns = async_now() - start_ns;
     int size = snprintf(trace->text + trace->used, (size_t)room,
-                        ",\n{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
+                        "{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
                         "\"dur\":%lld.%03d,\"name\":\"%s\",\"args\":{\"name\":\"%s\","
-                        "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}}", phase, (int)loop->process,
+                        "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}},\n", phase, (int)loop->process,
                         trace->fd, (unsigned)task->item.slot, (long long)(start_ns / 1000),
                         (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
                         what, name, frame->type->file, async__line(frame),
@@ -7924,17 +7955,15 @@ static inline void async__trace_name(async_loop *loop, const char *name)
 /* Who makes the file begins the list, at once: others may follow. */
 ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *name)
 {
-    static const char start[] = "[{\"ph\":\"M\",\"pid\":0,\"name\":\"process_name\","
-                                "\"args\":{\"name\":\"async\"}}";
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
     async__trace *trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
     if (!trace) {
-        async__warn("no memory for a trace", NULL);
+        async__warn("the trace cannot be written", NULL);
         return;
     }
     loop->trace = trace;
-    memcpy(trace->text, start, sizeof start - 1);
-    trace->used = sizeof start - 1;
+    trace->text[0] = '[';
+    trace->used = 1;
     trace->fd = ASYNC_SYS(open)(name, flags | O_EXCL, 0666);
     if (trace->fd < 0) {
         trace->fd = ASYNC_SYS(open)(name, flags, 0666);
