@@ -7913,8 +7913,9 @@ ASYNC__RARE static inline void async__trace_event(async_loop *loop, const async_
     int size = snprintf(trace->text + trace->used, (size_t)room,
                         "{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
                         "\"dur\":%lld.%03d,\"name\":\"%s\",\"args\":{\"name\":\"%s\","
-                        "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}},\n", phase, (int)loop->process,
-                        trace->fd, (unsigned)task->item.slot, (long long)(start_ns / 1000),
+                        "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}},\n", phase,
+                        (int)loop->process, trace->fd, (unsigned)task->item.slot,
+                        (long long)(start_ns / 1000),
                         (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
                         what, name, frame->type->file, async__line(frame),
                         async__op_name(task->item.op), has_fd ? task->on.io.fd : -1);

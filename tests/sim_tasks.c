@@ -234,7 +234,7 @@ AsyncTestWith(tasks, are_taken_one_by_one_as_they_end, (.seeds = 1500, .torture 
  * ------------------------------------------------------------------------- */
 enum { CHILDREN = 6 };
 
-static int running; /* of the children and what they have spawned; without those that were detached */
+static int running; /* of the children and what they have spawned, but for the detached */
 
 /* A child: it may have one of its own, or leave its parent in the middle. */
 async(child, bool has_one, leaves; async_result n;)
