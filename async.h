@@ -822,8 +822,8 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
 
 /* ---- signals ---- */
 
-/* Catch a signal from now on: it is this loop's, instead of doing what it did. Others may catch it
- * too, here and in other loops, and each hears of it. One that comes while nobody awaits it is
+/* Catch a signal from now on: it is this loop's, instead of doing what it did, and this thread does
+ * not block it any more. Others may catch it too, here and in other loops, and each hears of it. One that comes while nobody awaits it is
  * kept; several are one. What it did before is back when the last who caught it has let go
  * (async_cancel; a loop lets go of all when it closes). The loop waits for it from now on:
  * async_loop_run does not end by itself. Returns a handle, or -EINVAL (no such
@@ -6081,7 +6081,7 @@ static inline int async__swap(int *place, int value)
 }
 #endif
 
-enum { ASYNC__SIGNALS = 64 };
+enum { ASYNC__SIGNALS = 128 }; /* the real-time ones of FreeBSD begin at 65 */
 
 /* Somebody who catches a signal. */
 typedef struct async__catch {
@@ -6120,10 +6120,10 @@ static inline void async__caught(int signo)
     async__process *process = &async__this_process;
     int error = errno;
     async__signals *loop;
+    if (ASYNC__LOAD(process->id) != (int)ASYNC_SYS(getpid)())
+        return;
     ASYNC__ADD(process->handlers, 1);
-    loop = ASYNC__LOAD(process->id) == (int)ASYNC_SYS(getpid)() ? ASYNC__LOAD(process->loops)
-                                                                : NULL;
-    for (; loop; loop = ASYNC__LOAD(loop->next))
+    for (loop = ASYNC__LOAD(process->loops); loop; loop = ASYNC__LOAD(loop->next))
         if (ASYNC__LOAD(loop->catches[signo]) && !async__swap(&loop->came[signo], 1))
             while (ASYNC_SYS(write)(loop->ends[1], "", 1) < 0 && errno == EINTR) {
             }
@@ -6273,12 +6273,22 @@ ASYNC__RARE static inline int async__open_signals(async_loop *loop)
         return error;
     }
     own->close = async__close_signals;
+    own->last_id = loop->now_ns; /* no child of an earlier loop has one of these */
     loop->signals = own;
     process = async__lock_process();
     own->next = process->loops;
     ASYNC__STORE(process->loops, own);
     async__unlock_process(process);
     return 0;
+}
+
+/* Who started the program may have left it blocked. */
+ASYNC__RARE static inline void async__unblock(int signo)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signo);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* One more who catches it, or one less. Returns 0 or a negative errno. */
@@ -6292,6 +6302,8 @@ ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo,
     if (error)
         ASYNC__ADD(own->catches[signo], -1);
     async__unlock_process(process);
+    if (more > 0 && !error)
+        async__unblock(signo);
     return error;
 }
 
@@ -6415,7 +6427,13 @@ static inline async_op async_signal(async_handle caught)
  *                on every system, and no child that is not ours is collected. (A descriptor or an
  *                event per child would have to have this beneath it, for where there is none.)
  * ------------------------------------------------------------------------- */
+#ifdef __APPLE__ /* whose shared libraries cannot see the variable */
+#include <crt_externs.h>
+#define ASYNC__ENVIRON (*_NSGetEnviron())
+#else
 ASYNC__C char **environ;
+#define ASYNC__ENVIRON environ
+#endif
 
 typedef struct async__child {
     struct async__child *next;
@@ -6425,13 +6443,16 @@ typedef struct async__child {
     int is_running, is_detached, result;
 } async__child;
 
+/* Not "the same number": that may be one of the loop's own, which exec closes. */
+enum { ASYNC__AS_OURS = -1 };
+
 /* What the new process must know. */
 typedef struct async__plan {
     const char *const *arguments;
     const async_process_options *options;
-    int stdio[3]; /* what shall be 0, 1 and 2: a descriptor, or ASYNC_TO_NULL           */
-    int ours[3];  /* the other ends of pipes, or -1                                     */
-    int report[2]; /* a pipe: closed by exec, or there is an errno in it                */
+    int stdio[3];  /* what shall be 0, 1 and 2: descriptors, ASYNC__AS_OURS, ASYNC_TO_NULL */
+    int ours[3];   /* the other ends of pipes, or -1                                       */
+    int report[2]; /* a pipe: closed by exec, or there is an errno in it                   */
     pid_t pid;
 } async__plan;
 
@@ -6451,23 +6472,23 @@ static inline void async__default_signals(void)
     ASYNC_SYS(sigprocmask)(SIG_SETMASK, &none, NULL);
 }
 
-/* Make the three what they shall be. What is below 3 in another place steps aside first, so that
- * two can be swapped. Returns 0, or -1 and errno. */
+/* Make the three what they shall be. What is below 3 steps aside first, so that two can be swapped.
+ * Returns 0, or -1 and errno. */
 static inline int async__place_stdio(int stdio[3])
 {
     int i;
     for (i = 0; i < 3; i++) {
+        if (stdio[i] == ASYNC__AS_OURS)
+            continue;
         if (stdio[i] == ASYNC_TO_NULL)
             stdio[i] = ASYNC_SYS(open)("/dev/null", O_RDWR | O_CLOEXEC, 0);
-        if (stdio[i] >= 0 && stdio[i] < 3 && stdio[i] != i)
+        if (stdio[i] >= 0 && stdio[i] < 3)
             stdio[i] = ASYNC_SYS(fcntl)(stdio[i], F_DUPFD_CLOEXEC, 3);
         if (stdio[i] < 0)
             return -1;
     }
     for (i = 0; i < 3; i++)
-        if (stdio[i] == i)
-            ASYNC_SYS(fcntl)(i, F_SETFD, 0);
-        else if (ASYNC_SYS(dup2)(stdio[i], i) < 0)
+        if (stdio[i] != ASYNC__AS_OURS && ASYNC_SYS(dup2)(stdio[i], i) < 0)
             return -1;
     return 0;
 }
@@ -6482,7 +6503,7 @@ ASYNC__NORETURN static inline void async__become(async__plan *plan)
         (!options->directory || ASYNC_SYS(chdir)(options->directory) == 0)) {
         async__default_signals();
         if (options->environment)
-            environ = (char **)(uintptr_t)options->environment;
+            ASYNC__ENVIRON = (char **)(uintptr_t)options->environment;
         ASYNC_SYS(execvp)(plan->arguments[0], (char *const *)(uintptr_t)plan->arguments);
     }
     error = errno;
@@ -6505,10 +6526,11 @@ ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wi
     int ends[2], error;
     if (wish == ASYNC_TO_OUT && i < 2)
         return -EINVAL;
-    plan->stdio[i] = wish == ASYNC_TO_OUT ? plan->stdio[1] : wish ? wish : i;
+    plan->stdio[i] = wish > 0 || wish == ASYNC_TO_NULL ? wish : ASYNC__AS_OURS;
+    if (wish == ASYNC_TO_OUT)
+        plan->stdio[i] = plan->stdio[1] == ASYNC__AS_OURS ? 1 : plan->stdio[1];
     if (wish != ASYNC_TO_PIPE)
         return wish > 0 || wish == ASYNC_TO_OUT || wish == ASYNC_TO_NULL ? 0 : wish;
-    plan->stdio[i] = -1;
     error = async__pipe_raw(ends);
     if (error)
         return error;
@@ -6650,16 +6672,17 @@ ASYNC__RARE static inline int64_t async__begin_child(async_loop *loop, async__pl
 /* The plan's descriptors, then its child. Returns the child's id or a negative errno. */
 ASYNC__RARE static inline int64_t async__carry_out(async_loop *loop, async__plan *plan)
 {
-    const async_process_options *options = plan->options;
-    int64_t result = async__pipe_raw(plan->report);
+    const int wishes[3] = { plan->options->in, plan->options->out, plan->options->err };
+    int64_t result;
     int i;
+    for (i = 0; i < 3; i++) /* before what is made here has that number */
+        if (wishes[i] > 0 && ASYNC_SYS(fcntl)(wishes[i], F_GETFD) < 0)
+            return -errno;
+    result = async__pipe_raw(plan->report);
     if (result)
         return result;
-    result = async__plan_stdio(plan, 0, options->in);
-    if (!result)
-        result = async__plan_stdio(plan, 1, options->out);
-    if (!result)
-        result = async__plan_stdio(plan, 2, options->err);
+    for (i = 0; i < 3 && !result; i++)
+        result = async__plan_stdio(plan, i, wishes[i]);
     if (!result)
         result = async__begin_child(loop, plan);
     async__close_unless_negative(plan->report[0]);

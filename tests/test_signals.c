@@ -99,6 +99,22 @@ TASK_TEST(signals, between_two_awaits_are_kept_as_one, async_handle caught; asyn
     async_end;
 }
 
+TASK_TEST(signals, are_caught_though_they_were_blocked, async_handle caught; sigset_t before;
+          async_result n;)
+{
+    sigset_t set;
+    async_begin;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, &self->before);
+    self->caught = async_catch_signal(SIGUSR1);
+    raise(SIGUSR1);
+    await(self->n, async_signal(self->caught), 10000);
+    check_equal(self->n, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &self->before, NULL);
+    async_end;
+}
+
 async(reads_a_byte, int fd; char byte; char *log; async_result n;)
 {
     async_begin;
