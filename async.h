@@ -6249,6 +6249,8 @@ ASYNC__RARE static inline void async__close_signals(async_loop *loop)
             break;
         }
     async__unlock_process(process);
+    if (loop->running) /* in a child, from a task of its parent's: that stays as it is */
+        return;
     while (ASYNC__LOAD(process->handlers))
         ASYNC_SYS(poll)(NULL, 0, 1);
     async__forget_children(own);
@@ -7641,6 +7643,8 @@ ASYNC__RARE static inline int async_loop_close(void)
     int foreign = loop && async__is_foreign(loop);
     if (!loop)
         return 0;
+    if (foreign && loop->signals)
+        loop->signals->close(loop);
     if (loop->running)
         return -EBUSY;
     if (!foreign)

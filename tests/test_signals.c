@@ -481,6 +481,23 @@ REAL_TEST(signals, are_given_back_by_a_child_that_opens_a_loop, "processes")
     check_equal(async_loop_close(), 0);
 }
 
+static int opens_its_own(void)
+{
+    check_equal(async_open(NULL), 0);
+    return handler_of(SIGUSR1) == SIG_DFL ? 0 : 1;
+}
+
+REAL_TASK_TEST(signals, are_given_back_by_a_loop_in_a_forked_task, "processes", async_result n;)
+{
+    async_begin;
+    of_the_parent = async_catch_signal(SIGUSR1);
+    check_equal(in_child(opens_its_own), 0);
+    raise(SIGUSR1);
+    await(self->n, async_signal(of_the_parent), 10000);
+    check_equal(self->n, SIGUSR1);
+    async_end;
+}
+
 /* A child sends many, and counts them where both can see. There is a report after the last. */
 REAL_TASK_TEST(signals, in_a_flood_are_reported_after_the_last, "another process sends them",
                async_handle caught; int *sent; int all; pid_t child; async_result n;)
