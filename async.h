@@ -5443,13 +5443,6 @@ ASYNC__RARE static inline int async__thread_start(pthread_t *thread, void *(*fun
     return -error;
 }
 
-ASYNC__RARE static inline int async__pool_grow(async__threads *threads)
-{
-    int error = async__thread_start(&threads->pool[threads->count], async__pool_work, threads);
-    threads->count += !error;
-    return error;
-}
-
 /* Reasons for the loop to wait for the pipe come, and go. */
 static inline void async__threads_read(int fd, void *argument);
 
@@ -5538,29 +5531,28 @@ static inline void async__threads_release(async__threads *threads)
     ASYNC_MEM(free)(threads);
 }
 
-/* In a child after fork there are no threads, and nobody gives the lock back. */
+/* In a child after fork there are no threads, nobody gives the lock back, and a queue may be in the
+ * midst of a change: what was in it is lost. */
 ASYNC__RARE static inline void async__threads_close(async_loop *loop)
 {
     async__threads *threads = loop->threads;
-    int is_foreign = async__is_foreign(loop);
-    if (!is_foreign) {
-        pthread_mutex_lock(&threads->lock);
-        threads->is_closing = 1;
-        ASYNC_SYS(pthread_cond_broadcast)(&threads->work);
-        pthread_mutex_unlock(&threads->lock);
-        while (threads->count)
-            ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
+    loop->threads = NULL;
+    if (async__is_foreign(loop)) {
+        ASYNC_MEM(free)(threads);
+        return;
     }
+    pthread_mutex_lock(&threads->lock);
+    threads->is_closing = 1;
+    ASYNC_SYS(pthread_cond_broadcast)(&threads->work);
+    pthread_mutex_unlock(&threads->lock);
+    while (threads->count)
+        ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
     while (threads->done) {
         async__job *job = async__job_take(&threads->done, threads->done);
         if (!job->slot)
             ASYNC_MEM(free)(job);
     }
-    if (is_foreign)
-        ASYNC_MEM(free)(threads);
-    else
-        async__threads_release(threads);
-    loop->threads = NULL;
+    async__threads_release(threads);
 }
 
 /* What the loop shares with threads, made at its first use. Returns 0 or a negative errno. */
@@ -5599,8 +5591,9 @@ static inline int async__enqueue(async_loop *loop, async__task *task)
     ASYNC_SYS(pthread_cond_signal)(&threads->work);
     pthread_mutex_unlock(&threads->lock);
     if (needs_more)
-        error = async__pool_grow(threads);
-    if (!error || threads->count)
+        error = async__thread_start(&threads->pool[threads->count], async__pool_work, threads);
+    threads->count += needs_more && !error;
+    if (threads->count)
         return 0;
     async__withdraw(loop, task);
     return error;
@@ -6175,14 +6168,9 @@ ASYNC__RARE static inline void async__unlock_process(async__process *process)
 /* Under the lock. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__install_handler(async__process *process, int signo)
 {
-    async__disposition *it = process->changed;
+    async__disposition *it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
     struct sigaction action;
     int error;
-    while (it && it->signo != signo)
-        it = it->next;
-    if (it)
-        return 0;
-    it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
     if (!it)
         return -ENOMEM;
     memset(&action, 0, sizeof action);
@@ -6202,7 +6190,7 @@ ASYNC__RARE static inline int async__install_handler(async__process *process, in
 
 /* ---- a loop's part ---- */
 
-static inline void async__forget_children(async__signals *own);
+static inline void async__forget_child(async__signals *own, struct async__child *child);
 
 /* Those who catch what has come get it, or have it kept for them. */
 static inline void async__spread_signals(async__signals *own)
@@ -6253,7 +6241,8 @@ ASYNC__RARE static inline void async__close_signals(async_loop *loop)
         return;
     while (ASYNC__LOAD(process->handlers))
         ASYNC_SYS(poll)(NULL, 0, 1);
-    async__forget_children(own);
+    while (own->children)
+        async__forget_child(own, own->children);
     ASYNC_MEM(free)(own);
     loop->signals = NULL;
 }
@@ -6297,9 +6286,9 @@ ASYNC__RARE static inline void async__unblock(int signo)
 ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo, int more)
 {
     async__process *process = async__lock_process();
-    int error = 0;
+    int is_first = !async__is_caught(process, signo), error = 0;
     ASYNC__ADD(own->catches[signo], more);
-    if (more > 0)
+    if (is_first && more > 0)
         error = async__install_handler(process, signo);
     if (error)
         ASYNC__ADD(own->catches[signo], -1);
@@ -6516,12 +6505,6 @@ ASYNC__NORETURN static inline void async__become(async__plan *plan)
 
 /* ---- in ours ---- */
 
-static inline void async__close_unless_negative(int fd)
-{
-    if (fd >= 0)
-        ASYNC_SYS(close)(fd);
-}
-
 /* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
 {
@@ -6563,16 +6546,17 @@ ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
 /* Fork, and wait for the exec. Returns the pid, or a negative errno, and then there is no child. */
 ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
 {
-    int error = 0;
+    int error = async__pipe_raw(plan->report);
     pid_t pid;
+    if (error)
+        return error;
     async__set_blocking(plan->report[0], 1);
     pid = async__fork(plan);
     ASYNC_SYS(close)(plan->report[1]);
-    plan->report[1] = -1;
-    if (pid < 0)
-        return pid;
-    while (ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 && errno == EINTR) {
+    while (pid > 0 && ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 &&
+           errno == EINTR) {
     }
+    ASYNC_SYS(close)(plan->report[0]);
     while (error && ASYNC_SYS(waitpid)(pid, NULL, 0) < 0 && errno == EINTR) {
     }
     return error ? -error : pid;
@@ -6585,12 +6569,6 @@ static inline void async__forget_child(async__signals *own, async__child *child)
         place = &(*place)->next;
     *place = child->next;
     ASYNC_MEM(free)(child);
-}
-
-static inline void async__forget_children(async__signals *own)
-{
-    while (own->children)
-        async__forget_child(own, own->children);
 }
 
 static inline async__child *async__find_child(int64_t id)
@@ -6675,23 +6653,18 @@ ASYNC__RARE static inline int64_t async__begin_child(async_loop *loop, async__pl
 ASYNC__RARE static inline int64_t async__carry_out(async_loop *loop, async__plan *plan)
 {
     const int wishes[3] = { plan->options->in, plan->options->out, plan->options->err };
-    int64_t result;
+    int64_t result = 0;
     int i;
     for (i = 0; i < 3; i++) /* before what is made here has that number */
         if (wishes[i] > 0 && ASYNC_SYS(fcntl)(wishes[i], F_GETFD) < 0)
             return -errno;
-    result = async__pipe_raw(plan->report);
-    if (result)
-        return result;
     for (i = 0; i < 3 && !result; i++)
         result = async__plan_stdio(plan, i, wishes[i]);
     if (!result)
         result = async__begin_child(loop, plan);
-    async__close_unless_negative(plan->report[0]);
-    async__close_unless_negative(plan->report[1]);
     for (i = 0; i < 3; i++) {
         if (plan->ours[i] != -1)
-            async__close_unless_negative(plan->stdio[i]);
+            ASYNC_SYS(close)(plan->stdio[i]);
         if (result < 0) {
             async_close(plan->ours[i]);
             plan->ours[i] = -1;
