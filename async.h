@@ -7927,7 +7927,10 @@ ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *n
     static const char start[] = "[{\"ph\":\"M\",\"pid\":0,\"name\":\"process_name\","
                                 "\"args\":{\"name\":\"async\"}}";
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
-    async__trace *trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
+    async__trace *trace;
+    if (getuid() != geteuid() || getgid() != getegid())
+        return; /* set-user-ID: who runs it could write wherever it may */
+    trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
     if (!trace) {
         async__warn("no memory for a trace", NULL);
         return;
