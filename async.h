@@ -802,10 +802,11 @@ static inline ssize_t async_sendto_nowait(int fd, const void *data, size_t size,
 
 /* ---- other threads (link with -pthread where the C library has them apart) ---- */
 
-/* Run `function(data)` on a thread of the loop's pool (4, made when needed), and wait for what it
- * returns: for calls that block. Cancelled or out of time while it is queued, it is not run; while
- * it runs, it is waited for, whatever the limit. Returns its result, or -ENOMEM, -EMFILE, -EAGAIN
- * (no thread to be had). Suspends. Cancel point. `data` must outlive the await. */
+/* Run `function(data)` on a thread of the loop's pool (4, made when needed; signals are blocked
+ * there), and wait for what it returns: for calls that block. Cancelled or out of time while it is
+ * queued, it is not run; while it runs, it is waited for, whatever the limit. Returns its result,
+ * or -ENOMEM, -EMFILE, -EAGAIN (no thread to be had). Suspends. Cancel point. `data` must outlive
+ * the await. */
 ASYNC__MUST_AWAIT static inline async_op async_offload(async_result (*function)(void *data),
                                                        void *data);
 
@@ -823,12 +824,12 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
 /* ---- signals ---- */
 
 /* Catch a signal from now on: it is this loop's, instead of doing what it did, and this thread does
- * not block it any more. Others may catch it too, here and in other loops, and each hears of it. One that comes while nobody awaits it is
- * kept; several are one. What it did before is back when the last who caught it has let go
- * (async_cancel; a loop lets go of all when it closes). The loop waits for it from now on:
- * async_loop_run does not end by itself. Returns a handle, or -EINVAL (no such
- * signal, SIGKILL, SIGSTOP, or one by which the processor stops the program: SIGSEGV...), -ENOMEM,
- * -EMFILE, -EPERM (another process's loop). Never suspends. */
+ * not block it any more. Others may catch it too, here and in other loops, and each hears of it.
+ * One that comes while nobody awaits it is kept; several are one. What it did before is back when
+ * the last who caught it has let go (async_cancel; a loop lets go of all when it closes). The loop
+ * waits for it from now on: async_loop_run does not end by itself. Returns a handle, or -EINVAL (no
+ * such signal, SIGKILL, SIGSTOP, or one by which the processor stops the program: SIGSEGV...),
+ * -ENOMEM, -EMFILE, -EPERM (another process's loop). Never suspends. */
 static inline async_handle async_catch_signal(int signo);
 
 /* Wait for a signal that was caught. Returns its number; or -ESRCH, also when the handle is
@@ -852,14 +853,16 @@ static inline async_handle async_on_signal(int signo, void *data,
 
 /* ---- child processes ----
  *
- * A child is no task: it goes on when the task that started it, or the loop, has ended. Where it
- * should not, async_finally is the place for async_process_kill. The loop collects it when it ends
- * (SIGCHLD is caught as long as one runs), and waits for it: async_loop_run does not end before. */
+ * A child is no task: it goes on when the task that started it, or the loop, has ended (then who
+ * collects it is up to you). Where it should not, async_finally is the place for
+ * async_process_kill. The loop collects it when it ends (SIGCHLD is caught as long as one runs),
+ * and waits for it: async_loop_run does not end before. */
 
-/* Start the program arguments[0], looked up in $PATH, with the arguments up to NULL; signals are at
- * their defaults there. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from
- * running: -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM,
- * -EMFILE, -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends. */
+/* Start the program arguments[0], looked up in its $PATH, with the arguments up to NULL; signals
+ * are at their defaults there. What the loop has adopted does not block there either: async_release
+ * it before. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from running:
+ * -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM, -EMFILE,
+ * -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends. */
 static inline int async_process_start(async_process *process, const char *const *arguments,
                                       const async_process_options *options);
 
@@ -6505,18 +6508,9 @@ ASYNC__NORETURN static inline void async__become(async__plan *plan)
 
 /* ---- in ours ---- */
 
-/* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
-ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
+ASYNC__RARE static inline int async__plan_pipe(async__plan *plan, int i)
 {
-    int ends[2], error;
-    if (wish == ASYNC_TO_OUT && i < 2)
-        return -EINVAL;
-    plan->stdio[i] = wish > 0 || wish == ASYNC_TO_NULL ? wish : ASYNC__AS_OURS;
-    if (wish == ASYNC_TO_OUT)
-        plan->stdio[i] = plan->stdio[1] == ASYNC__AS_OURS ? 1 : plan->stdio[1];
-    if (wish != ASYNC_TO_PIPE)
-        return wish > 0 || wish == ASYNC_TO_OUT || wish == ASYNC_TO_NULL ? 0 : wish;
-    error = async__pipe_raw(ends);
+    int ends[2], error = async__pipe_raw(ends);
     if (error)
         return error;
     plan->stdio[i] = ends[i != 0];
@@ -6524,6 +6518,26 @@ ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wi
     plan->ours[i] = async__adopt_own(async__loop(), ends[i == 0], ASYNC__PIPE,
                                      ASYNC__R | ASYNC__W);
     return plan->ours[i] < 0 ? plan->ours[i] : 0;
+}
+
+/* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
+{
+    plan->stdio[i] = wish;
+    switch (wish) {
+    case 0:
+        plan->stdio[i] = ASYNC__AS_OURS;
+        return 0;
+    case ASYNC_TO_NULL:
+        return 0;
+    case ASYNC_TO_PIPE:
+        return async__plan_pipe(plan, i);
+    case ASYNC_TO_OUT:
+        plan->stdio[i] = plan->stdio[1] == ASYNC__AS_OURS ? 1 : plan->stdio[1];
+        return i < 2 ? -EINVAL : 0;
+    default:
+        return wish < 0 ? wish : 0;
+    }
 }
 
 /* Fork with all signals blocked: no handler of ours runs in the child. Returns its pid or a
