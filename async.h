@@ -803,10 +803,11 @@ static inline ssize_t async_sendto_nowait(int fd, const void *data, size_t size,
 
 /* ---- other threads (link with -pthread where the C library has them apart) ---- */
 
-/* Run `function(data)` on a thread of the loop's pool (4, made when needed), and wait for what it
- * returns: for calls that block. Cancelled or out of time while it is queued, it is not run; while
- * it runs, it is waited for, whatever the limit. Returns its result, or -ENOMEM, -EMFILE, -EAGAIN
- * (no thread to be had). Suspends. Cancel point. `data` must outlive the await. */
+/* Run `function(data)` on a thread of the loop's pool (4, made when needed; signals are blocked
+ * there), and wait for what it returns: for calls that block. Cancelled or out of time while it is
+ * queued, it is not run; while it runs, it is waited for, whatever the limit. Returns its result,
+ * or -ENOMEM, -EMFILE, -EAGAIN (no thread to be had). Suspends. Cancel point. `data` must outlive
+ * the await. */
 ASYNC__MUST_AWAIT static inline async_op async_offload(async_result (*function)(void *data),
                                                        void *data);
 
@@ -823,13 +824,13 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
 
 /* ---- signals ---- */
 
-/* Catch a signal from now on: it is this loop's, instead of doing what it did. Others may catch it
- * too, here and in other loops, and each hears of it. One that comes while nobody awaits it is
- * kept; several are one. What it did before is back when the last who caught it has let go
- * (async_cancel; a loop lets go of all when it closes). The loop waits for it from now on:
- * async_loop_run does not end by itself. Returns a handle, or -EINVAL (no such
- * signal, SIGKILL, SIGSTOP, or one by which the processor stops the program: SIGSEGV...), -ENOMEM,
- * -EMFILE, -EPERM (another process's loop). Never suspends. */
+/* Catch a signal from now on: it is this loop's, instead of doing what it did, and this thread does
+ * not block it any more. Others may catch it too, here and in other loops, and each hears of it.
+ * One that comes while nobody awaits it is kept; several are one. What it did before is back when
+ * the last who caught it has let go (async_cancel; a loop lets go of all when it closes). The loop
+ * waits for it from now on: async_loop_run does not end by itself. Returns a handle, or -EINVAL (no
+ * such signal, SIGKILL, SIGSTOP, or one by which the processor stops the program: SIGSEGV...),
+ * -ENOMEM, -EMFILE, -EPERM (another process's loop). Never suspends. */
 static inline async_handle async_catch_signal(int signo);
 
 /* Wait for a signal that was caught. Returns its number; or -ESRCH, also when the handle is
@@ -853,14 +854,16 @@ static inline async_handle async_on_signal(int signo, void *data,
 
 /* ---- child processes ----
  *
- * A child is no task: it goes on when the task that started it, or the loop, has ended. Where it
- * should not, async_finally is the place for async_process_kill. The loop collects it when it ends
- * (SIGCHLD is caught as long as one runs), and waits for it: async_loop_run does not end before. */
+ * A child is no task: it goes on when the task that started it, or the loop, has ended (then who
+ * collects it is up to you). Where it should not, async_finally is the place for
+ * async_process_kill. The loop collects it when it ends (SIGCHLD is caught as long as one runs),
+ * and waits for it: async_loop_run does not end before. */
 
-/* Start the program arguments[0], looked up in $PATH, with the arguments up to NULL; signals are at
- * their defaults there. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from
- * running: -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM,
- * -EMFILE, -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends. */
+/* Start the program arguments[0], looked up in its $PATH, with the arguments up to NULL; signals
+ * are at their defaults there. What the loop has adopted does not block there either: async_release
+ * it before. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from running:
+ * -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM, -EMFILE,
+ * -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends. */
 static inline int async_process_start(async_process *process, const char *const *arguments,
                                       const async_process_options *options);
 
@@ -5472,13 +5475,6 @@ ASYNC__RARE static inline int async__thread_start(pthread_t *thread, void *(*fun
     return -error;
 }
 
-ASYNC__RARE static inline int async__pool_grow(async__threads *threads)
-{
-    int error = async__thread_start(&threads->pool[threads->count], async__pool_work, threads);
-    threads->count += !error;
-    return error;
-}
-
 /* Reasons for the loop to wait for the pipe come, and go. */
 static inline void async__threads_read(int fd, void *argument);
 
@@ -5567,29 +5563,28 @@ static inline void async__threads_release(async__threads *threads)
     ASYNC_MEM(free)(threads);
 }
 
-/* In a child after fork there are no threads, and nobody gives the lock back. */
+/* In a child after fork there are no threads, nobody gives the lock back, and a queue may be in the
+ * midst of a change: what was in it is lost. */
 ASYNC__RARE static inline void async__threads_close(async_loop *loop)
 {
     async__threads *threads = loop->threads;
-    int is_foreign = async__is_foreign(loop);
-    if (!is_foreign) {
-        pthread_mutex_lock(&threads->lock);
-        threads->is_closing = 1;
-        ASYNC_SYS(pthread_cond_broadcast)(&threads->work);
-        pthread_mutex_unlock(&threads->lock);
-        while (threads->count)
-            ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
+    loop->threads = NULL;
+    if (async__is_foreign(loop)) {
+        ASYNC_MEM(free)(threads);
+        return;
     }
+    pthread_mutex_lock(&threads->lock);
+    threads->is_closing = 1;
+    ASYNC_SYS(pthread_cond_broadcast)(&threads->work);
+    pthread_mutex_unlock(&threads->lock);
+    while (threads->count)
+        ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
     while (threads->done) {
         async__job *job = async__job_take(&threads->done, threads->done);
         if (!job->slot)
             ASYNC_MEM(free)(job);
     }
-    if (is_foreign)
-        ASYNC_MEM(free)(threads);
-    else
-        async__threads_release(threads);
-    loop->threads = NULL;
+    async__threads_release(threads);
 }
 
 /* What the loop shares with threads, made at its first use. Returns 0 or a negative errno. */
@@ -5628,8 +5623,9 @@ static inline int async__enqueue(async_loop *loop, async__task *task)
     ASYNC_SYS(pthread_cond_signal)(&threads->work);
     pthread_mutex_unlock(&threads->lock);
     if (needs_more)
-        error = async__pool_grow(threads);
-    if (!error || threads->count)
+        error = async__thread_start(&threads->pool[threads->count], async__pool_work, threads);
+    threads->count += needs_more && !error;
+    if (threads->count)
         return 0;
     async__withdraw(loop, task);
     return error;
@@ -6110,7 +6106,7 @@ static inline int async__swap(int *place, int value)
 }
 #endif
 
-enum { ASYNC__SIGNALS = 64 };
+enum { ASYNC__SIGNALS = 128 }; /* the real-time ones of FreeBSD begin at 65 */
 
 /* Somebody who catches a signal. */
 typedef struct async__catch {
@@ -6149,10 +6145,10 @@ static inline void async__caught(int signo)
     async__process *process = &async__this_process;
     int error = errno;
     async__signals *loop;
+    if (ASYNC__LOAD(process->id) != (int)ASYNC_SYS(getpid)())
+        return;
     ASYNC__ADD(process->handlers, 1);
-    loop = ASYNC__LOAD(process->id) == (int)ASYNC_SYS(getpid)() ? ASYNC__LOAD(process->loops)
-                                                                : NULL;
-    for (; loop; loop = ASYNC__LOAD(loop->next))
+    for (loop = ASYNC__LOAD(process->loops); loop; loop = ASYNC__LOAD(loop->next))
         if (ASYNC__LOAD(loop->catches[signo]) && !async__swap(&loop->came[signo], 1))
             while (ASYNC_SYS(write)(loop->ends[1], "", 1) < 0 && errno == EINTR) {
             }
@@ -6204,14 +6200,9 @@ ASYNC__RARE static inline void async__unlock_process(async__process *process)
 /* Under the lock. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__install_handler(async__process *process, int signo)
 {
-    async__disposition *it = process->changed;
+    async__disposition *it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
     struct sigaction action;
     int error;
-    while (it && it->signo != signo)
-        it = it->next;
-    if (it)
-        return 0;
-    it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
     if (!it)
         return -ENOMEM;
     memset(&action, 0, sizeof action);
@@ -6231,7 +6222,7 @@ ASYNC__RARE static inline int async__install_handler(async__process *process, in
 
 /* ---- a loop's part ---- */
 
-static inline void async__forget_children(async__signals *own);
+static inline void async__forget_child(async__signals *own, struct async__child *child);
 
 /* Those who catch what has come get it, or have it kept for them. */
 static inline void async__spread_signals(async__signals *own)
@@ -6278,9 +6269,12 @@ ASYNC__RARE static inline void async__close_signals(async_loop *loop)
             break;
         }
     async__unlock_process(process);
+    if (loop->running) /* in a child, from a task of its parent's: that stays as it is */
+        return;
     while (ASYNC__LOAD(process->handlers))
         ASYNC_SYS(poll)(NULL, 0, 1);
-    async__forget_children(own);
+    while (own->children)
+        async__forget_child(own, own->children);
     ASYNC_MEM(free)(own);
     loop->signals = NULL;
 }
@@ -6302,6 +6296,7 @@ ASYNC__RARE static inline int async__open_signals(async_loop *loop)
         return error;
     }
     own->close = async__close_signals;
+    own->last_id = loop->now_ns; /* no child of an earlier loop has one of these */
     loop->signals = own;
     process = async__lock_process();
     own->next = process->loops;
@@ -6310,17 +6305,28 @@ ASYNC__RARE static inline int async__open_signals(async_loop *loop)
     return 0;
 }
 
+/* Who started the program may have left it blocked. */
+ASYNC__RARE static inline void async__unblock(int signo)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signo);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* One more who catches it, or one less. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo, int more)
 {
     async__process *process = async__lock_process();
-    int error = 0;
+    int is_first = !async__is_caught(process, signo), error = 0;
     ASYNC__ADD(own->catches[signo], more);
-    if (more > 0)
+    if (is_first && more > 0)
         error = async__install_handler(process, signo);
     if (error)
         ASYNC__ADD(own->catches[signo], -1);
     async__unlock_process(process);
+    if (more > 0 && !error)
+        async__unblock(signo);
     return error;
 }
 
@@ -6444,7 +6450,13 @@ static inline async_op async_signal(async_handle caught)
  *                on every system, and no child that is not ours is collected. (A descriptor or an
  *                event per child would have to have this beneath it, for where there is none.)
  * ------------------------------------------------------------------------- */
+#ifdef __APPLE__ /* whose shared libraries cannot see the variable */
+#include <crt_externs.h>
+#define ASYNC__ENVIRON (*_NSGetEnviron())
+#else
 ASYNC__C char **environ;
+#define ASYNC__ENVIRON environ
+#endif
 
 typedef struct async__child {
     struct async__child *next;
@@ -6454,13 +6466,16 @@ typedef struct async__child {
     int is_running, is_detached, result;
 } async__child;
 
+/* Not "the same number": that may be one of the loop's own, which exec closes. */
+enum { ASYNC__AS_OURS = -1 };
+
 /* What the new process must know. */
 typedef struct async__plan {
     const char *const *arguments;
     const async_process_options *options;
-    int stdio[3]; /* what shall be 0, 1 and 2: a descriptor, or ASYNC_TO_NULL           */
-    int ours[3];  /* the other ends of pipes, or -1                                     */
-    int report[2]; /* a pipe: closed by exec, or there is an errno in it                */
+    int stdio[3];  /* what shall be 0, 1 and 2: descriptors, ASYNC__AS_OURS, ASYNC_TO_NULL */
+    int ours[3];   /* the other ends of pipes, or -1                                       */
+    int report[2]; /* a pipe: closed by exec, or there is an errno in it                   */
     pid_t pid;
 } async__plan;
 
@@ -6480,23 +6495,23 @@ static inline void async__default_signals(void)
     ASYNC_SYS(sigprocmask)(SIG_SETMASK, &none, NULL);
 }
 
-/* Make the three what they shall be. What is below 3 in another place steps aside first, so that
- * two can be swapped. Returns 0, or -1 and errno. */
+/* Make the three what they shall be. What is below 3 steps aside first, so that two can be swapped.
+ * Returns 0, or -1 and errno. */
 static inline int async__place_stdio(int stdio[3])
 {
     int i;
     for (i = 0; i < 3; i++) {
+        if (stdio[i] == ASYNC__AS_OURS)
+            continue;
         if (stdio[i] == ASYNC_TO_NULL)
             stdio[i] = ASYNC_SYS(open)("/dev/null", O_RDWR | O_CLOEXEC, 0);
-        if (stdio[i] >= 0 && stdio[i] < 3 && stdio[i] != i)
+        if (stdio[i] >= 0 && stdio[i] < 3)
             stdio[i] = ASYNC_SYS(fcntl)(stdio[i], F_DUPFD_CLOEXEC, 3);
         if (stdio[i] < 0)
             return -1;
     }
     for (i = 0; i < 3; i++)
-        if (stdio[i] == i)
-            ASYNC_SYS(fcntl)(i, F_SETFD, 0);
-        else if (ASYNC_SYS(dup2)(stdio[i], i) < 0)
+        if (stdio[i] != ASYNC__AS_OURS && ASYNC_SYS(dup2)(stdio[i], i) < 0)
             return -1;
     return 0;
 }
@@ -6511,7 +6526,7 @@ ASYNC__NORETURN static inline void async__become(async__plan *plan)
         (!options->directory || ASYNC_SYS(chdir)(options->directory) == 0)) {
         async__default_signals();
         if (options->environment)
-            environ = (char **)(uintptr_t)options->environment;
+            ASYNC__ENVIRON = (char **)(uintptr_t)options->environment;
         ASYNC_SYS(execvp)(plan->arguments[0], (char *const *)(uintptr_t)plan->arguments);
     }
     error = errno;
@@ -6522,23 +6537,9 @@ ASYNC__NORETURN static inline void async__become(async__plan *plan)
 
 /* ---- in ours ---- */
 
-static inline void async__close_unless_negative(int fd)
+ASYNC__RARE static inline int async__plan_pipe(async__plan *plan, int i)
 {
-    if (fd >= 0)
-        ASYNC_SYS(close)(fd);
-}
-
-/* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
-ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
-{
-    int ends[2], error;
-    if (wish == ASYNC_TO_OUT && i < 2)
-        return -EINVAL;
-    plan->stdio[i] = wish == ASYNC_TO_OUT ? plan->stdio[1] : wish ? wish : i;
-    if (wish != ASYNC_TO_PIPE)
-        return wish > 0 || wish == ASYNC_TO_OUT || wish == ASYNC_TO_NULL ? 0 : wish;
-    plan->stdio[i] = -1;
-    error = async__pipe_raw(ends);
+    int ends[2], error = async__pipe_raw(ends);
     if (error)
         return error;
     plan->stdio[i] = ends[i != 0];
@@ -6546,6 +6547,26 @@ ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wi
     plan->ours[i] = async__adopt_own(async__loop(), ends[i == 0], ASYNC__PIPE,
                                      ASYNC__R | ASYNC__W);
     return plan->ours[i] < 0 ? plan->ours[i] : 0;
+}
+
+/* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
+{
+    plan->stdio[i] = wish;
+    switch (wish) {
+    case 0:
+        plan->stdio[i] = ASYNC__AS_OURS;
+        return 0;
+    case ASYNC_TO_NULL:
+        return 0;
+    case ASYNC_TO_PIPE:
+        return async__plan_pipe(plan, i);
+    case ASYNC_TO_OUT:
+        plan->stdio[i] = plan->stdio[1] == ASYNC__AS_OURS ? 1 : plan->stdio[1];
+        return i < 2 ? -EINVAL : 0;
+    default:
+        return wish < 0 ? wish : 0;
+    }
 }
 
 /* Fork with all signals blocked: no handler of ours runs in the child. Returns its pid or a
@@ -6568,16 +6589,17 @@ ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
 /* Fork, and wait for the exec. Returns the pid, or a negative errno, and then there is no child. */
 ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
 {
-    int error = 0;
+    int error = async__pipe_raw(plan->report);
     pid_t pid;
+    if (error)
+        return error;
     async__set_blocking(plan->report[0], 1);
     pid = async__fork(plan);
     ASYNC_SYS(close)(plan->report[1]);
-    plan->report[1] = -1;
-    if (pid < 0)
-        return pid;
-    while (ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 && errno == EINTR) {
+    while (pid > 0 && ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 &&
+           errno == EINTR) {
     }
+    ASYNC_SYS(close)(plan->report[0]);
     while (error && ASYNC_SYS(waitpid)(pid, NULL, 0) < 0 && errno == EINTR) {
     }
     return error ? -error : pid;
@@ -6590,12 +6612,6 @@ static inline void async__forget_child(async__signals *own, async__child *child)
         place = &(*place)->next;
     *place = child->next;
     ASYNC_MEM(free)(child);
-}
-
-static inline void async__forget_children(async__signals *own)
-{
-    while (own->children)
-        async__forget_child(own, own->children);
 }
 
 static inline async__child *async__find_child(int64_t id)
@@ -6679,23 +6695,19 @@ ASYNC__RARE static inline int64_t async__begin_child(async_loop *loop, async__pl
 /* The plan's descriptors, then its child. Returns the child's id or a negative errno. */
 ASYNC__RARE static inline int64_t async__carry_out(async_loop *loop, async__plan *plan)
 {
-    const async_process_options *options = plan->options;
-    int64_t result = async__pipe_raw(plan->report);
+    const int wishes[3] = { plan->options->in, plan->options->out, plan->options->err };
+    int64_t result = 0;
     int i;
-    if (result)
-        return result;
-    result = async__plan_stdio(plan, 0, options->in);
-    if (!result)
-        result = async__plan_stdio(plan, 1, options->out);
-    if (!result)
-        result = async__plan_stdio(plan, 2, options->err);
+    for (i = 0; i < 3; i++) /* before what is made here has that number */
+        if (wishes[i] > 0 && ASYNC_SYS(fcntl)(wishes[i], F_GETFD) < 0)
+            return -errno;
+    for (i = 0; i < 3 && !result; i++)
+        result = async__plan_stdio(plan, i, wishes[i]);
     if (!result)
         result = async__begin_child(loop, plan);
-    async__close_unless_negative(plan->report[0]);
-    async__close_unless_negative(plan->report[1]);
     for (i = 0; i < 3; i++) {
         if (plan->ours[i] != -1)
-            async__close_unless_negative(plan->stdio[i]);
+            ASYNC_SYS(close)(plan->stdio[i]);
         if (result < 0) {
             async_close(plan->ours[i]);
             plan->ours[i] = -1;
@@ -7648,6 +7660,8 @@ ASYNC__RARE static inline int async_loop_close(void)
     int foreign = loop && async__is_foreign(loop);
     if (!loop)
         return 0;
+    if (foreign && loop->signals)
+        loop->signals->close(loop);
     if (loop->running)
         return -EBUSY;
     if (!foreign)
@@ -7958,7 +7972,10 @@ static inline void async__trace_name(async_loop *loop, const char *name)
 ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *name)
 {
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
-    async__trace *trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
+    async__trace *trace;
+    if (getuid() != geteuid() || getgid() != getegid())
+        return; /* set-user-ID: who runs it could write wherever it may */
+    trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
     if (!trace) {
         async__warn("the trace cannot be written", NULL);
         return;

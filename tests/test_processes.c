@@ -66,6 +66,13 @@ static int start_shell(async_process *child, const char *script)
     return async_process_start(child, arguments, NULL);
 }
 
+async(asks, async_process child; async_result *result;)
+{
+    async_begin;
+    await(*self->result, async_process_wait(&self->child));
+    async_end;
+}
+
 /* It is a zombie when this returns. */
 static void wait_for_zombie(pid_t pid)
 {
@@ -214,6 +221,17 @@ TEST(processes, end_well_where_sigchld_is_ignored)
     sigaction(SIGCHLD, NULL, &now);
     check(now.sa_handler == SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
+}
+
+/* Who started this program may have left them so. */
+TEST(processes, end_well_where_signals_are_blocked)
+{
+    sigset_t all, before;
+    test_watchdog(30);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    check_equal(async_run(ends_with, .status = 5), 5);
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 TASK_TEST(processes, that_others_collect_are_lost, async_process child; async_result n;)
@@ -411,6 +429,48 @@ TEST(processes, are_right_where_we_have_no_stdio)
     check_equal(in_child(without_stdio), 0);
 }
 
+/* The loop's own descriptors have the numbers 0 to 2 now. */
+static int inherits_what_is_closed(void)
+{
+    async_result result = 1;
+    async_process child;
+    async_process_options options;
+    const char *arguments[] = { "sh", "-c", "read a; echo b || exit 3", NULL };
+    memset(&options, 0, sizeof options);
+    options.in = ASYNC_TO_PIPE;
+    for (int i = 0; i < 3; i++)
+        close(i);
+    if (async_open(NULL) != 0 || async_process_start(&child, arguments, &options) != 0)
+        return 1;
+    async_close(child.in);
+    check(async_spawn(asks, .child = child, .result = &result) > 0);
+    async_loop_run();
+    async_loop_close();
+    return (int)result;
+}
+
+TEST(processes, have_no_stdio_where_we_have_none)
+{
+    test_watchdog(30);
+    check_equal(in_child(inherits_what_is_closed), 3);
+}
+
+TEST(processes, do_not_get_a_descriptor_that_is_made_for_them)
+{
+    const char *arguments[] = { "cat", NULL };
+    async_process child;
+    async_process_options options;
+    test_watchdog(30);
+    memset(&options, 0, sizeof options);
+    options.in = ASYNC_TO_PIPE;
+    check_equal(async_open(NULL), 0);
+    for (options.out = 3; options.out < 20; options.out++) /* not open: not yet */
+        if (fcntl(options.out, F_GETFD) < 0)
+            check_error(async_process_start, EBADF,
+                        async_process_start(&child, arguments, &options));
+    check_equal(async_loop_close(), 0);
+}
+
 TASK_TEST(processes, have_a_directory_and_an_environment, char text[200];
           const char *environment[3]; async_process_options options; async_result n;)
 {
@@ -477,13 +537,6 @@ TASK_TEST(processes, inherit_no_other_descriptor, char ours[400]; char theirs[40
  * MARK: - Beside the loop's end
  * ------------------------------------------------------------------------- */
 
-async(asks, async_process child; async_result *result;)
-{
-    async_begin;
-    await(*self->result, async_process_wait(&self->child));
-    async_end;
-}
-
 /* The loop runs until it has ended, and it is collected. */
 TEST(processes, that_nobody_waits_for_are_collected)
 {
@@ -517,6 +570,23 @@ TEST(processes, outlive_the_loop)
     while (waitpid(child.pid, &status, 0) < 0) {
     }
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0); /* for its pipe is closed */
+}
+
+/* Its record must not name a child of the next loop. */
+TEST(processes, of_a_loop_that_is_closed_are_not_known)
+{
+    async_process old, child;
+    check_equal(async_open(NULL), 0);
+    check_equal(start_cat(&old), 0);
+    check_equal(async_loop_close(), 0);
+    check_equal(async_open(NULL), 0);
+    check_equal(start_cat(&child), 0);
+    check_error(async_process_kill, ESRCH, async_process_kill(&old, 0));
+    async_close(child.in);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_loop_close(), 0);
+    while (waitpid(old.pid, NULL, 0) < 0) {
+    }
 }
 
 async(kills_in_the_end, async_process child; async_result n; async_result *result;)

@@ -99,6 +99,22 @@ TASK_TEST(signals, between_two_awaits_are_kept_as_one, async_handle caught; asyn
     async_end;
 }
 
+TASK_TEST(signals, are_caught_though_they_were_blocked, async_handle caught; sigset_t before;
+          async_result n;)
+{
+    sigset_t set;
+    async_begin;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, &self->before);
+    self->caught = async_catch_signal(SIGUSR1);
+    raise(SIGUSR1);
+    await(self->n, async_signal(self->caught), 10000);
+    check_equal(self->n, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &self->before, NULL);
+    async_end;
+}
+
 async(reads_a_byte, int fd; char byte; char *log; async_result n;)
 {
     async_begin;
@@ -463,6 +479,23 @@ REAL_TEST(signals, are_given_back_by_a_child_that_opens_a_loop, "processes")
     check_equal(async_loop_run_once(0), 0);
     check(handler_of(SIGUSR1) != SIG_DFL);
     check_equal(async_loop_close(), 0);
+}
+
+static int opens_its_own(void)
+{
+    check_equal(async_open(NULL), 0);
+    return handler_of(SIGUSR1) == SIG_DFL ? 0 : 1;
+}
+
+REAL_TASK_TEST(signals, are_given_back_by_a_loop_in_a_forked_task, "processes", async_result n;)
+{
+    async_begin;
+    of_the_parent = async_catch_signal(SIGUSR1);
+    check_equal(in_child(opens_its_own), 0);
+    raise(SIGUSR1);
+    await(self->n, async_signal(of_the_parent), 10000);
+    check_equal(self->n, SIGUSR1);
+    async_end;
 }
 
 /* A child sends many, and counts them where both can see. There is a report after the last. */
