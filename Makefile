@@ -17,7 +17,7 @@ $(B):
 	@mkdir -p $(B)
 
 # --- examples ---------------------------------------------------------------
-EXAMPLES = pong_callback pong_coroutine ping echo proxy chat
+EXAMPLES = pong_callback pong_coroutine ping echo proxy chat run
 WITH_LIBRARY = http kv inside_glib
 LIBRARY_http = -lhttp_parser
 LIBRARY_kv = -lhiredis

@@ -7,13 +7,11 @@
  *     echo hello | nc -N 127.0.0.1 7000
  */
 #include "async.h"
-enum { IDLE_MS = 300000, MOST_THREADS = 256 };
+enum { IDLE_MS = 300000, MOST_THREADS = 256, SHARES = ASYNC_HAS_REUSEPORT };
 static struct worker {
     pthread_t thread;
     async_loop *loop;
-    int listener;
 } workers[MOST_THREADS];
-static __thread struct worker *mine;
 static int port, threads, started[2];
 
 async(echo, async_stream *client; char data[4096];)
@@ -36,32 +34,31 @@ async(echo, async_stream *client; char data[4096];)
 static void on_client(void *data)
 {
     int fd = (int)(intptr_t)data;
-    async_stream *client;
-    if (async_adopt(fd) < 0)
-        close(fd);
-    else if (!(client = async_stream_open(fd)))
-        async_close(fd);
-    else if (async_spawn(echo, .client = client) < 0)
-        async_stream_close(client);
+    async_stream *client = async_stream_open(async_adopt(fd));
+    if (client && async_spawn(echo, .client = client) >= 0)
+        return;
+    if (async_stream_close(client) < 0 && async_close(fd) < 0)
+        close(fd); /* not even adopted */
 }
 static void on_stop(void *unused) { (void)unused, async_loop_stop(); }
 
-async(accepting, int deals, next;)
+async(accepting, struct worker *me; int listener, next;)
 {
     struct worker *to;
     int fd;
     async_begin;
     for (;;) {
-        await(async_readable(mine->listener));
-        fd = accept(mine->listener, NULL, NULL);
-        to = self->deals ? &workers[self->next++ % threads] : mine;
-        if (fd < 0) /* it has gone, or there is no descriptor left */
-            await(async_sleep(errno == EAGAIN ? 0 : 100));
+        await(fd, async_accept(self->listener));
+        to = SHARES ? self->me : &workers[self->next];
+        self->next = (self->next + 1) % threads;
+        if (async_release(fd) < 0) /* whoever gets it adopts it */
+            await(async_sleep(100)); /* there is none, for lack of memory */
         else if (async_post(to->loop, (void *)(intptr_t)fd, on_client) < 0)
             close(fd);
     }
     async_end;
 }
+
 static void check(int error)
 {
     if (error < 0) {
@@ -69,49 +66,51 @@ static void check(int error)
         exit(1);
     }
 }
+
 static void *run(void *data)
 {
-    async_listen_options shared = {.share_port = 1};
-    int deals;
-    mine = (struct worker *)data;
+    async_listen_options options = {.share_port = SHARES};
+    struct worker *me = (struct worker *)data;
+    int listener;
     check(async_open(NULL));
-    mine->loop = async_loop_share();
-    mine->listener = async_listen_with("127.0.0.1", port, &shared);
-    deals = mine->listener == -ENOTSUP;
-    if (deals && mine == &workers[0]) /* the last to start */
-        mine->listener = async_listen("127.0.0.1", port);
-    if (!deals || mine == &workers[0]) {
-        check(mine->listener);
-        port = async_port(mine->listener);
-        check(async_spawn(accepting, .deals = deals) < 0 ? -ENOMEM : 0);
+    me->loop = async_loop_share();
+    if (SHARES || me == workers) { /* the last to start */
+        check(listener = async_listen_with("127.0.0.1", port, &options));
+        check(port = async_port(listener));
+        check(async_spawn(accepting, me, listener) < 0 ? -ENOMEM : 0);
     }
-    check(mine->loop && write(started[1], "", 1) == 1 ? 0 : -ENOMEM);
+    check(me->loop && write(started[1], "", 1) == 1 ? 0 : -ENOMEM);
     check(async_loop_run());
     async_loop_close(); /* cancels the tasks, which send what they have */
     return NULL;
 }
 
+/* All that the main thread's own loop does. */
+async(until_signal, async_case signals[2];)
+{
+    async_begin;
+    self->signals[0] = async_case_signal(async_catch_signal(SIGTERM));
+    self->signals[1] = async_case_signal(async_catch_signal(SIGINT));
+    printf("listening on 127.0.0.1:%d\n", port);
+    fflush(stdout);
+    await(async_select(self->signals, 2));
+    async_end;
+}
+
 int main(int argc, char **argv)
 {
     char byte, *end = "";
-    sigset_t stops;
     int i;
     port = argc > 1 ? (int)strtol(argv[1], &end, 10) : 7000;
     threads = argc > 2 ? atoi(argv[2]) : (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (argc > 3 || *end || threads < 1 || threads > MOST_THREADS)
         return fprintf(stderr, "usage: echo [PORT [THREADS]]\n"), 2;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &stops, NULL); /* the threads inherit it */
     check(pipe(started) < 0 ? -errno : 0);
     for (i = threads; i-- > 0;) {
         check(-pthread_create(&workers[i].thread, NULL, run, &workers[i]));
         check(read(started[0], &byte, 1) < 1 ? -errno : 0);
     }
-    printf("listening on 127.0.0.1:%d\n", port);
-    fflush(stdout);
-    sigwait(&stops, &i);
+    check((int)async_run(until_signal));
     for (i = 0; i < threads; i++) { /* first the one that posts to all */
         async_post(workers[i].loop, NULL, on_stop);
         pthread_join(workers[i].thread, NULL);

@@ -2,9 +2,11 @@
  * Where one ends, the other is told and may still answer. Nobody is read from
  * faster than the other side takes it. Of more than MOST connections the next
  * wait to be accepted; one without a byte for IDLE_MS (at most twice that) is
- * closed. SIGTERM, SIGINT: no new ones, GRACE_MS for those that are open.
+ * closed. The host is an address or a name, looked up for each connection, and
+ * of its addresses the first that answers is taken. SIGTERM, SIGINT: no new
+ * connections, GRACE_MS for those that are open.
  *
- *     cc -O2 -I. examples/proxy.c -o proxy && ./proxy 8000 127.0.0.1 7000
+ *     cc -O2 -I. examples/proxy.c -o proxy && ./proxy 8000 localhost 7000
  *     echo hello | nc -N 127.0.0.1 8000                (an echo is on 7000)
  */
 #include "async.h"
@@ -12,7 +14,6 @@ enum { CONNECT_MS = 10000 };
 static int from_port, to_port, most = 1000, idle_ms = 60000, grace_ms = 5000;
 static const char *host;
 static async_semaphore places;
-static int signals[2];
 
 /* One direction. */
 async(pump, async_stream *from, *to; async_task *other; uint64_t *moved;
@@ -67,36 +68,28 @@ async(connection, async_stream *side[2]; async_task pump[2];
     async_end;
 }
 
-static void on_signal(int number)
+async(stopping, int listener; async_case signals[2];)
 {
-    int error = errno;
-    if (write(signals[1], &number, 1) < 0)
-        errno = error; /* full: it is told already */
-}
-
-async(stopping, int listener; async_task boss; char byte;)
-{
-    ssize_t n;
     async_begin;
-    await(n, async_read(signals[0], &self->byte, 1));
+    await(async_select(self->signals, 2));
     async_close(self->listener);
-    await(async_sleep(grace_ms));
-    async_cancel(self->boss);
+    async_semaphore_release(&places); /* that may be what `proxy` waits for */
     async_end;
 }
 
-async(proxy, int listener, i;)
+async(proxy, int listener;)
 {
     async_stream *client;
     int fd;
     async_begin;
     async_semaphore_init(&places, (size_t)most);
-    self->listener = fd = async_listen("127.0.0.1", from_port);
-    if (fd < 0 || (fd = async_pipe(signals)) < 0 ||
-        async_spawn(stopping, self->listener, async_current_task()) < 0)
-        async_return(fd < 0 ? fd : -ENOMEM);
-    signal(SIGTERM, on_signal);
-    signal(SIGINT, on_signal);
+    self->listener = async_listen("127.0.0.1", from_port);
+    if (self->listener < 0)
+        async_return(self->listener);
+    if (async_spawn(stopping, self->listener,
+                    {async_case_signal(async_catch_signal(SIGTERM)),
+                     async_case_signal(async_catch_signal(SIGINT))}) < 0)
+        async_return(-ENOMEM);
     printf("listening on 127.0.0.1:%d\n", async_port(self->listener));
     fflush(stdout);
     for (;;) {
@@ -112,8 +105,7 @@ async(proxy, int listener, i;)
         async_semaphore_release(&places);
         await(async_sleep(100)); /* until there is memory again */
     }
-    for (self->i = 1; self->i < most; self->i++) /* until all have ended */
-        await(async_semaphore_acquire(&places));
+    await(fd, async_join_children(), grace_ms); /* the return cuts them off */
     async_end;
 }
 
@@ -130,8 +122,7 @@ int main(int argc, char **argv)
     }
     host = argv[2];
     error = (int)async_run(proxy);
-    if (error == 0 || error == -ECANCELED) /* in time, or cut off */
-        return 0;
-    fprintf(stderr, "proxy: port %d: %s\n", from_port, strerror(-error));
-    return 1;
+    if (error)
+        fprintf(stderr, "proxy: port %d: %s\n", from_port, strerror(-error));
+    return error != 0;
 }

@@ -163,6 +163,19 @@ for s in slow + [idle]:
 while json.loads(ask(other, b"/status"))["connections"] != 1:
     pass
 END
+
+# Told to end: no new connections; a request that has begun is answered, as the last of its connection.
+exec {fd}<> "/dev/tcp/127.0.0.1/$port"
+printf 'GET /empty.css HTTP/1.1\r\n' >&"$fd"
+until curl -s "$at/status" | grep -q '"connections":2'; do :; done
+kill -TERM "$http"
+while (exec 2> /dev/null 9<> "/dev/tcp/127.0.0.1/$port"); do :; done
+printf 'Host: x\r\n\r\n' >&"$fd"
+timeout 20 cat <&"$fd" | tr -d '\r' > "$scratch/last" || fail "no end after the last answer"
+equal "the last" "1 1" "$(grep -c '^HTTP/1.1 200 OK' "$scratch/last") $(grep -c '^Connection: close' "$scratch/last")"
+exec {fd}>&-
+status=0
+wait "$http" || status=$?
+equal "exit status" 0 "$status"
 ! grep -q . "$scratch/http.err" || fail "$(cat "$scratch/http.err")"
-kill -0 "$http"
 echo "files, keep-alive, pipeline, traversal, refusals, $(sed -n 's/ *\([0-9]* requests\) in.*/\1/p' "$scratch/wrk"), slow and silent clients"

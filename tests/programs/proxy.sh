@@ -6,7 +6,7 @@ ${CC:-cc} -O2 -Wall -Wextra -o "$B/pattern" tests/programs/pattern.c
 # proxy NAME TO_PORT [MOST [IDLE_MS [GRACE_MS]]]
 proxy()
 {
-    start "$1" "$B/proxy" 0 127.0.0.1 "${@:2}"
+    start "$1" "$B/proxy" 0 "${host:-127.0.0.1}" "${@:2}"
     proxy=$pid
 }
 
@@ -51,8 +51,8 @@ equal "another one meanwhile" x "$(printf x | timeout 30 nc -N 127.0.0.1 "$port"
 echo go >&"$to"
 hear "$from" "all of it came back"
 
-# One place: the second waits until the first is gone, be it killed.
-proxy one "$echo" 1
+# One place: the second waits until the first is gone, be it killed. The host has a name.
+host=localhost proxy one "$echo" 1
 talk first socat - "TCP:127.0.0.1:$port"
 echo 0 >&"$to"
 hear "$from" 0
@@ -114,6 +114,15 @@ hear "$fd" hello
 kill -TERM "$proxy"
 while (exec 2> /dev/null 9<> "/dev/tcp/127.0.0.1/$port"); do :; done
 exec {fd}>&-
+ended_well
+
+# With all places taken, nobody is waited for longer than the limit, either.
+proxy taken "$echo" 1 60000 100
+connect
+echo hello >&"$fd"
+hear "$fd" hello
+kill -INT "$proxy"
+ends "$fd"
 ended_well
 
 status=0

@@ -1,0 +1,120 @@
+# examples/run.c: what comes out, how many at once, limits, statuses, and that nothing is left behind.
+. tests/programs/lib.sh
+run=$B/run
+at=$(pwd)/$scratch
+marker=$((1000000000 + $$)) # what the processes to be looked for sleep
+
+# runs STATUS [MOST [LIMIT]]: the commands on stdin; what they write is sorted in $scratch/out and $scratch/err.
+runs()
+{
+    status=0
+    timeout 60 "$run" "${@:2}" > "$scratch/out.raw" 2> "$scratch/err.raw" || status=$?
+    equal "exit status" "$1" "$status"
+    sort "$scratch/out.raw" > "$scratch/out"
+    sort "$scratch/err.raw" > "$scratch/err"
+}
+
+# nobody: waits until no process of ours is left; who was killed may need a moment.
+nobody()
+{
+    while pgrep -f "sleep $marker" > /dev/null; do :; done
+}
+
+runs 0 < /dev/null
+equal "nothing to do" "" "$(cat "$scratch/out" "$scratch/err")"
+runs 0 3 <<'END'
+echo one; echo more
+echo two >&2
+
+printf 'no end of line'
+printf 'last'; cat
+END
+equal "output" "1: more 1: one 4: no end of line 5: last" "$(xargs < "$scratch/out")"
+equal "errors" "2: two" "$(cat "$scratch/err")"
+
+# Each command's own lines stay in order and whole, also where they are many, or long.
+for i in $(seq 20); do echo "seq 5000"; done | runs 0 20
+for i in $(seq 20); do
+    sed -n "s/^$i: //p" "$scratch/out.raw" | cmp - <(seq 5000) || fail "the lines of $i"
+done
+echo 'head -c 100000 /dev/zero | tr "\0" x' | runs 0
+equal "a long line" 100000 "$(sed 's/^1: //' "$scratch/out" | tr -d '\n' | wc -c)"
+
+# How they end.
+runs 1 9 <<'END'
+exit 0
+exit 1
+exit 255
+kill -9 $$
+kill -15 $$
+nosuchprogram 2> /dev/null
+END
+equal "no output" "" "$(cat "$scratch/out")"
+equal "reports" "2: exit status 1,3: exit status 255,4: killed by signal 9,5: killed by signal 15,6: exit status 127," \
+    "$(tr '\n' ',' < "$scratch/err")"
+head -c 10000 /dev/zero | tr '\0' x | runs 1
+equal "too long a command" "0: Message too long" "$(cat "$scratch/err")"
+
+# Two at once, not three: each says that it has begun, and ends when it is told.
+mkfifo "$scratch/begun" "$scratch/end.1" "$scratch/end.2" "$scratch/end.3"
+exec {begun}<> "$scratch/begun"
+for i in 1 2 3; do echo "echo $i > $at/begun; read line < $at/end.$i; echo \$line"; done > "$scratch/three"
+timeout 60 "$run" 2 < "$scratch/three" > "$scratch/three.out" &
+three=$!
+started="$started $three"
+read -r -t 30 first <&"$begun"
+read -r -t 30 second <&"$begun"
+equal "the first two" "1 2" "$(printf '%s\n' "$first" "$second" | sort | xargs)"
+equal "children" 2 "$(pgrep -c -f "^/bin/sh -c echo . > $at/begun")"
+echo done2 > "$scratch/end.2"
+hear "$begun" 3
+echo done3 > "$scratch/end.3"
+seen "$scratch/three.out" '^3: done3' # it ended before the first
+echo done1 > "$scratch/end.1"
+wait "$three" || fail "three failed"
+equal "in the order of their ends" "2: done2,3: done3,1: done1," "$(tr '\n' ',' < "$scratch/three.out")"
+
+# The limit kills all of the group, and says so. (They may not even come to begin.)
+runs 1 9 500 <<END
+sleep $marker & echo begun; sleep $marker
+trap '' TERM INT; echo stubborn; while :; do sleep $marker; done
+END
+equal "the limit" "1: out of time,2: out of time," "$(tr '\n' ',' < "$scratch/err")"
+nobody
+
+# What a shell leaves behind is killed with it; one who has left the group cannot hold us up.
+runs 0 <<END
+sleep $marker & echo left behind
+END
+equal "output" "1: left behind" "$(cat "$scratch/out")"
+nobody
+mkfifo "$scratch/gone"
+runs 0 <<END
+setsid sh -c 'echo \$\$ > $at/gone; echo from outside; exec sleep $marker' & cat $at/gone
+END
+escaped=$(sed -n 's/^1: \([0-9]*\)$/\1/p' "$scratch/out")
+started="$started $escaped"
+equal "he was heard" "1: from outside" "$(grep outside "$scratch/out")"
+equal "he lives" "$escaped" "$(pgrep -f "sleep $marker")"
+kill -9 "$escaped"
+nobody
+
+# Told to end: everybody is killed, those that are left on the input are not begun.
+for signal in TERM INT; do
+    for i in 1 2 3; do echo "sleep $marker & echo $i > $at/begun; sleep $marker"; done |
+        bash -c 'exec "$@"' - "$run" 2 > "$scratch/told.out" 2> "$scratch/told.err" &
+    told=$!
+    started="$started $told"
+    read -r -t 30 first <&"$begun"
+    read -r -t 30 second <&"$begun"
+    equal "the first two" "1 2" "$(printf '%s\n' "$first" "$second" | sort | xargs)"
+    stop "$told" "$signal"
+    equal "status by $signal" $((128 + $(kill -l $signal))) "$status"
+    equal "reports" "1: Operation canceled,2: Operation canceled," "$(sort "$scratch/told.err" | tr '\n' ',')"
+    nobody
+done
+
+status=0
+"$run" none 2> /dev/null || status=$?
+equal "status of a number that is none" 2 "$status"
+echo "output, statuses, two at once, limits, what is left behind, stops"
