@@ -236,6 +236,17 @@
 extern int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
 extern int pipe2(int ends[2], int flags);
 #endif
+#if (defined __GLIBC__ && !defined __USE_GNU) || \
+    (defined __linux__ && !defined __GLIBC__ && !defined _GNU_SOURCE)
+extern char *secure_getenv(const char *name); /* likewise, in musl, too */
+#endif
+
+/* The environment; but whoever starts a set-user-ID program does not decide what it does. */
+#ifdef __linux__
+#define ASYNC__GETENV(name) secure_getenv(name)
+#else
+#define ASYNC__GETENV(name) (issetugid() ? NULL : getenv(name))
+#endif
 
 /* Is AddressSanitizer on in this file? It may move locals to a stack of its own. */
 #if defined __SANITIZE_ADDRESS__
@@ -2659,7 +2670,8 @@ ASYNC__RARE static inline void async__free_loop(async_loop *loop)
 
 ASYNC__RARE static inline int async_open(const async_options *options)
 {
-    const char *name = options && options->backend ? options->backend : getenv("ASYNC_BACKEND");
+    const char *name = options && options->backend ? options->backend
+                                                   : ASYNC__GETENV("ASYNC_BACKEND");
     const async__backend *backend = async__backend_named(name);
     async_loop *loop;
     int error;
@@ -2688,7 +2700,7 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     }
     if (!options || !options->keep_sigpipe)
         async__ignore_sigpipe();
-    name = getenv("ASYNC_TRACE_FILE");
+    name = ASYNC__GETENV("ASYNC_TRACE_FILE");
     if (name && *name)
         async__trace_open(loop, name);
     async__current = loop;
@@ -3087,7 +3099,7 @@ static inline void async__leave_frame(async_frame *frame)
 ASYNC__RARE static inline void async__check_line(const async_frame *frame)
 {
     if (frame->line < ASYNC__LEAVE)
-        async__panic("corrupted state: no await of the coroutine is on this line "
+        async__panic("corrupted state: no await is on this line "
                      "(or it is inside a switch)");
 }
 
@@ -4367,7 +4379,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     if (!async__no_descriptor_left(-fd))
         return async__try_failed(loop, descriptor, ASYNC__R, -fd);
     if (!(descriptor->bits & ASYNC__WARNED))
-        async__warn("no descriptor is left: connections wait in the backlog until one is closed",
+        async__warn("no descriptor is left: connections wait until one is closed",
                     NULL);
     descriptor->bits |= ASYNC__WARNED;
     async__retry_later(loop, descriptor);
@@ -7972,10 +7984,7 @@ static inline void async__trace_name(async_loop *loop, const char *name)
 ASYNC__RARE static inline void async__trace_open(async_loop *loop, const char *name)
 {
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
-    async__trace *trace;
-    if (getuid() != geteuid() || getgid() != getegid())
-        return; /* set-user-ID: who runs it could write wherever it may */
-    trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
+    async__trace *trace = (async__trace *)ASYNC_MEM(malloc)(sizeof *trace);
     if (!trace) {
         async__warn("the trace cannot be written", NULL);
         return;

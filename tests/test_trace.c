@@ -196,19 +196,6 @@ REAL_TEST(trace, is_not_there_unless_asked_for, A_FILE)
     end_trace();
 }
 
-/* As in a program that is set-user-ID: who runs it may not write wherever it may. */
-REAL_TEST(trace, is_not_made_with_the_rights_of_others, "needs to be root")
-{
-    if (getuid() != 0)
-        return;
-    begin_trace();
-    check_equal(setegid(1), 0);
-    check_equal(async_run(inner), 0);
-    check_equal(setegid(getgid()), 0);
-    check(access(path, F_OK) != 0);
-    end_trace();
-}
-
 /* ----------------------------------------------------------------------------
  * MARK: - When it cannot go on
  * ------------------------------------------------------------------------- */
