@@ -6668,14 +6668,12 @@ static inline void async__collect_all(int signo, void *data)
 /* Hear of ends from before the child begins. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__expect_child(async_loop *loop)
 {
-    async_handle handle;
-    if (loop->signals && loop->signals->running)
-        return 0;
-    handle = async_on_signal(SIGCHLD, NULL, async__collect_all);
-    if (handle < 0)
-        return (int)handle;
-    loop->signals->ended = handle;
-    return 0;
+    int error = async__open_signals(loop);
+    async__signals *own = loop->signals;
+    if (error || own->running)
+        return error;
+    own->ended = async_on_signal(SIGCHLD, NULL, async__collect_all);
+    return own->ended < 0 ? (int)own->ended : 0;
 }
 
 /* Returns the child's id or a negative errno. */
