@@ -183,12 +183,13 @@ ping()
 END
 
 # Told to end: who is there is still served, then hung up on; nobody else comes in.
-talk last nc 127.0.0.1 "$kv_port"
-printf '*1\r\n$4\r\nPING\r\n' >&"$to"
-hear "$from" $'+PONG\r'
+exec {fd}<> "/dev/tcp/127.0.0.1/$kv_port"
+printf '*1\r\n$4\r\nPING\r\n' >&"$fd"
+hear "$fd" $'+PONG\r'
 kill -TERM "$kv"
 while (exec 2> /dev/null 9<> "/dev/tcp/127.0.0.1/$kv_port"); do :; done
-ends "$from"
+ends "$fd"
+exec {fd}>&-
 status=0
 wait "$kv" || status=$?
 equal "exit status" 0 "$status"
