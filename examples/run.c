@@ -83,11 +83,10 @@ async(command, char *line; int number, over, result; async_process child;)
 
 static void on_signal(int signo, void *unused)
 {
-    (void)unused, stopped = signo;
-    async_cancel(boss);
+    (void)unused, stopped = signo, async_cancel(boss);
 }
 
-async(run, async_stream *input; char line[LINE];)
+async(run, async_stream *input; char *command, line[LINE];)
 {
     ssize_t n;
     async_begin;
@@ -101,7 +100,9 @@ async(run, async_stream *input; char line[LINE];)
     do {
         await(async_semaphore_acquire(&places));
         await(n, async_stream_read_line(self->input, self->line, LINE));
-    } while (n > 0 && async_spawn(command, strdup(self->line), ++count) >= 0);
+        self->command = n > 0 ? strdup(self->line) : NULL;
+    } while (n > 0 && async_spawn(command, self->command, ++count) >= 0);
+    free(self->command); /* of who could not begin */
     if (n != 0)
         report(0, n < 0 ? (int)n : -ENOMEM);
     await(async_join_children());
