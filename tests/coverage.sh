@@ -77,7 +77,7 @@ report()
         else if (/MARK: - /) section = ""
         if (/^\/\* Watch for writes as well/) section = ""
         other[FNR] = section != "" && section != backend
-        if (match($0, /^[A-Za-z].*\(/) && $0 !~ /;$/) {
+        if (/^ASYNC__COROUTINE/ || (/^[A-Za-z].*\(/ && !/;$/)) {
             name = $0
             sub(/^ASYNC__COROUTINE\(/, "", name)
             sub(/[(,].*/, "", name)

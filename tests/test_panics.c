@@ -607,7 +607,7 @@ static int writing_end;
 static async_result closes_the_writing_end(void *unused)
 {
     (void)unused;
-    dup(writing_end); /* the reader does not hear of it */
+    check(dup(writing_end) > 0); /* so the reader does not hear of it */
     close(writing_end);
     return 0;
 }
