@@ -5448,6 +5448,13 @@ static inline int async__job_done(async__threads *threads, async__job *job)
     return error;
 }
 
+/* Likewise, of a thread that has nobody to say so to. */
+static inline void async__job_deliver(async__threads *threads, async__job *job)
+{
+    if (async__job_done(threads, job) < 0)
+        async__panic("a descriptor of the loop was closed: its threads cannot reach it");
+}
+
 /* What a thread of the pool runs. */
 static inline void *async__pool_work(void *argument)
 {
@@ -5467,8 +5474,7 @@ static inline void *async__pool_work(void *argument)
         pthread_mutex_unlock(&threads->lock);
         job->with.result = job->call.function(job->with.data);
         pthread_mutex_lock(&threads->lock);
-        if (async__job_done(threads, job) < 0)
-            async__panic("a descriptor of the loop was closed: its threads cannot reach it");
+        async__job_deliver(threads, job);
     }
     pthread_mutex_unlock(&threads->lock);
     return NULL;
@@ -5777,8 +5783,8 @@ static inline void *async__lookup_work(void *argument)
     async__look_up(lookup);
     pthread_mutex_lock(&threads->lock);
     is_late = threads->is_closing;
-    if (!is_late && async__job_done(threads, &lookup->job) < 0)
-        async__panic("a descriptor of the loop was closed: its threads cannot reach it");
+    if (!is_late)
+        async__job_deliver(threads, &lookup->job);
     pthread_mutex_unlock(&threads->lock);
     if (is_late)
         ASYNC_MEM(free)(lookup);
@@ -7943,8 +7949,7 @@ ASYNC__RARE static inline void async__trace_event(async_loop *loop, const async_
                         (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
                         what, name, frame->type->file, async__line(frame),
                         async__op_name(task->item.op), has_fd ? task->on.io.fd : -1);
-    if (size < room)
-        trace->used += size;
+    trace->used += size * (size < room); /* else it is left out */
     if (trace->used > (int)sizeof trace->text / 2)
         async__trace_flush(loop);
 }

@@ -51,6 +51,12 @@ async__become | report | poll epoll kqueue | likewise
 async__become | _exit | poll epoll kqueue | likewise
 async__place_stdio |  | poll epoll kqueue | likewise
 async__execute | EINTR | poll epoll kqueue | a signal in the moment of an exec
+async__resolve_name | async_begin | poll epoll kqueue | a line that no await has is a panic of misuse
+async__race_attempt | async_begin | poll epoll kqueue | likewise
+async__race_run | async_begin | poll epoll kqueue | likewise
+async__connect_name | async_begin | poll epoll kqueue | likewise
+async__resolve_name | async_await | poll epoll kqueue | no answer is there before the thread has run
+async__race_run | async_await | poll epoll kqueue | the event was cleared just before
 async__connect_again |  | poll kqueue | of a socket that was never connected epoll alone says something
 END
 
@@ -71,7 +77,12 @@ report()
         else if (/MARK: - /) section = ""
         if (/^\/\* Watch for writes as well/) section = ""
         other[FNR] = section != "" && section != backend
-        if (match($0, /^[A-Za-z].*\(/) && $0 !~ /;$/) { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+        if (/^ASYNC__COROUTINE/ || (/^[A-Za-z].*\(/ && !/;$/)) {
+            name = $0
+            sub(/^ASYNC__COROUTINE\(/, "", name)
+            sub(/[(,].*/, "", name)
+            sub(/.*[ *]/, "", name)
+        }
         inside[FNR] = name
         next
     }

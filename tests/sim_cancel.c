@@ -362,3 +362,43 @@ AsyncTestWith(cancel, arrives_at_a_yield, (.seeds = 20), async_task task; async_
     cr_assert_eq(self->result, -ECANCELED);
     async_end;
 }
+
+/* ----------------------------------------------------------------------------
+ * MARK: - Before an operation
+ * ------------------------------------------------------------------------- */
+static async_result is_called(void *called)
+{
+    return *(int *)called = 1;
+}
+
+enum { CONNECT_AT, OFFLOAD, RESOLVE, OPERATIONS };
+
+async(begins, int operation; int called; async_address address; async_result n;)
+{
+    async_begin;
+    async_address_parse(&self->address, "127.0.0.1", 80);
+    if (self->operation == CONNECT_AT)
+        await(self->n, async_connect_at(&self->address));
+    else if (self->operation == OFFLOAD)
+        await(self->n, async_offload(is_called, &self->called));
+    else
+        await(self->n, async_resolve("127.0.0.2", 80, &self->address, 1));
+    cr_assert(!self->called);
+    cr_assert_eq(self->address.is.v4.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    async_return(self->n);
+    async_end;
+}
+
+AsyncTestWith(cancel, before_an_operation_is_heard_of_instead_of_it, (.seeds = 20),
+              async_task task; int i; async_result n;)
+{
+    async_begin;
+    for (; self->i < OPERATIONS; self->i++) {
+        self->task = async_keep(async_spawn(begins, self->i));
+        async_ok(async_cancel(self->task));
+        await(self->n, async_join(self->task));
+        cr_assert_eq(self->n, -ECANCELED);
+    }
+    cr_assert_eq(sim_count(connect) + sim_count(pthread_create), 0);
+    async_end;
+}

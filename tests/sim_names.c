@@ -367,6 +367,8 @@ AsyncTest(names, that_are_numbers_ask_nobody, int listener; async_result n; asyn
     cr_assert_eq(self->n, AF_INET6);
     await(self->n, async_resolve("127.0.0.1", 80, self->found, 2));
     cr_assert_eq(self->n, 1);
+    await(self->n, async_resolve("127.0.0.1", 80, NULL, 0));
+    cr_assert_eq(self->n, 0);
     await(self->n, async_resolve("::1%none", 80, self->found, 2));
     check_error(async_resolve, EINVAL, self->n);
     await(self->n, async_resolve("host", 65536, self->found, 2));
@@ -404,6 +406,19 @@ AsyncTestWith(names, are_resolved, (.seeds = 100, .torture = 1), async_result n;
     async_ok(self->n);
     cr_assert_eq(self->n, 1);
     cr_assert_eq(self->found[1].size, 0);
+    async_end;
+}
+
+#define EIGHT "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8 "
+
+AsyncTest(names, have_32_addresses_at_most, async_result n; async_address found[34];)
+{
+    async_begin;
+    sim_name("host", AF_INET, 0, EIGHT EIGHT EIGHT EIGHT EIGHT);
+    await(self->n, async_resolve("host", 80, self->found, 34));
+    cr_assert_eq(self->n, 32);
+    cr_assert(prints_as(&self->found[31], "192.0.2.8:80"));
+    cr_assert_eq(self->found[32].size, 0);
     async_end;
 }
 

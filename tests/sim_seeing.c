@@ -303,6 +303,45 @@ AsyncTestBare(slow, steps_are_named_once_for_each_place, (.faults = SIM_CALM))
     cr_assert_eq(async_run(is_slow), 0);
 }
 
+/* Seventeen places, twice each. */
+async(is_slow_everywhere, int i;)
+{
+    async_begin;
+    for (; self->i < 2; self->i++) {
+#define HOLDS \
+    sim_advance(101); \
+    await(async_yield())
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+        HOLDS;
+    }
+    async_end;
+}
+
+AsyncTestBare(slow, steps_are_named_at_sixteen_places, (.faults = SIM_CALM))
+{
+    int lines = 0;
+    heard[0] = '\0';
+    cr_assert_eq(async_run(is_slow_everywhere), 0);
+    for (const char *end = heard; (end = strchr(end, '\n')) != NULL; end++)
+        lines++;
+    cr_assert_eq(lines, 16);
+}
+
 async(is_quick)
 {
     async_begin;

@@ -97,3 +97,15 @@ AsyncTest(offload, without_a_descriptor_says_so, async_result n;)
     cr_assert(!async_loop_share());
     async_end;
 }
+
+AsyncTest(offload, has_no_new_thread_where_one_is_idle, async_result n; int none;)
+{
+    async_begin;
+    await(self->n, async_offload(works, &self->none));
+    async_ok(self->n);
+    await(async_sleep(1));
+    await(self->n, async_offload(works, &self->none));
+    async_ok(self->n);
+    cr_assert_eq(sim_count(pthread_create), 1);
+    async_end;
+}

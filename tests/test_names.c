@@ -2,6 +2,7 @@
  * Lookups in threads that are real, behind a resolver that answers when the test says so; what is
  * asked, when and for how long, is tried in virtual time in sim_names.c.
  */
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,12 +35,22 @@ static void wait_until(const int *count, int value)
 }
 
 /* Of each name and both families the address is that of this machine; "localhost" is what the
- * system says. */
+ * system says, "/local" has an address of another family, and "silent" fails without an errno. */
 static int answer(const char *host, const char *service, const struct addrinfo *hints,
                   struct addrinfo **list)
 {
     if (strcmp(host, "localhost") == 0)
         return getaddrinfo(host, service, hints, list);
+    if (strcmp(host, "/local") == 0) {
+        int error = getaddrinfo("127.0.0.1", service, hints, list);
+        if (!error)
+            (*list)->ai_family = AF_UNIX;
+        return error;
+    }
+    if (strcmp(host, "silent") == 0) {
+        errno = 0;
+        return EAI_SYSTEM;
+    }
     add_to(&asked, 1);
     wait_until(&gate_is_open, 1);
     return getaddrinfo(hints->ai_family == AF_INET6 ? "::1" : "127.0.0.1", service, hints, list);
@@ -169,5 +180,21 @@ async(local, int listener; async_result n; async_address found[4];)
 TEST(names, are_asked_of_the_system)
 {
     check_equal(async_run(local), 0);
+    wait_until(&blocks, 0);
+}
+
+async(odd, async_result n; async_address found[4];)
+{
+    async_begin;
+    await(self->n, async_resolve("/local", 80, self->found, 4));
+    check_error(async_resolve, ENOENT, self->n);
+    await(self->n, async_resolve("silent", 80, self->found, 4));
+    check_error(async_resolve, EIO, self->n);
+    async_end;
+}
+
+TEST(names, whose_answers_are_odd_have_no_address)
+{
+    check_equal(async_run(odd), 0);
     wait_until(&blocks, 0);
 }

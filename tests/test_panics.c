@@ -600,3 +600,31 @@ TEST(panics, name_the_line_of_the_last_await)
     snprintf(words, sizeof words, "in lines, %s:%d\n", __FILE__, __LINE__ - 8);
     test_panics(async_run(lines), words);
 }
+
+/* The loop reads the one end, which stays open; the threads write to the other. */
+static int writing_end;
+
+static async_result closes_the_writing_end(void *unused)
+{
+    (void)unused;
+    check(dup(writing_end) > 0); /* so the reader does not hear of it */
+    close(writing_end);
+    return 0;
+}
+
+async(loses_its_pipe, int ends[2];)
+{
+    async_begin;
+    self->ends[0] = dup(0);
+    self->ends[1] = writing_end = dup(0); /* the numbers that the pipe will have */
+    close(self->ends[0]);
+    close(self->ends[1]);
+    await(async_offload(closes_the_writing_end, NULL));
+    async_end;
+}
+
+REAL_TEST(panics, come_for_a_thread_that_cannot_tell_the_loop, "descriptors of its own")
+{
+    test_panics(async_run(loses_its_pipe), "its threads cannot reach it");
+    test_panics(async_run(loses_its_pipe), "outside a coroutine\n");
+}

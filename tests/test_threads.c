@@ -5,6 +5,7 @@
  * Nothing here depends on how fast they are: what must be at the same time waits for the other, and
  * what must not yet be waits for a word from the test.
  */
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -405,6 +406,31 @@ TEST(posts, leave_a_child_alone_that_closes_the_loop)
     check_equal(async_loop_close(), 0);
 }
 
+/* Nor has it a job that a thread had done and the loop had not taken: that belongs to its task. */
+TEST(offload, leaves_a_child_alone_whose_loop_has_a_job_done)
+{
+    int status;
+    pid_t child;
+    struct pollfd pipe = { .events = POLLIN };
+    check_equal(async_open(NULL), 0);
+    pipe.fd = dup(0); /* the number that the pipe will have */
+    close(pipe.fd);
+    check(async_spawn(starts_a_thread) > 0);
+    check(async_loop_run_once(0) > 0);
+    check_equal(poll(&pipe, 1, -1), 1);
+    child = fork();
+    if (child == 0) {
+        status = async_loop_close();
+        test_save_coverage();
+        _exit(status == 0 ? 0 : 1);
+    }
+    check(child > 0);
+    check_equal(waitpid(child, &status, 0), child);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_loop_close(), 0);
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - The end of a loop
  * ------------------------------------------------------------------------- */
@@ -420,12 +446,20 @@ async(offloads_at_the_end, int value; async_result n;)
     async_end;
 }
 
+static void is_too_late(void *unused)
+{
+    (void)unused;
+    check(!"called");
+}
+
+/* Of the loop's callbacks the one for its threads stays. */
 async(ends_early)
 {
     async_begin;
     async_detach(async_spawn(offloads_at_the_end));
     async_loop_share();
     await(async_yield());
+    check(async_soon(NULL, is_too_late) > 0);
     async_end;
 }
 

@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define A_FILE "it writes a file"
@@ -137,6 +138,7 @@ async(inner)
 async(worker, int fd; char byte; async_result n;)
 {
     async_begin;
+    async_name("a name that is so long that no reader would show all of it on a track");
     async_name("\"the\\reader\"\n");
     await(async_call(inner));
     await(self->n, async_read(self->fd, &self->byte, 1));
@@ -165,13 +167,15 @@ REAL_TEST(trace, has_each_task_and_each_of_its_steps, A_FILE)
     check_equal(events("\"ph\":\"M\"", "thread_name", "\"name\":\"boss\""), 1);
     check_equal(events("\"ph\":\"M\"", "thread_name", "\"name\":\"worker\""), 1);
     check_equal(events("\"ph\":\"M\"", "thread_name", "\"name\":\"_the_reader__\""), 1);
+    check_equal(events("thread_name", "\"a name that is so long that no reader would show all of it on a\"",
+                       ""), 1);
     check_equal(events("\"ph\":\"i\"", "\"name\":\"spawn\"", "worker"), 1);
     check_equal(events("\"ph\":\"i\"", "\"name\":\"cancel\"", "worker"), 1);
     check_equal(events("\"ph\":\"i\"", "\"name\":\"end\"", "worker"), 1);
     check_equal(events("\"ph\":\"i\"", "\"name\":\"end\"", "boss"), 1);
     check_equal(events("\"ph\":\"X\"", "\"name\":\"inner\"", "\"then\":\"sleep\""), 1);
     check_equal(events("\"ph\":\"X\"", "\"name\":\"worker\"", "\"then\":\"read\""), 1);
-    snprintf(then, sizeof then, "test_trace.c:%u\"", worker_type()->line + 5);
+    snprintf(then, sizeof then, "test_trace.c:%u\"", worker_type()->line + 6);
     check(strstr(event, then) != NULL);
     check(number("\"fd\":") > 2);
     check_equal((long)number("\"pid\":"), getpid());
@@ -194,6 +198,68 @@ REAL_TEST(trace, is_not_there_unless_asked_for, A_FILE)
     check_equal(async_run(inner), 0);
     check(access(path, F_OK) != 0);
     end_trace();
+}
+
+async(lingers)
+{
+    async_begin;
+    await(async_sleep(1000000));
+    async_finally;
+    await(async_sleep(1));
+    async_end;
+}
+
+async(leaves_a_child)
+{
+    async_begin;
+    check(async_spawn(lingers) > 0);
+    await(async_yield());
+    async_end;
+}
+
+/* It has no place any more, and waits for its child. */
+async(cancels_late, async_task task;)
+{
+    async_begin;
+    self->task = async_keep(async_spawn(leaves_a_child));
+    await(async_yield());
+    await(async_yield());
+    await(async_yield());
+    check_equal(async_cancel(self->task), 0);
+    await(async_join(self->task));
+    async_end;
+}
+
+REAL_TEST(trace, has_no_cancelling_of_a_task_that_has_ended, A_FILE)
+{
+    begin_trace();
+    check_equal(async_run(cancels_late), 0);
+    end_trace();
+    check(is_json());
+    check_equal(events("\"name\":\"cancel\"", "lingers", ""), 1);
+    check_equal(events("\"name\":\"cancel\"", "leaves_a_child", ""), 0);
+}
+
+/* What was not yet written is written once. */
+REAL_TEST(trace, is_left_alone_by_a_child_that_closes_the_loop, A_FILE)
+{
+    pid_t child;
+    int status = 0;
+    begin_trace();
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(inner) > 0);
+    child = fork();
+    if (child == 0) {
+        async_loop_close();
+        test_save_coverage();
+        _exit(0);
+    }
+    check_equal(waitpid(child, &status, 0), child);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_loop_close(), 0);
+    end_trace();
+    check(is_json());
+    check_equal(events("\"name\":\"spawn\"", "inner", ""), 1);
 }
 
 /* ----------------------------------------------------------------------------
@@ -260,6 +326,34 @@ REAL_TEST(trace, that_cannot_be_written_ends_with_a_word, A_FILE)
         check_equal(seam_warnings, 2);
     }
     end_trace();
+}
+
+async(spawns_many)
+{
+    async_begin;
+    for (int i = 0; i < 1000; i++)
+        check(async_spawn(inner) > 0);
+    await(async_join_children());
+    async_end;
+}
+
+/* In the middle of a step. */
+REAL_TEST(trace, whose_disk_is_full_ends_with_a_word, A_FILE)
+{
+    struct rlimit before, small;
+    begin_trace();
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = 100000;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    check_equal(async_run(spawns_many), 0);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, SIG_DFL);
+    check_equal(seam_warnings, 1);
+    check(strstr(seam_warning, "the trace cannot be written") != NULL);
+    end_trace();
+    check_equal(strlen(text), 100000 + 3);
 }
 
 REAL_TEST(trace, without_memory_is_none, A_FILE)
