@@ -239,15 +239,14 @@ static void execute(const redisReply *r)
 
 static redisReplyObjectFunctions *usual, limited;
 
-/* NULL is an error to hiredis, which sets no limit, nor to arrays in arrays. */
+/* hiredis 0.14 would make room for any number of them; NULL is an error. */
 #if HIREDIS_MAJOR < 1
 static void *on_array(const redisReadTask *task, int count)
 #else
 static void *on_array(const redisReadTask *task, size_t count)
 #endif
 {
-    return task->parent || count > ARGUMENTS ? NULL :
-           usual->createArray(task, count);
+    return count > ARGUMENTS ? NULL : usual->createArray(task, count);
 }
 
 static int is_request(const redisReply *r)

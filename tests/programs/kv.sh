@@ -174,7 +174,7 @@ with connect() as s:
     assert grown < 16384, "%d KiB for who never reads" % grown
     print("never reads: %d KiB sent to it or waiting, %d KiB of memory" % (sent // 1024, grown))
 
-# So is a request of many texts, each of which is not too large; one that is just not is served.
+# A request of many texts, none of them too large, is refused when it is; one just below the limits is served.
 with connect() as s:
     s.sendall(b"*4\r\n" + b"$500000\r\n%s\r\n" % (b"x" * 500000) * 3)
     assert s.recv(100).startswith(b"-ERR Protocol error")
