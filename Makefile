@@ -20,6 +20,7 @@ $(B):
 EXAMPLES = pong_callback pong_coroutine ping echo proxy chat run
 WITH_LIBRARY = http kv inside_glib
 LIBRARY_http = -lhttp_parser
+LIBRARY_kv = -lhiredis
 LIBRARY_inside_glib = $(shell pkg-config --cflags --libs glib-2.0)
 
 $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)

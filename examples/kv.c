@@ -1,380 +1,318 @@
 /* kv, a small Redis: strings that may expire, by the protocol that redis-cli
  * and all clients of Redis speak (requests are arrays; no inline commands).
  *
- *     cc -O2 -I. examples/kv.c -o kv && ./kv 7379
+ *     cc -O2 -I. examples/kv.c -lhiredis -o kv && ./kv 7379
  *     redis-cli -p 7379 set greeting hello EX 60
  *     redis-benchmark -p 7379 -t set,get,incr,mset -P 16 -q
  *
- * GET SET DEL EXISTS INCR INCRBY DECR EXPIRE TTL MGET MSET PING ECHO; no others
- * (DECRBY, FLUSHALL), no limit of its memory, and what has expired is freed
- * when it is asked for. It shows a protocol read as it is written, by lines and
- * exact sizes; how a pipeline is answered by one write; how a client is
- * bounded: in what it sends, in what waits for it, in how long it may do
- * nothing. SIGTERM, SIGINT: GRACE_MS for the clients. The hash table and the
- * growing string are uthash's. No memory is the end of it, as with Redis.
+ * A request has the form of a reply: hiredis's reader parses it, which is fed,
+ * and so goes with any loop. A pipeline is answered by one write. A client is
+ * bounded: in what it sends, in what waits for it, in how long it does nothing.
+ * The hash table and the growing string are uthash's. What has expired is freed
+ * when it is asked for; memory has no limit, and none left is the end.
  */
 #include "async.h"
+#include <hiredis/hiredis.h>
 #include <strings.h>
 #include <uthash.h>
 #include <utstring.h>
 
 enum { ARGUMENTS = 1024, REQUEST = 1 << 20, ANSWERS = 8 << 20 }; /* at most */
-enum { LINE = 32, PIECE = 64 << 10 };
-enum { IDLE_MS = 300000, STUCK_MS = 30000, GRACE_MS = 1000 };
+enum { PIECE = 16 << 10, IDLE_MS = 300000, STUCK_MS = 30000, GRACE_MS = 1000 };
 
-typedef struct text { size_t size; char bytes[2]; } text; /* and "\r\n" */
 typedef struct entry {
-    text *key, *value;
     int64_t expires_ns; /* 0: never */
+    redisReply value;   /* of which only str and len count */
     UT_hash_handle hh;
+    char key[]; /* the value's bytes are behind it */
 } entry;
-
-async_declare(session, int fd, goes_on; async_stream *stream;
-              char line[LINE]; UT_string answers;
-              size_t count; text *texts[ARGUMENTS]; /* the request */
-);
-typedef struct session request;
 
 static entry *table;
 static int listener;
-static UT_string *out; /* of the client that is served */
+static UT_string *out; /* the answers of one turn: a stream takes copies */
 
 #define put(...) utstring_printf(out, __VA_ARGS__)
-
-static text *text_new(size_t size)
-{
-    text *it = malloc(sizeof *it + size);
-    if (!it)
-        abort();
-    it->size = size;
-    return it;
-}
 
 static void drop(entry *it)
 {
     HASH_DEL(table, it);
-    free(it->key);
-    free(it->value);
     free(it);
 }
 
-static entry *find(const text *key)
+static entry *find(const redisReply *key)
 {
     entry *it;
-    HASH_FIND(hh, table, key->bytes, key->size, it);
+    HASH_FIND(hh, table, key->str, key->len, it);
     if (!it || !it->expires_ns || it->expires_ns > async_now())
         return it;
     drop(it);
     return NULL;
 }
 
-/* What is stored is taken out of the request. */
-static void store(text **key, text **value, int64_t expires_ns)
+static void store(const redisReply *key, const redisReply *value,
+                  int64_t expires_ns)
 {
-    entry *it = find(*key);
-    if (!it) {
-        it = calloc(1, sizeof *it);
-        if (!it)
-            abort();
-        it->key = *key;
-        HASH_ADD_KEYPTR(hh, table, it->key->bytes, it->key->size, it);
-        *key = NULL;
-    }
-    free(it->value);
-    it->value = *value;
+    entry *it = find(key);
+    if (it)
+        drop(it);
+    it = malloc(sizeof *it + key->len + value->len + 1);
+    if (!it)
+        abort();
     it->expires_ns = expires_ns;
-    *value = NULL;
+    it->value.len = value->len;
+    it->value.str = it->key + key->len;
+    memcpy(it->key, key->str, key->len);
+    memcpy(it->value.str, value->str, value->len + 1);
+    HASH_ADD_KEYPTR(hh, table, it->key, key->len, it);
 }
 
-static void put_text(const text *it)
+static void put_bulk(const redisReply *text)
 {
-    if (it) {
-        put("$%zu\r\n", it->size);
-        utstring_bincpy(out, it->bytes, it->size);
-        put("\r\n");
-    } else {
-        put("$-1\r\n");
-    }
+    put("$%zu\r\n", text->len);
+    utstring_bincpy(out, text->str, text->len);
+    put("\r\n");
 }
 
-/* Is it a number, as Redis writes them? If not, says so. */
-static int number_of(const text *it, long long *number)
+static int is(const redisReply *text, const char *name)
 {
-    char same[24];
-    *number = strtoll(it->bytes, NULL, 10);
-    if (it->size == (size_t)sprintf(same, "%lld", *number) &&
-        !memcmp(it->bytes, same, it->size))
-        return 1;
-    put("-ERR value is not an integer or out of range\r\n");
-    return 0;
+    return !strcasecmp(text->str, name);
 }
 
-static int time_of(const text *it, long long unit_ns, long long least,
-                   const char *who, int64_t *expires_ns)
+static int is_integer(const redisReply *text, long long *number)
 {
-    int64_t now = async_now();
+    char same[24]; /* as Redis writes it */
+    *number = strtoll(text->str, NULL, 10);
+    return text->len == (size_t)sprintf(same, "%lld", *number) &&
+           !memcmp(text->str, same, text->len);
+}
+
+/* ---- commands: each returns a line to answer, or puts its answer ---- */
+
+static const char not_integer[] =
+    "-ERR value is not an integer or out of range";
+
+static const char *on_set(const redisReply *r)
+{
+    int64_t unit_ns, expires_ns = 0;
+    int nx = 0, xx = 0;
     long long n;
-    if (!number_of(it, &n))
-        return 0;
-    if (n < least || n > (INT64_MAX - now) / unit_ns) {
-        put("-ERR invalid expire time in '%s' command\r\n", who);
-        return 0;
+    size_t i;
+    for (i = 3; i < r->elements; i++) {
+        const redisReply *it = r->element[i];
+        unit_ns = is(it, "ex") ? 1000000000 : is(it, "px") ? 1000000 : 0;
+        if (is(it, "nx") && !xx)
+            nx = 1;
+        else if (is(it, "xx") && !nx)
+            xx = 1;
+        else if (!unit_ns || expires_ns || ++i == r->elements)
+            return "-ERR syntax error";
+        else if (!is_integer(r->element[i], &n))
+            return not_integer;
+        else if (n < 1 || n > INT64_MAX / 2 / unit_ns)
+            return "-ERR invalid expire time in 'set' command";
+        else
+            expires_ns = async_now() + n * unit_ns;
     }
-    *expires_ns = n <= 0 ? now : now + n * unit_ns;
-    return 1;
+    if (find(r->element[1]) ? nx : xx)
+        return "$-1";
+    store(r->element[1], r->element[2], expires_ns);
+    return "+OK";
 }
 
-/* ---- commands ---- */
-
-static void on_set(request *r)
+static const char *on_exists(const redisReply *r) /* or del */
 {
-    int64_t expires_ns = 0;
-    int absent = 0, present = 0;
+    int found = 0;
     size_t i;
-    for (i = 3; i < r->count; i++) {
-        const char *word = r->texts[i]->bytes;
-        int unit = !strcasecmp(word, "ex") ? 1000 : !strcasecmp(word, "px");
-        if (!unit && !strcasecmp(word, "nx") && !present) {
-            absent = 1;
-        } else if (!unit && !strcasecmp(word, "xx") && !absent) {
-            present = 1;
-        } else if (!unit || expires_ns || ++i == r->count) {
-            put("-ERR syntax error\r\n");
-            return;
-        } else if (!time_of(r->texts[i], unit * 1000000LL, 1, "set",
-                            &expires_ns)) {
-            return;
-        }
-    }
-    if (find(r->texts[1]) ? absent : present) {
-        put_text(NULL);
-        return;
-    }
-    store(&r->texts[1], &r->texts[2], expires_ns);
-    put("+OK\r\n");
-}
-
-static void on_exists(request *r) /* or del */
-{
-    int deletes = !strcasecmp(r->texts[0]->bytes, "del"), found = 0;
-    size_t i;
-    for (i = 1; i < r->count; i++) {
-        entry *it = find(r->texts[i]);
+    for (i = 1; i < r->elements; i++) {
+        entry *it = find(r->element[i]);
         found += it != NULL;
-        if (it && deletes)
+        if (it && is(r->element[0], "del"))
             drop(it);
     }
-    put(":%d\r\n", found);
+    return put(":%d\r\n", found), NULL;
 }
 
-static void on_incr(request *r) /* or incrby, decr */
+static const char *on_incr(const redisReply *r) /* or incrby, decr */
 {
-    const entry *it = find(r->texts[1]);
-    long long n = 0, by = strcasecmp(r->texts[0]->bytes, "decr") ? 1 : -1;
-    text *sum;
-    if ((r->count > 2 && !number_of(r->texts[2], &by)) ||
-        (it && !number_of(it->value, &n)))
-        return;
-    if (by < 0 ? n < LLONG_MIN - by : n > LLONG_MAX - by) {
-        put("-ERR increment or decrement would overflow\r\n");
-        return;
-    }
-    sum = text_new(24);
-    sum->size = (size_t)sprintf(sum->bytes, "%lld", n + by);
-    store(&r->texts[1], &sum, it ? it->expires_ns : 0);
-    put(":%lld\r\n", n + by);
+    const entry *it = find(r->element[1]);
+    long long n = 0, by = is(r->element[0], "decr") ? -1 : 1;
+    char digits[24];
+    redisReply sum = {.str = digits};
+    if ((r->elements > 2 && !is_integer(r->element[2], &by)) ||
+        (it && !is_integer(&it->value, &n)))
+        return not_integer;
+    if (by < 0 ? n < LLONG_MIN - by : n > LLONG_MAX - by)
+        return "-ERR increment or decrement would overflow";
+    sum.len = (size_t)sprintf(digits, "%lld", n + by);
+    store(r->element[1], &sum, it ? it->expires_ns : 0);
+    return put(":%s\r\n", digits), NULL;
 }
 
-static void on_expire(request *r)
+static const char *on_expire(const redisReply *r)
 {
-    int64_t expires_ns;
-    entry *it = find(r->texts[1]);
-    if (!time_of(r->texts[2], 1000000000, LLONG_MIN, "expire", &expires_ns))
-        return;
+    entry *it = find(r->element[1]);
+    long long n;
+    if (!is_integer(r->element[2], &n))
+        return not_integer;
+    if (n > INT64_MAX / 2 / 1000000000)
+        return "-ERR invalid expire time in 'expire' command";
     if (it)
-        it->expires_ns = expires_ns;
-    put(":%d\r\n", it != NULL);
+        it->expires_ns = async_now() + (n < 0 ? 0 : n * 1000000000);
+    return it ? ":1" : ":0";
 }
 
-static void on_ttl(request *r)
+static const char *on_ttl(const redisReply *r)
 {
-    const entry *it = find(r->texts[1]);
-    int64_t left_ns = it ? it->expires_ns - async_now() : 0;
-    put(":%lld\r\n", !it ? -2LL : !it->expires_ns ? -1LL :
-        (long long)(left_ns + 500000000) / 1000000000);
+    const entry *it = find(r->element[1]);
+    if (!it || !it->expires_ns)
+        return it ? ":-1" : ":-2";
+    return put(":%.0f\r\n", (double)(it->expires_ns - async_now()) / 1e9), NULL;
 }
 
-static void on_ping(request *r) /* or echo */
+static const char *on_ping(const redisReply *r) /* or echo */
 {
-    if (r->count == 1)
-        put("+PONG\r\n");
-    else
-        put_text(r->texts[1]);
+    return r->elements == 1 ? "+PONG" : (put_bulk(r->element[1]), NULL);
 }
 
-static void on_mget(request *r) /* or get, which is one without a count */
+static const char *on_mget(const redisReply *r) /* or get: no count */
 {
     size_t i;
-    if (strcasecmp(r->texts[0]->bytes, "get"))
-        put("*%zu\r\n", r->count - 1);
-    for (i = 1; i < r->count && utstring_len(out) <= ANSWERS; i++) {
-        const entry *it = find(r->texts[i]);
-        put_text(it ? it->value : NULL);
+    if (is(r->element[0], "mget"))
+        put("*%zu\r\n", r->elements - 1);
+    for (i = 1; i < r->elements && utstring_len(out) <= ANSWERS; i++) {
+        const entry *it = find(r->element[i]);
+        if (it)
+            put_bulk(&it->value);
+        else
+            put("$-1\r\n");
     }
+    return NULL;
 }
 
-static void on_mset(request *r)
+static const char *on_mset(const redisReply *r)
 {
     size_t i;
-    if (r->count % 2 == 0) {
-        put("-ERR wrong number of arguments for 'mset' command\r\n");
-        return;
-    }
-    for (i = 1; i < r->count; i += 2)
-        store(&r->texts[i], &r->texts[i + 1], 0);
-    put("+OK\r\n");
+    if (r->elements % 2 == 0)
+        return "-ERR wrong number of arguments for 'mset' command";
+    for (i = 1; i < r->elements; i += 2)
+        store(r->element[i], r->element[i + 1], 0);
+    return "+OK";
 }
 
 /* What redis-cli and redis-benchmark ask before they begin. */
-static void on_command(request *r) /* or config get */
+static const char *on_command(const redisReply *r) /* or config get */
 {
-    put(r->count == 3 ? "*2\r\n$0\r\n\r\n$0\r\n\r\n" : "*0\r\n");
+    return r->elements < 3 ? "*0" : "*2\r\n$0\r\n\r\n$0\r\n";
 }
 
 static const struct command {
     const char *name;
-    size_t least, most; /* texts, the name among them */
-    void (*run)(request *r);
+    size_t least, most; /* words, the name among them */
+    const char *(*run)(const redisReply *r);
 } commands[] = {
-    {"get", 2, 2, on_mget},              {"set", 3, ARGUMENTS, on_set},
-    {"mget", 2, ARGUMENTS, on_mget},     {"mset", 3, ARGUMENTS, on_mset},
-    {"incr", 2, 2, on_incr},             {"incrby", 3, 3, on_incr},
-    {"decr", 2, 2, on_incr},             {"expire", 3, 3, on_expire},
-    {"exists", 2, ARGUMENTS, on_exists}, {"del", 2, ARGUMENTS, on_exists},
-    {"ttl", 2, 2, on_ttl},               {"ping", 1, 2, on_ping},
-    {"echo", 2, 2, on_ping},             {"config", 3, 3, on_command},
-    {"command", 1, 2, on_command},
+    {"get", 2, 2, on_mget},      {"mget", 2, ARGUMENTS, on_mget},
+    {"ping", 1, 2, on_ping},     {"set", 3, ARGUMENTS, on_set},
+    {"echo", 2, 2, on_ping},     {"mset", 3, ARGUMENTS, on_mset},
+    {"incr", 2, 2, on_incr},     {"exists", 2, ARGUMENTS, on_exists},
+    {"decr", 2, 2, on_incr},     {"del", 2, ARGUMENTS, on_exists},
+    {"incrby", 3, 3, on_incr},   {"config", 3, 3, on_command},
+    {"expire", 3, 3, on_expire}, {"command", 1, 2, on_command},
+    {"ttl", 2, 2, on_ttl},
 };
 
-/* What the client sent is in the answer, which must be one line. */
-static void unknown(const request *r)
-{
-    size_t start = utstring_len(out), i;
-    char *c;
-    put("-ERR unknown command '%.128s', with args beginning with: ",
-        r->texts[0]->bytes);
-    for (i = 1; i < r->count && utstring_len(out) < start + 256; i++)
-        put("'%.128s' ", r->texts[i]->bytes);
-    for (c = utstring_body(out) + start; *c; c++)
-        if (*c == '\r' || *c == '\n')
-            *c = ' ';
-    put("\r\n");
-}
-
-static void execute(request *r)
+static void execute(const redisReply *r)
 {
     const struct command *it = commands;
     const struct command *end = it + sizeof commands / sizeof *commands;
-    while (it < end && strcasecmp(r->texts[0]->bytes, it->name))
+    const char *line;
+    while (it < end && !is(r->element[0], it->name))
         it++;
     if (it == end)
-        unknown(r);
-    else if (r->count < it->least || r->count > it->most)
+        put("-ERR unknown command\r\n");
+    else if (r->elements < it->least || r->elements > it->most)
         put("-ERR wrong number of arguments for '%s' command\r\n", it->name);
-    else
-        it->run(r);
+    else if ((line = it->run(r)))
+        put("%s\r\n", line);
 }
 
-/* ---- tasks ---- */
+/* ---- requests ---- */
 
-/* The number in a line like "*3" or "$5"; or -1, and says what is wrong. */
-static ssize_t length_of(const char *line, char mark, size_t most)
+static redisReplyObjectFunctions *usual, limited;
+
+/* hiredis 0.14 would make room for any number of them; NULL is an error. */
+#if HIREDIS_MAJOR < 1
+static void *on_array(const redisReadTask *task, int count)
+#else
+static void *on_array(const redisReadTask *task, size_t count)
+#endif
 {
-    char *end = "";
-    long n = *line == mark ? strtol(line + 1, &end, 10) : -1;
-    if (n >= 0 && (size_t)n <= most && !strcmp(end, "\r\n"))
-        return n;
-    put("-ERR Protocol error: expected '%c' and a bulk length or multibulk "
-        "length (of bulk strings), got \"%.1s\"\r\n", mark, line);
-    return -1;
+    return count > ARGUMENTS ? NULL : usual->createArray(task, count);
 }
 
-/* Read a request, of which the first line is there. Returns 1; 0: not whole. */
-async(receive, request *r; ssize_t whole, room;)
+static int is_request(const redisReply *r)
 {
-    ssize_t n;
-    text *it;
-    async_begin;
-    out = &self->r->answers;
-    self->whole = length_of(self->r->line, '*', ARGUMENTS);
-    self->room = REQUEST;
-    while ((ssize_t)self->r->count < self->whole) {
-        await(n, async_stream_read_line(self->r->stream, self->r->line, LINE),
-              IDLE_MS);
-        out = &self->r->answers;
-        if (n > 0 || n == -EMSGSIZE)
-            n = length_of(self->r->line, '$', (size_t)self->room);
-        if (n < 0 || !*self->r->line)
-            async_return(0);
-        self->room -= n;
-        it = self->r->texts[self->r->count++] = text_new((size_t)n);
-        await(n, async_stream_read_exactly(self->r->stream, it->bytes,
-                                           it->size + 2), IDLE_MS);
-        it = self->r->texts[self->r->count - 1];
-        if (n < (ssize_t)it->size + 2)
-            async_return(0);
-        it->bytes[it->size] = '\0';
+    size_t i = 0;
+    while (i < r->elements && r->element[i]->type == REDIS_REPLY_STRING)
+        i++;
+    return i > 0 && i == r->elements;
+}
+
+/* Answer the next request; `size` bytes have come since the last. Returns 1;
+ * 0: it is not whole (a bulk's length is known before); -1: it is none. */
+static int answer(redisReader *reader, size_t *size)
+{
+    void *request;
+    int state = 0;
+    if (redisReaderGetReply(reader, &request) != REDIS_OK ||
+        (request ? !is_request(request) : *size > REQUEST ||
+                   atoll(reader->buf + reader->pos) > REQUEST)) {
+        put("-ERR Protocol error: expected at most %d bulk strings, %d bytes"
+            "\r\n", ARGUMENTS, REQUEST);
+        state = -1;
+    } else if (request) {
+        execute(request);
+        *size = reader->len - reader->pos;
+        state = 1;
     }
-    async_return(self->whole >= 0);
-    async_end;
+    freeReplyObject(request);
+    return state;
 }
 
-static void forget(request *r)
-{
-    while (r->count > 0)
-        free(r->texts[--r->count]);
-}
-
-/* The answers are the stream's from here on. */
-static int hand_over(request *r)
-{
-    size_t size = utstring_len(&r->answers);
-    int error = size > ANSWERS ? -EMSGSIZE : async_stream_write(
-        r->stream, utstring_body(&r->answers), size);
-    utstring_done(&r->answers);
-    utstring_init(&r->answers);
-    return error;
-}
-
-async_define(session)
+async(session, int fd, state; async_stream *stream; redisReader *reader;
+      size_t size; char input[PIECE];)
 {
     ssize_t n;
     async_begin;
     self->stream = async_stream_open(self->fd);
-    utstring_init(&self->answers);
-    do { /* while there are answers, only what is here is read before them */
-        await(n, async_stream_read_line(self->stream, self->line, LINE),
-              utstring_len(&self->answers) ? 0 : IDLE_MS);
-        self->goes_on = n == -ETIMEDOUT && utstring_len(&self->answers);
-        if (n > 0 || n == -EMSGSIZE) {
-            await(n, async_call(receive, self));
-            self->goes_on = n > 0;
-            out = &self->answers;
-            if (n > 0 && self->count > 0)
-                execute(self);
-            forget(self);
-            if (n > 0 && utstring_len(out) < PIECE)
-                continue;
+    self->reader = redisReaderCreate();
+    if (!self->reader)
+        async_return(-ENOMEM);
+    usual = self->reader->fn;
+    limited = *usual;
+    limited.createArray = on_array;
+    self->reader->fn = &limited;
+    while (self->state >= 0) {
+        if (self->state == 0) {
+            await(n, async_stream_read(self->stream, self->input, PIECE),
+                  IDLE_MS);
+            if (n <= 0)
+                break;
+            redisReaderFeed(self->reader, self->input, (size_t)n);
+            self->size += (size_t)n;
         }
-        if (hand_over(self) < 0)
+        utstring_clear(out);
+        do
+            self->state = answer(self->reader, &self->size);
+        while (self->state > 0 && utstring_len(out) < PIECE);
+        if (utstring_len(out) > ANSWERS || async_stream_write(
+                self->stream, utstring_body(out), utstring_len(out)) < 0)
             break;
         await(n, async_stream_flush(self->stream), STUCK_MS);
         if (n < 0)
             break;
-    } while (self->goes_on);
+    }
     async_finally;
-    forget(self);
-    utstring_done(&self->answers);
+    redisReaderFree(self->reader);
     if (async_stream_close(self->stream) < 0)
         async_close(self->fd);
     async_end;
@@ -412,7 +350,9 @@ async(server, int port;)
 
 int main(int argc, char **argv)
 {
-    int error = (int)async_run(server, .port = argc > 1 ? atoi(argv[1]) : 7379);
+    int error;
+    utstring_new(out);
+    error = (int)async_run(server, .port = argc > 1 ? atoi(argv[1]) : 7379);
     if (error < 0)
         fprintf(stderr, "kv: %s\n", strerror(-error));
     return error < 0;

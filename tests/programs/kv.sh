@@ -78,7 +78,7 @@ NOSUCH
 NOSUCH one "two three" "four\r\nfive"
 EXISTS c fresh
 END
-redis-cli -p "$redis_port" < "$scratch/session" > "$scratch/expected"
+redis-cli -p "$redis_port" < "$scratch/session" | sed 's/^\(ERR unknown command\) .*/\1/' > "$scratch/expected"
 redis-cli -p "$kv_port" < "$scratch/session" > "$scratch/actual"
 diff -u "$scratch/expected" "$scratch/actual" || fail "the sessions differ"
 [ "$(wc -l < "$scratch/actual")" -ge 60 ] || fail "the session is too short"
@@ -106,18 +106,17 @@ equal "after the kill" PONG "$(redis-cli -p "$kv_port" ping)"
 # What is no request is answered with an error, and hung up on; so is what is too large, before it is sent.
 refused()
 {
-    answer=$(printf "$1" | timeout 10 nc 127.0.0.1 "$kv_port" | tr -d '\r')
-    case $answer in
-    "-ERR Protocol error: "*"$2"*) ;;
-    *) fail "'$1' was answered by '$answer'" ;;
-    esac
+    printf "$1" | timeout 10 nc 127.0.0.1 "$kv_port" > "$scratch/refused" || fail "'$1' is not hung up on"
+    equal "answer to '$1'" $'-ERR Protocol error: expected at most 1024 bulk strings, 1048576 bytes\r' \
+        "$(cat "$scratch/refused")"
 }
-refused 'garbage\r\n' 'got "g"'
-refused '*1\r\n:5\r\n' 'bulk strings'
-refused '*1\r\n*1\r\n$4\r\nPING\r\n' 'multibulk'
-refused '*100000000\r\n' 'multibulk'
-refused '*2\r\n$3\r\nGET\r\n$99999999\r\n' 'bulk length'
-refused '+PING\r\n' ''
+refused 'garbage\r\n'
+refused '+PING\r\n'
+refused '*1\r\n:5\r\n'
+refused '*1\r\n*1\r\n$4\r\nPING\r\n'
+refused '*1\r\n*1000000000\r\n'
+refused '*1025\r\n'
+refused '*2\r\n$4\r\nECHO\r\n$1048577\r\n'
 { printf '*2\r\n$4\r\nECHO\r\n$'; head -c 2000000 /dev/zero | tr '\0' 1; } > "$scratch/endless"
 timeout 10 nc 127.0.0.1 "$kv_port" < "$scratch/endless" | grep -q '^-ERR Protocol error' || fail "endless line taken"
 
@@ -174,6 +173,14 @@ with connect() as s:
     grown = memory() - before
     assert grown < 16384, "%d KiB for who never reads" % grown
     print("never reads: %d KiB sent to it or waiting, %d KiB of memory" % (sent // 1024, grown))
+
+# A request of many texts, none of them too large, is refused when it is; one just below the limits is served.
+with connect() as s:
+    s.sendall(b"*4\r\n" + b"$500000\r\n%s\r\n" % (b"x" * 500000) * 3)
+    assert s.recv(100).startswith(b"-ERR Protocol error")
+with connect() as s:
+    put(s, b"EXISTS", *[b"x"] * 1022, b"y" * 1000000)
+    assert receive(s, 4) == b":0\r\n"
 
 # An answer that would be too large is none: the connection ends, the server does not.
 with connect() as s:
