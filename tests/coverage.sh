@@ -49,6 +49,8 @@ async__caught | write | poll epoll kqueue | no signal comes in a handler
 async__become | error | poll epoll kqueue | what a child did that could not exec is lost with it
 async__become | report | poll epoll kqueue | likewise
 async__become | _exit | poll epoll kqueue | likewise
+async__become | setpgid | poll epoll kqueue | likewise
+async__become | chdir | poll epoll kqueue | likewise
 async__place_stdio |  | poll epoll kqueue | likewise
 async__execute | EINTR | poll epoll kqueue | a signal in the moment of an exec
 async__resolve_name | async_begin | poll epoll kqueue | a line that no await has is a panic of misuse

@@ -1071,6 +1071,32 @@ TEST(signals, survive_that_there_is_no_memory)
     check(i > 4);
 }
 
+/* The table of handles is full; then another signal is caught already. */
+TEST(no_memory, for_a_signal_changes_nothing)
+{
+    struct sigaction now;
+    async_handle handle;
+    int nth;
+    open_loop();
+    check(async_catch_signal(SIGUSR2) > 0);
+    for (int i = 0; i < 62; i++)
+        check(async_spawn(ends_at_once) > 0);
+    for (nth = 1;; nth++) {
+        seam_fail_from = nth;
+        handle = async_catch_signal(SIGUSR1);
+        seam_fail_from = 0;
+        if (handle > 0)
+            break;
+        check_equal(handle, -ENOMEM);
+        sigaction(SIGUSR1, NULL, &now);
+        check(now.sa_handler == SIG_DFL);
+    }
+    check(nth > 2);
+    async_loop_stop();
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
 REAL_TEST(processes, survive_that_there_is_no_memory, "it starts a child process")
 {
     static const char *const arguments[] = { "true", NULL };

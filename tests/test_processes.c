@@ -572,6 +572,30 @@ TEST(processes, outlive_the_loop)
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0); /* for its pipe is closed */
 }
 
+/* Who asks of one does not disturb another; one that cannot start neither. */
+TASK_TEST(processes, are_told_apart, async_process first; async_process second; async_process none;
+          async_result n;)
+{
+    static const char *const nowhere[] = { "/nowhere", NULL };
+    async_begin;
+    memset(&self->none, 0, sizeof self->none);
+    check_equal(async_process_kill(&self->none, 0), -ESRCH);
+    await(self->n, async_process_wait(&self->none));
+    check_equal(self->n, -ESRCH);
+    check_equal(start_cat(&self->first), 0);
+    check_equal(start_cat(&self->second), 0);
+    check_equal(async_process_start(&self->none, nowhere, NULL), -ENOENT);
+    check_equal(async_process_kill(&self->first, SIGTERM), 0);
+    await(self->n, async_process_wait(&self->first));
+    check_equal(self->n, ASYNC_KILLED + SIGTERM);
+    check_equal(async_process_kill(&self->second, 0), 0);
+    async_close(self->second.in);
+    await(self->n, async_process_wait(&self->second));
+    check_equal(self->n, 0);
+    async_close(self->first.in);
+    async_end;
+}
+
 /* Its record must not name a child of the next loop. */
 TEST(processes, of_a_loop_that_is_closed_are_not_known)
 {
