@@ -12,7 +12,7 @@ import gdb
 
 # In the order of the header's enumeration; tests/programs/gdb.sh compares them.
 OPS = """running,running,ready,sleep,readable,writable,read,write,readv,writev,accept,connect,recvfrom,sendto,join,join_all,
-event,semaphore,mutex,send,receive,select,join_children,offload,flush,stream_read,its children,
+event,semaphore,mutex,send,receive,select,join_children,signal,process,offload,flush,stream_read,its children,
 ended; its result is kept,soon,after,every,idle"""
 OPS = [op.strip().replace(";", ",") for op in OPS.split(",")]
 LEAVE = 0x7FFFFFFE  # lines from here on are none
