@@ -4379,8 +4379,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     if (!async__no_descriptor_left(-fd))
         return async__try_failed(loop, descriptor, ASYNC__R, -fd);
     if (!(descriptor->bits & ASYNC__WARNED))
-        async__warn("no descriptor is left: connections wait until one is closed",
-                    NULL);
+        async__warn("no descriptor is left: connections wait", NULL);
     descriptor->bits |= ASYNC__WARNED;
     async__retry_later(loop, descriptor);
     return fd;
