@@ -135,22 +135,23 @@ async(inner)
     async_end;
 }
 
-async(worker, int fd; char byte; async_result n;)
+async(worker, int fd; async_event *reads; char byte; async_result n;)
 {
     async_begin;
     async_name("a name that is so long that no reader would show all of it on a track");
     async_name("\"the\\reader\"\n");
     await(async_call(inner));
+    async_event_set(self->reads);
     await(self->n, async_read(self->fd, &self->byte, 1));
     async_end;
 }
 
-async(boss, int ends[2]; async_task task;)
+async(boss, int ends[2]; async_event reads; async_task task;)
 {
     async_begin;
     check_equal(async_pipe(self->ends), 0);
-    self->task = async_spawn(worker, .fd = self->ends[0]);
-    await(async_sleep(3));
+    self->task = async_spawn(worker, .fd = self->ends[0], .reads = &self->reads);
+    await(async_event_wait(&self->reads));
     check_equal(async_cancel(self->task), 0);
     await(async_join(self->task));
     async_end;
@@ -175,7 +176,7 @@ REAL_TEST(trace, has_each_task_and_each_of_its_steps, A_FILE)
     check_equal(events("\"ph\":\"i\"", "\"name\":\"end\"", "boss"), 1);
     check_equal(events("\"ph\":\"X\"", "\"name\":\"inner\"", "\"then\":\"sleep\""), 1);
     check_equal(events("\"ph\":\"X\"", "\"name\":\"worker\"", "\"then\":\"read\""), 1);
-    snprintf(then, sizeof then, "test_trace.c:%u\"", worker_type()->line + 6);
+    snprintf(then, sizeof then, "test_trace.c:%u\"", worker_type()->line + 7);
     check(strstr(event, then) != NULL);
     check(number("\"fd\":") > 2);
     check_equal((long)number("\"pid\":"), getpid());
