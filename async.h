@@ -494,6 +494,10 @@ static inline const char *async_loop_backend(void);
  * async_result async_run(name, .field = value...)
  *     Open a loop, run this coroutine as its first task until it ends, cancel what is left, close
  *     the loop. Returns what it returned, or a negative errno as async_open and async_loop_run do.
+ *     A panic inside a loop.
+ *
+ * A coroutine that is defined later, or in another file: async_declare(name, fields...); and then
+ * async_define(name) { ... }.
  */
 
 /* Let the other tasks run that can. Returns 0. Suspends. Cancel point. */
