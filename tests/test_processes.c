@@ -311,6 +311,28 @@ TASK_TEST(processes, write_into_pipes, char text[100]; async_process_options opt
     async_end;
 }
 
+/* Errors go where the output goes, also where that is ours. */
+TASK_TEST(processes, have_their_errors_in_our_output, char text[100];
+          async_process_options options; int saved; int ends[2]; async_result n;)
+{
+    async_begin;
+    memset(&self->options, 0, sizeof self->options);
+    self->options.err = ASYNC_TO_OUT;
+    check_equal(pipe(self->ends), 0);
+    self->saved = dup(1);
+    check_equal(dup2(self->ends[1], 1), 1);
+    await(self->n, async_call(runs, .script = "echo out; echo error >&2",
+                              .options = self->options));
+    check_equal(dup2(self->saved, 1), 1);
+    close(self->saved);
+    close(self->ends[1]);
+    check_equal(self->n, 0);
+    check_equal(read(self->ends[0], self->text, sizeof self->text), 10);
+    check(memcmp(self->text, "out\nerror\n", 10) == 0);
+    close(self->ends[0]);
+    async_end;
+}
+
 TASK_TEST(processes, talk_through_three_pipes, async_process child; async_process_options options;
           const char *arguments[4]; async_stream *out; char line[32]; async_result n;)
 {
