@@ -252,7 +252,7 @@ broken_time() {
         "$(within async_sleep_until '/async__timer_start/d')"
     broken heap many_sleeps 'timer [0-9]* is due before the one above it in the heap' \
         "$(within async__timer_up 's/place > 1 &&/place > 2 \&\&/')"
-    broken dead_timers late_write '1 timers are dead, and the loop thinks 0' \
+    broken dead_timers late_write '0 timers are dead, and the loop thinks 4294967295' \
         "$(within async__timer_stop '/heap_dead/d')"
     broken lost_timer cancelled_sleeps 'lost wake-up: a task waits although its sleep has no timer: sleeper, line [0-9]*, sleep' \
         "$(within async__timers_sort 's/loop->heap_count = count;/loop->heap_count = count -= count > 0;/')"
@@ -299,7 +299,7 @@ broken_wakes() {
     broken no_join joiner 'lost wake-up: a task waits although the task it joins has ended: joins, line [0-9]*, join' \
         "$(within async__complete 's/async__tell_joiners(loop, task);/;/')"
     broken no_flusher flusher 'lost wake-up: a task waits although its stream has forgotten it: flushes, line [0-9]*, flush' \
-        "$(within async_stream_flush 's/stream->flusher = .*/;/')"
+        "$(within async__stream_park 's/\*waiter = .*/(void)waiter;/')"
 }
 
 broken_queues() {
@@ -319,9 +319,9 @@ broken_queues() {
 
 broken_descriptors() {
     broken bit_of_reading half_read 'descriptor [0-9]* (connection) can be read, is believed not to be, and no event will say so' \
-        "$(within async__try 's/if (n > 0 && (size_t)n < bytes.*/if (n > 0)/')"
+        "$(within async__tried 's/if (n > 0 && (size_t)n < size.*/if (n > 0)/')"
     broken bit_of_writing full_pipe 'descriptor [0-9]* (pipe) can be written, is believed not to be, and no event will say so' \
-        "$(within async__try 's/if (n > 0 && (size_t)n < bytes.*/if (n > 0)/')"
+        "$(within async__tried 's/if (n > 0 && (size_t)n < size.*/if (n > 0)/')"
     broken waiters late_write '0 waiters on descriptors, and the loop thinks 1' \
         "$(within async__desert '/loop->waiting--/d')"
     broken not_removed late_write 'descriptor [0-9]* is closed while the poller still watches it' \
@@ -392,7 +392,7 @@ production() {
     $CC -I. -E -P "$work/real.c" > "$work/output" || exit 2
     grep -q 'async_loop_run_once' "$work/output"
     verdict $? 'the preprocessor has written the header'
-    grep -n -i -e 'sim_' -e 'async_test' -e 'ASYNC_\(SYS\|MEM\|PICK\|TRACE\|RESUME\)' \
+    grep -n -i -e 'sim_' -e 'async_test' -e 'ASYNC_\(SYS\|MEM\|PICK\|TRACE\|RESUME\)\>' \
         "$work/output" > "$work/found"
     status=$?
     mv "$work/found" "$work/output"
