@@ -47,7 +47,7 @@ tags() {
 # What the header declares: macros, functions, types, tags and enumerators. A name that is not ours
 # comes from the system: feature macros, and functions that its headers hide.
 names() {
-    theirs='^(_DEFAULT_SOURCE|_DARWIN_C_SOURCE|_NETBSD_SOURCE|__BSD_VISIBLE|accept4|pipe2|__asan_.*)$'
+    theirs='^(_DEFAULT_SOURCE|_DARWIN_C_SOURCE|_NETBSD_SOURCE|__BSD_VISIBLE|accept4|pipe2|secure_getenv|__asan_.*)$'
     awk '/^#[ ]*define / { sub(/^#[ ]*define /, ""); sub(/[^A-Za-z0-9_].*/, ""); print; next }
          /^[A-Za-z].*\(/ && !/^(typedef|async|#)/ { # a function: the word before the first bracket
              line = $0; gsub(/__attribute__\(\([^;{]*\)\)/, "", line); sub(/\(.*/, "", line)

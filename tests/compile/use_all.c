@@ -231,6 +231,8 @@ static void names(void)
     int fd;
     memset(&listen_options, 0, sizeof listen_options);
     listen_options.backlog = 16;
+    fd = async_listen("127.0.0.1", 0);
+    EXPECT(fd >= 0 && async_close(fd) == 0);
     fd = async_listen_with("127.0.0.1", 0, &listen_options);
     EXPECT(fd >= 0 && async_close(fd) == 0);
     fd = async_bind_unix(NULL);
@@ -451,6 +453,31 @@ async(processes, const char *arguments[4]; async_process_options options; async_
     async_end;
 }
 
+/* ---- threads ---- */
+
+static async_result answers(void *data)
+{
+    return *(int *)data;
+}
+
+static void on_post(void *data)
+{
+    async_event_set((async_event *)data);
+}
+
+async(threads, int answer; async_event posted;)
+{
+    int n;
+    async_begin;
+    self->answer = 42;
+    await(n, async_offload(answers, &self->answer));
+    EXPECT(n == 42);
+    EXPECT(async_post(async_loop_share(), &self->posted, on_post) == 0);
+    await(n, async_event_wait(&self->posted), 60000);
+    EXPECT(n == 0);
+    async_end;
+}
+
 /* ---- the loop ---- */
 
 async(main_task, int argc;)
@@ -466,6 +493,7 @@ async(main_task, int argc;)
     await(async_call(between));
     await(async_call(signals));
     await(async_call(processes));
+    await(async_call(threads));
     if (self->argc > 1)
         async_dump(stdout);
     async_end;
