@@ -374,10 +374,8 @@ typedef struct async_stream async_stream;
  * pointer to its last, so that both ends are near and zeroed memory is an empty one. */
 typedef struct async__waiter {
     struct async__waiter *next, *prev;
-    struct async__waiter **queue; /* where it stands                               */
-    void *data;                   /* of a channel's: the item, or room for one     */
-    uint32_t slot;                /* the task that waits                           */
-    uint32_t left;                /* of join_all's array: tasks that may still run */
+    uint32_t slot; /* the task that waits                                                      */
+    uint32_t left; /* of join_all's array: tasks that may still run; or the child it waits for */
 } async__waiter;
 
 /* What tasks meet at: see "between tasks". Yours to place, not to look into. */
@@ -406,10 +404,11 @@ typedef struct async_channel {
 /* One of the things a select waits for, made by async_case_join and its like. */
 typedef struct async_case {
     async_result result; /* when it is the one: what its own await would have given */
-    int (*attempt)(struct async_case *it); /* done now? else its waiter names the queue */
+    int (*attempt)(struct async_case *it); /* done now? else it has found the queue */
     void *object;
+    void *data; /* of a channel's: the item, or room for one */
     async_task task;
-    async__waiter waiter;
+    async__waiter waiter, **queue; /* its place, and where that is */
     uint32_t op; /* what waiting for it alone would be */
 } async_case;
 
@@ -918,8 +917,8 @@ ASYNC__MUST_AWAIT static inline async_op async_stream_read_exactly(async_stream 
 
 /* Read up to and including the separator. Returns how many bytes; the last ones before the peer's
  * end may lack the separator, and then there is 0. -EMSGSIZE (more than `size` bytes without it:
- * they are still there), -EINVAL (an empty separator), or as async_stream_read. Suspends. Cancel
- * point. `data` and `separator` must outlive the await. */
+ * they are still there), -EINVAL (a separator that is empty or has 4 GiB), or as
+ * async_stream_read. Suspends. Cancel point. `data` and `separator` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_read_until(async_stream *stream, void *data,
                                                                  size_t size,
                                                                  const void *separator,
@@ -952,8 +951,8 @@ static inline int async_stream_write_eof(async_stream *stream);
  * (another task flushes), or the error that ended the stream. Suspends. Cancel point. */
 ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream);
 
-/* Set the two marks of async_stream_flush, in bytes. Returns 0, or -EBADF, -EINVAL (`low` is above
- * `high`). Never suspends. */
+/* Set the two marks of async_stream_flush, in bytes; 4 GiB and more are one less. Returns 0, or
+ * -EBADF, -EINVAL (`low` is above `high`). Never suspends. */
 static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low);
 
 /* Send what is still queued, then end our side and read on until the peer ends its own: only so is
@@ -1258,11 +1257,11 @@ enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__CATCH, ASYNC__KINDS }
 enum { /* what an item waits for; async__op_name has their names */
     ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
     ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
-    ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT,
-    ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__JOIN_CHILDREN, ASYNC__SIGNAL, ASYNC__PROCESS, ASYNC__OFFLOAD, ASYNC__FLUSH,
-    ASYNC__STREAM_READ, ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY,
-    ASYNC__IDLE
+    ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__STREAM_READ, ASYNC__STREAM_READ_EXACTLY,
+    ASYNC__STREAM_READ_UNTIL, ASYNC__STREAM_READ_LINE, ASYNC__FLUSH, ASYNC__JOIN, ASYNC__JOIN_ALL,
+    ASYNC__EVENT, ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
+    ASYNC__JOIN_CHILDREN, ASYNC__SIGNAL, ASYNC__PROCESS, ASYNC__OFFLOAD, ASYNC__CHILDREN,
+    ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
 /* Flags of a frame. */
@@ -1295,35 +1294,25 @@ typedef struct async__item {
     uint16_t stubborn; /* awaits since it was cancelled */
 } async__item;
 
-/* What a thread of the pool does for a task; or what was posted, in memory of its own. */
-typedef struct async__job {
-    struct async__job *next, *prev; /* a queue is a ring and a pointer to its last */
-    union {
-        async_result (*function)(void *data);
-        void (*callback)(void *data);
-    } call;
-    union {
-        void *data;
-        async_result result; /* when it is done */
-    } with;
-    uint32_t slot; /* the task that waits, 0: posted */
-    int is_running;
-} async__job;
-
-/* A task; its first coroutine's frame follows in the same block. 96 bytes where pointers have 8. */
+/* A task; its first coroutine's frame follows in the same block. 80 bytes where pointers have 8. */
 typedef struct async__task {
     async__item item;
     async_frame *leaf;   /* the coroutine that runs or waits                                   */
     async_result result; /* of the operation; while it waits, bytes moved, or where a datagram's
-                            address is; at last, the task's                                    */
+                            address or a channel's item is; at last, the task's                */
     union {
         struct {
             size_t size; /* of the buffer, or of the array of pieces or cases */
             int fd;
         } io;
+        struct {
+            char *data;
+            size_t size;
+            size_t done; /* of a large block: bytes that are in `data` already; else the separator
+                            does not begin in so many bytes */
+        } read;          /* from a stream */
         async__waiter waiter; /* its place in a queue */
-        async__job job;
-    } on;                     /* what it waits for */
+    } on;
     uint32_t parent, child, older, younger; /* a task's children are a list, the youngest first */
     async__waiter *joiners;                 /* those who wait for this one                      */
 } async__task;
@@ -1342,23 +1331,25 @@ typedef struct async__callback {
     int fd;
 } async__callback;
 
+/* What a thread of the pool does for a task; or what was posted. */
+typedef struct async__job {
+    struct async__job *next, *prev; /* a queue is a ring and a pointer to its last */
+    union {
+        async_result (*function)(void *data);
+        void (*callback)(void *data);
+    } call;
+    union {
+        void *data;
+        async_result result; /* when it is done */
+    } with;
+    uint32_t slot; /* the task that waits, 0: posted */
+    int is_running;
+} async__job;
+
 /* Bytes on their way: [first, last) of the `capacity` that follow it in memory. */
 typedef struct async__block {
     size_t first, last, capacity;
 } async__block;
-
-/* What a stream's reader asked for. `share` says how many of the bytes that are there it gets, or
- * -EAGAIN: more must come first. */
-typedef struct async__want {
-    async_result (*share)(struct async__want *want, const char *bytes, size_t count, int at_end);
-    char *data;
-    size_t size;
-    const char *separator;
-    size_t separator_size;
-    size_t searched;      /* the separator does not begin in so many bytes      */
-    size_t done;          /* of a large block: bytes that are in `data` already */
-    uint8_t all, is_line; /* no fewer than `size`; a NUL follows                */
-} async__want;
 
 struct async_stream {
     void *data; /* yours */
@@ -1366,11 +1357,10 @@ struct async_stream {
     int fd;           /* negative once it is closed                                   */
     int error;        /* what ended it, a negative errno                              */
     uint32_t flusher; /* the task that waits for the queue to drain, or for the close */
-    uint32_t reader;  /* the task that waits for `want`                               */
+    uint32_t reader;  /* the task that waits to read                                  */
     async__block *queue, *input; /* still to be written; received and not read. Never empty */
-    async__want want;
-    void (*serve)(async_loop *loop, async_stream *stream); /* goes on with it             */
-    size_t high, low;
+    const char *separator;       /* the reader's */
+    uint32_t separator_size, high, low;
     void (*on_data)(async_stream *stream, const char *data, ssize_t size);
     void (*on_written)(async_stream *stream, int status);
     void (*on_close)(async_stream *stream, int status);
@@ -1461,7 +1451,7 @@ struct async_loop {
     struct async__signals *signals; /* likewise                                          */
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
-    async__attempt *attempts[ASYNC__SENDTO + 1]; /* of operations on descriptors: likewise */
+    async__attempt *attempts[ASYNC__FLUSH]; /* of operations on descriptors and streams: likewise */
     void (*join_rest)(async_loop *loop, async__task *task, async_result ended); /* likewise */
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
@@ -3385,7 +3375,6 @@ static inline void async__line_up(async__task *task, async__waiter *waiter, asyn
 {
     async__waiter *last = *queue ? *queue : waiter;
     waiter->slot = task->item.slot;
-    waiter->queue = queue;
     waiter->prev = last;
     waiter->next = *queue ? last->next : waiter;
     waiter->prev->next = waiter;
@@ -3393,15 +3382,15 @@ static inline void async__line_up(async__task *task, async__waiter *waiter, asyn
     *queue = waiter;
 }
 
-static inline void async__leave_queue(async__waiter *waiter)
+static inline void async__leave_queue(async__waiter **queue, async__waiter *waiter)
 {
     int is_alone = waiter->next == waiter;
-    if (is_alone && *waiter->queue != waiter)
-        async__panic("an event, semaphore, mutex or channel is gone, and a task waits for it");
+    if (is_alone && *queue != waiter)
+        async__panic("an event, semaphore, mutex or channel that a task waits for is gone");
     waiter->prev->next = waiter->next;
     waiter->next->prev = waiter->prev;
-    if (*waiter->queue == waiter)
-        *waiter->queue = is_alone ? NULL : waiter->prev;
+    if (*queue == waiter)
+        *queue = is_alone ? NULL : waiter->prev;
 }
 
 static inline async__waiter *async__first_waiter(async__waiter *const *queue)
@@ -3415,10 +3404,11 @@ static inline int async__joins_several(const async__task *task)
 }
 
 /* What this one waited for has come: its task goes on with the result. */
-static inline void async__serve(async_loop *loop, async__waiter *waiter, async_result result)
+static inline void async__serve(async_loop *loop, async__waiter **queue, async__waiter *waiter,
+                                async_result result)
 {
     async__task *task = async__task_at(loop, waiter->slot);
-    async__leave_queue(waiter);
+    async__leave_queue(queue, waiter);
     task->item.flags |= ASYNC__SERVED;
     if (task->item.op == ASYNC__SELECT)
         loop->select(loop, task, waiter, result);
@@ -3435,7 +3425,7 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
     while ((waiter = async__first_waiter(&task->joiners)) != NULL) {
         if (!async__joins_several(async__task_at(loop, waiter->slot)))
             task->item.flags &= 0xff & ~ASYNC__KEPT;
-        async__serve(loop, waiter, task->result);
+        async__serve(loop, &task->joiners, waiter, task->result);
     }
 }
 
@@ -3550,7 +3540,7 @@ static inline int async__step(async_loop *loop, async__task *task)
     if (task->item.op != ASYNC__RUNNING)
         return 0;
     if (task->leaf == frame)
-        async__panic("an operation was awaited that is over already");
+        async__panic("an operation was awaited after its end");
     return 1;
 }
 
@@ -3572,13 +3562,14 @@ static inline async_op async__wait_for(async_case it)
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     async__check_buffer(loop, it.object);
-    async__check_buffer(loop, it.waiter.data);
+    async__check_buffer(loop, it.data);
     if (async__refused(loop, task))
         return async__pending(loop);
     if (it.attempt(&it))
         return async__done(loop, task, it.result);
-    task->on.waiter.data = it.waiter.data;
-    async__line_up(task, &task->on.waiter, it.waiter.queue);
+    task->item.at.buffer = it.queue;
+    task->result = (async_result)(uintptr_t)it.data;
+    async__line_up(task, &task->on.waiter, it.queue);
     return async__park(loop, task, it.op);
 }
 
@@ -3600,7 +3591,7 @@ static inline int async__attempt_join(async_case *it)
         it->result = it->task < 0 ? (async_result)it->task : task ? -EDEADLK : -ESRCH;
         return 1;
     }
-    it->waiter.queue = &task->joiners;
+    it->queue = &task->joiners;
     if (task->item.op != ASYNC__ENDED)
         return 0;
     it->result = task->result;
@@ -3650,6 +3641,8 @@ static inline int async__join_child(async_loop *loop, async__task *task, uint32_
     for (; slot; slot = async__task_at(loop, slot)->older) {
         async__task *child = async__task_at(loop, slot);
         if (child->item.op != ASYNC__ENDED) {
+            task->item.at.buffer = &child->joiners;
+            task->on.waiter.left = slot;
             async__line_up(task, &task->on.waiter, &child->joiners);
             return 0;
         }
@@ -3657,11 +3650,13 @@ static inline int async__join_child(async_loop *loop, async__task *task, uint32_
     return 1;
 }
 
-/* The one whose queue this is. */
-static inline const async__task *async__joined(async__waiter *const *joiners)
+/* The queue in which a task waits, not in a select. */
+static inline async__waiter **async__queue_of(const async_loop *loop, const async__task *task)
 {
-    return (const async__task *)(const void *)((const char *)joiners -
-                                               offsetof(async__task, joiners));
+    void *place = task->item.at.buffer;
+    if (task->item.op == ASYNC__JOIN_ALL)
+        place = &async__task_at(loop, (uint32_t)*(const async_task *)place)->joiners;
+    return (async__waiter **)place;
 }
 
 /* The one it waited for has ended. */
@@ -3669,7 +3664,8 @@ static inline void async__join_rest(async_loop *loop, async__task *task, async_r
 {
     int none_left;
     if (task->item.op == ASYNC__JOIN_CHILDREN) {
-        none_left = async__join_child(loop, task, async__joined(task->on.waiter.queue)->older);
+        none_left = async__join_child(loop, task,
+                                      async__task_at(loop, task->on.waiter.left)->older);
     } else {
         async__join_one(task, ended);
         none_left = async__join_next(loop, task);
@@ -3722,14 +3718,14 @@ static inline void async__give_up_descriptor(async_loop *loop, async__task *task
 ASYNC__RARE static inline int async__unpark(async_loop *loop, async__task *task)
 {
     unsigned op = task->item.op;
-    if (op == ASYNC__FLUSH || op == ASYNC__STREAM_READ)
+    if (op >= ASYNC__STREAM_READ && op <= ASYNC__FLUSH)
         loop->kinds[ASYNC__STREAM]->leave(loop, task);
     else if (op == ASYNC__OFFLOAD)
         return loop->threads->withdraw(loop, task);
     else if (op == ASYNC__SELECT)
         loop->select(loop, task, NULL, 0);
     else if (op >= ASYNC__JOIN)
-        async__leave_queue(&task->on.waiter);
+        async__leave_queue(async__queue_of(loop, task), &task->on.waiter);
     else if (op != ASYNC__SLEEP)
         async__give_up_descriptor(loop, task);
     return 1;
@@ -3796,8 +3792,8 @@ static inline int async_detach(async_task handle)
         return 0;
     }
     parent = async__task_at(loop, task->parent);
-    if (parent->item.op == ASYNC__JOIN_CHILDREN && parent->on.waiter.queue == &task->joiners)
-        async__serve(loop, &parent->on.waiter, 0);
+    if (parent->item.op == ASYNC__JOIN_CHILDREN && parent->on.waiter.left == task->item.slot)
+        async__serve(loop, &task->joiners, &parent->on.waiter, 0);
     async__unlink(loop, task);
     async__link(loop, task, &loop->root);
     task->item.flags &= 0xff & ~ASYNC__KEPT;
@@ -3854,7 +3850,7 @@ static inline void async__serve_all(async__waiter **queue, async_result result)
 {
     async__waiter *waiter;
     while ((waiter = async__first_waiter(queue)) != NULL)
-        async__serve(async__loop(), waiter, result);
+        async__serve(async__loop(), queue, waiter, result);
 }
 
 /* ---- event ---- */
@@ -3862,7 +3858,7 @@ static inline void async__serve_all(async__waiter **queue, async_result result)
 static inline int async__attempt_event(async_case *it)
 {
     async_event *event = (async_event *)it->object;
-    it->waiter.queue = &event->waiters;
+    it->queue = &event->waiters;
     return event->is_set;
 }
 
@@ -3903,7 +3899,7 @@ static inline void async_semaphore_init(async_semaphore *semaphore, size_t permi
 static inline int async__attempt_semaphore(async_case *it)
 {
     async_semaphore *semaphore = (async_semaphore *)it->object;
-    it->waiter.queue = &semaphore->waiters;
+    it->queue = &semaphore->waiters;
     if (!semaphore->permits)
         return 0;
     semaphore->permits--;
@@ -3929,7 +3925,7 @@ static inline void async_semaphore_release(async_semaphore *semaphore)
 {
     async__waiter *waiter = async__first_waiter(&semaphore->waiters);
     if (waiter)
-        async__serve(async__loop(), waiter, 0);
+        async__serve(async__loop(), &semaphore->waiters, waiter, 0);
     else
         semaphore->permits++;
 }
@@ -3954,7 +3950,7 @@ static inline int async__attempt_mutex(async_case *it)
 {
     async_mutex *mutex = (async_mutex *)it->object;
     async_task owner = async__owner();
-    it->waiter.queue = &mutex->waiters;
+    it->queue = &mutex->waiters;
     it->result = mutex->owner == owner ? -EDEADLK : 0;
     if (mutex->owner && !it->result) {
         async__check_owner(mutex->owner);
@@ -3987,7 +3983,7 @@ static inline int async_mutex_unlock(async_mutex *mutex)
         return -EPERM;
     mutex->owner = waiter ? async__task_handle(loop, async__task_at(loop, waiter->slot)) : 0;
     if (waiter)
-        async__serve(loop, waiter, 0);
+        async__serve(loop, &mutex->waiters, waiter, 0);
     return 0;
 }
 
@@ -4000,6 +3996,16 @@ static inline void async_channel_init(async_channel *channel, void *items, size_
     channel->items = (char *)items;
     channel->item_size = item_size;
     channel->capacity = capacity;
+}
+
+/* Where the item of one who waits is, or is to be. */
+static inline void *async__item_of(const async__waiter *waiter)
+{
+    const async__task *task = async__task_at(async__loop(), waiter->slot);
+    if (task->item.op != ASYNC__SELECT)
+        return (void *)(uintptr_t)task->result;
+    return ((const async_case *)(const void *)((const char *)waiter -
+                                               offsetof(async_case, waiter)))->data;
 }
 
 /* An item of no bytes may have no place either. */
@@ -4026,14 +4032,14 @@ static inline int async__attempt_send(async_case *it)
 {
     async_channel *channel = (async_channel *)it->object;
     async__waiter *receiver = async__first_waiter(&channel->receivers);
-    it->waiter.queue = &channel->senders;
+    it->queue = &channel->senders;
     if (channel->is_closed) {
         it->result = -EPIPE;
     } else if (receiver) {
-        async__channel_copy(channel, receiver->data, it->waiter.data);
-        async__serve(async__loop(), receiver, 1);
+        async__channel_copy(channel, async__item_of(receiver), it->data);
+        async__serve(async__loop(), &channel->receivers, receiver, 1);
     } else if (channel->count < channel->capacity) {
-        async__channel_put(channel, it->waiter.data);
+        async__channel_put(channel, it->data);
     } else {
         return 0;
     }
@@ -4044,32 +4050,32 @@ static inline int async__attempt_receive(async_case *it)
 {
     async_channel *channel = (async_channel *)it->object;
     async__waiter *sender = async__first_waiter(&channel->senders);
-    it->waiter.queue = &channel->receivers;
+    it->queue = &channel->receivers;
     it->result = channel->count || sender;
     if (!it->result)
         return channel->is_closed;
     if (channel->count)
-        async__channel_take(channel, it->waiter.data);
+        async__channel_take(channel, it->data);
     else
-        async__channel_copy(channel, it->waiter.data, sender->data);
+        async__channel_copy(channel, it->data, async__item_of(sender));
     if (sender && channel->capacity)
-        async__channel_put(channel, sender->data);
+        async__channel_put(channel, async__item_of(sender));
     if (sender)
-        async__serve(async__loop(), sender, 0);
+        async__serve(async__loop(), &channel->senders, sender, 0);
     return 1;
 }
 
 static inline async_case async_case_send(async_channel *channel, const void *item)
 {
     async_case it = async__case(ASYNC__SEND, async__attempt_send, channel);
-    it.waiter.data = (void *)(uintptr_t)item;
+    it.data = (void *)(uintptr_t)item;
     return it;
 }
 
 static inline async_case async_case_receive(async_channel *channel, void *item)
 {
     async_case it = async__case(ASYNC__RECEIVE, async__attempt_receive, channel);
-    it.waiter.data = item;
+    it.data = item;
     return it;
 }
 
@@ -4109,7 +4115,7 @@ static inline void async__selected(async_loop *loop, async__task *task, async__w
     async_case *cases = (async_case *)task->item.at.buffer, *it;
     for (it = cases; it != cases + task->on.io.size; it++)
         if (&it->waiter != waiter)
-            async__leave_queue(&it->waiter);
+            async__leave_queue(it->queue, &it->waiter);
     if (!waiter)
         return;
     it = (async_case *)(void *)((char *)waiter - offsetof(async_case, waiter));
@@ -4127,7 +4133,7 @@ static inline async_op async_select(async_case *cases, size_t count)
         if (!cases[i].attempt)
             async__panic("a case of a select that no async_case_... has made");
         async__check_buffer(loop, cases[i].object);
-        async__check_buffer(loop, cases[i].waiter.data);
+        async__check_buffer(loop, cases[i].data);
     }
     if (async__refused(loop, task))
         return async__pending(loop);
@@ -4137,7 +4143,7 @@ static inline async_op async_select(async_case *cases, size_t count)
     if (!count)
         return async__done(loop, task, -EINVAL);
     for (i = 0; i < count; i++)
-        async__line_up(task, &cases[i].waiter, cases[i].waiter.queue);
+        async__line_up(task, &cases[i].waiter, cases[i].queue);
     loop->select = async__selected;
     task->item.at.buffer = cases;
     task->on.io.size = count;
@@ -5530,15 +5536,14 @@ static inline void async__threads_read(int fd, void *argument)
     threads->done = NULL;
     pthread_mutex_unlock(&threads->lock);
     while (done) {
-        async__job *job = async__job_take(&done, done->next);
-        if (job->slot) {
+        async__job *place = async__job_take(&done, done->next), job = *place;
+        if (job.slot || job.with.data != place) /* a lookup frees itself */
+            ASYNC_MEM(free)(place);
+        if (job.slot) {
             async__threads_drop(threads);
-            async__wake(loop, async__task_at(loop, job->slot), job->with.result);
+            async__wake(loop, async__task_at(loop, job.slot), job.with.result);
         } else {
-            async__job post = *job;
-            if (post.with.data != job) /* a lookup frees itself */
-                ASYNC_MEM(free)(job);
-            post.call.callback(post.with.data);
+            job.call.callback(job.with.data);
         }
     }
 }
@@ -5547,7 +5552,7 @@ static inline void async__threads_read(int fd, void *argument)
 static inline int async__withdraw(async_loop *loop, async__task *task)
 {
     async__threads *threads = loop->threads;
-    async__job *job = &task->on.job;
+    async__job *job = (async__job *)task->item.at.buffer;
     int is_queued;
     pthread_mutex_lock(&threads->lock);
     is_queued = !job->is_running;
@@ -5556,8 +5561,10 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
         threads->queued--;
     }
     pthread_mutex_unlock(&threads->lock);
-    if (is_queued)
+    if (is_queued) {
+        ASYNC_MEM(free)(job);
         async__threads_drop(threads);
+    }
     return is_queued;
 }
 
@@ -5600,11 +5607,8 @@ ASYNC__RARE static inline void async__threads_close(async_loop *loop)
     pthread_mutex_unlock(&threads->lock);
     while (threads->count)
         ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
-    while (threads->done) {
-        async__job *job = async__job_take(&threads->done, threads->done);
-        if (!job->slot)
-            ASYNC_MEM(free)(job);
-    }
+    while (threads->done)
+        ASYNC_MEM(free)(async__job_take(&threads->done, threads->done));
     async__threads_release(threads);
 }
 
@@ -5633,13 +5637,24 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     return 0;
 }
 
-/* To the pool, which grows where nobody is idle. Returns 0 or a negative errno. */
-static inline int async__enqueue(async_loop *loop, async__task *task)
+/* To the pool, which grows where nobody is idle. Returns 0 or a negative errno, and then the pipe is
+ * not held any more. */
+static inline int async__enqueue(async_loop *loop, async__task *task,
+                                 async_result (*function)(void *data), void *data)
 {
     async__threads *threads = loop->threads;
-    int needs_more, error = 0;
+    async__job *job = (async__job *)ASYNC_MEM(calloc)(1, sizeof *job);
+    int needs_more, error = -ENOMEM;
+    if (!job) {
+        async__threads_drop(threads);
+        return error;
+    }
+    job->call.function = function;
+    job->with.data = data;
+    job->slot = task->item.slot;
+    task->item.at.buffer = job;
     pthread_mutex_lock(&threads->lock);
-    async__job_push(&threads->jobs, &task->on.job);
+    async__job_push(&threads->jobs, job);
     needs_more = ++threads->queued > threads->idle && threads->count < ASYNC__POOL;
     ASYNC_SYS(pthread_cond_signal)(&threads->work);
     pthread_mutex_unlock(&threads->lock);
@@ -5663,13 +5678,8 @@ static inline async_op async_offload(async_result (*function)(void *data), void 
     error = async__threads_open(loop);
     if (!error)
         error = async__threads_hold(loop->threads);
-    if (error)
-        return async__done(loop, task, error);
-    memset(&task->on.job, 0, sizeof task->on.job);
-    task->on.job.call.function = function;
-    task->on.job.with.data = data;
-    task->on.job.slot = task->item.slot;
-    error = async__enqueue(loop, task);
+    if (!error)
+        error = async__enqueue(loop, task, function, data);
     return error ? async__done(loop, task, error) : async__park(loop, task, ASYNC__OFFLOAD);
 }
 
@@ -6445,7 +6455,7 @@ static inline int async__attempt_signal(async_case *it)
     it->result = handle < 0 ? (async_result)handle : -ESRCH;
     if (!item || item->kind != ASYNC__CATCH || caught->callback)
         return 1;
-    it->waiter.queue = &caught->waiters;
+    it->queue = &caught->waiters;
     it->result = caught->signo;
     if (!caught->came)
         return 0;
@@ -6762,7 +6772,7 @@ static inline int async__attempt_process(async_case *it)
     it->result = !child ? it->task < 0 ? (async_result)it->task : -ESRCH : child->result;
     if (!child)
         return 1;
-    it->waiter.queue = &child->waiters;
+    it->queue = &child->waiters;
     if (child->is_running)
         return 0;
     async__forget_child(async__loop()->signals, child);
@@ -6949,190 +6959,242 @@ static inline void async__stream_wake(async_loop *loop, uint32_t *waiter, async_
 
 /* ---- reading ---- */
 
-/* Where the separator that is searched ends, 0: it is not in these bytes. */
-static inline size_t async__want_find(async__want *want, const char *bytes, size_t count)
+/* How many of the bytes that are there the task gets, or -EAGAIN: more must come first. */
+typedef async_result async__share(const async_stream *stream, async__task *task, const char *bytes,
+                                  size_t count, int at_end);
+
+static inline async_result async__share_some(const async_stream *stream, async__task *task,
+                                             const char *bytes, size_t count, int at_end)
 {
-    while (want->searched + want->separator_size <= count) {
-        size_t starts = count - want->separator_size + 1;
-        const char *start = (const char *)memchr(bytes + want->searched, *want->separator,
-                                                 starts - want->searched);
-        want->searched = start ? (size_t)(start - bytes) : starts;
-        if (start && memcmp(start, want->separator, want->separator_size) == 0)
-            return want->searched + want->separator_size;
-        want->searched += start != NULL;
+    size_t size = task->on.read.size;
+    (void)stream, (void)bytes;
+    return count >= size ? (async_result)size : count || at_end ? (async_result)count : -EAGAIN;
+}
+
+static inline async_result async__share_all(const async_stream *stream, async__task *task,
+                                            const char *bytes, size_t count, int at_end)
+{
+    size_t size = task->on.read.size;
+    (void)stream, (void)bytes;
+    return count >= size ? (async_result)size : at_end ? (async_result)count : -EAGAIN;
+}
+
+/* Where the separator that is searched ends, 0: it is not in these bytes. */
+static inline size_t async__find_separator(const async_stream *stream, size_t *searched,
+                                           const char *bytes, size_t count)
+{
+    size_t size = stream->separator_size;
+    while (*searched + size <= count) {
+        size_t starts = count - size + 1;
+        const char *start = (const char *)memchr(bytes + *searched, *stream->separator,
+                                                 starts - *searched);
+        *searched = start ? (size_t)(start - bytes) : starts;
+        if (start && memcmp(start, stream->separator, size) == 0)
+            return *searched + size;
+        *searched += start != NULL;
     }
     return 0;
 }
 
-static inline async_result async__share_text(async__want *want, const char *bytes, size_t count,
-                                             int at_end)
+static inline async_result async__share_text(const async_stream *stream, async__task *task,
+                                             const char *bytes, size_t count, int at_end)
 {
-    size_t most = count < want->size ? count : want->size, found;
-    if (!want->separator_size)
+    size_t most = count < task->on.read.size ? count : task->on.read.size, found;
+    if (!stream->separator_size)
         return -EINVAL;
-    found = async__want_find(want, bytes, most);
+    found = async__find_separator(stream, &task->on.read.done, bytes, most);
     if (found)
         return (async_result)found;
     return count > most ? -EMSGSIZE : at_end ? (async_result)count : -EAGAIN;
 }
 
-static inline async_result async__share_bytes(async__want *want, const char *bytes, size_t count,
-                                              int at_end)
+static inline void async__stream_take(async_stream *stream, async__task *task, size_t n)
 {
-    size_t most = count < want->size ? count : want->size;
-    (void)bytes;
-    return at_end || most == want->size || (most && !want->all) ? (async_result)most : -EAGAIN;
+    async__block *input = stream->input;
+    if (!n)
+        return;
+    memcpy(task->on.read.data, async__block_bytes(input) + input->first, n);
+    input->first += n;
 }
 
-/* The reader's share of what is there. */
-static inline async_result async__stream_take(async_stream *stream, int at_end)
+static inline async_result async__stream_share(async_stream *stream, async__task *task,
+                                               async__share *share, int at_end)
 {
-    async__want *want = &stream->want;
     async__block *input = stream->input;
-    const char *bytes = input ? async__block_bytes(input) + input->first : NULL;
-    async_result n;
-    if (want->done)
-        return at_end || want->done == want->size ? (async_result)want->done : -EAGAIN;
-    n = want->share(want, bytes, async__block_count(input), at_end);
-    if (input && n > 0) {
-        memcpy(want->data, bytes, (size_t)n);
-        input->first += (size_t)n;
-        if (want->is_line)
-            want->data[n] = '\0';
-    }
+    async_result n = share(stream, task, input ? async__block_bytes(input) + input->first : NULL,
+                           async__block_count(input), at_end);
+    async__stream_take(stream, task, n > 0 ? (size_t)n : 0);
     return n;
 }
 
-/* Receive once. Returns as async__try, or -ENOMEM, and then nothing was taken. A large block is
- * received where it belongs, and the room that putting it back would need is had before. */
+/* Receive once. Returns as async__try, or -ENOMEM, and then nothing was taken. */
 static inline ssize_t async__stream_receive(async_loop *loop, async_stream *stream)
 {
-    async__want *want = &stream->want;
-    int large = want->all && want->size >= ASYNC__AHEAD;
     async__block *input;
     ssize_t n;
-    if (async__block_reserve(loop, &stream->input, large ? want->size : 1) < 0)
+    if (async__block_reserve(loop, &stream->input, 1) < 0)
         return -ENOMEM;
     input = stream->input;
-    if (!large) {
-        n = async__try(loop, stream->fd, ASYNC__R, async__block_bytes(input) + input->last,
-                           input->capacity - input->last);
-        input->last += n > 0 ? (size_t)n : 0;
-        return n;
-    }
-    memcpy(want->data + want->done, async__block_bytes(input) + input->first,
-           async__block_count(input));
-    want->done += async__block_count(input);
-    input->first = input->last = 0;
-    n = async__try(loop, stream->fd, ASYNC__R, want->data + want->done,
-                       want->size - want->done);
-    want->done += n > 0 ? (size_t)n : 0;
+    n = async__try(loop, stream->fd, ASYNC__R, async__block_bytes(input) + input->last,
+                   input->capacity - input->last);
+    input->last += n > 0 ? (size_t)n : 0;
     return n;
 }
 
-/* The part of a large block that has come is the next reader's. */
-static inline void async__stream_put_back(async_stream *stream)
+/* Idle, a stream holds no buffer. */
+static inline void async__stream_tidy(async_loop *loop, async_stream *stream)
 {
-    if (stream->want.done)
-        async__block_append(stream->input, stream->want.data, stream->want.done);
-    stream->want.done = 0;
+    if (!async__block_count(stream->input))
+        async__block_drop(loop, &stream->input);
 }
 
 /* Returns the reader's result, or -EAGAIN: not yet. */
-static inline async_result async__stream_attempt(async_loop *loop, async_stream *stream)
+static inline async_result async__stream_attempt(async_loop *loop, async__task *task,
+                                                 async__share *share)
 {
-    async_result n = async__stream_take(stream, 0);
+    async_stream *stream = (async_stream *)task->item.at.buffer;
+    async_result n = async__stream_share(stream, task, share, 0);
     while (n == -EAGAIN) {
         n = async__stream_receive(loop, stream);
         if (n < 0)
             break;
-        n = async__stream_take(stream, n == 0);
+        n = async__stream_share(stream, task, share, n == 0);
     }
+    async__stream_tidy(loop, stream);
+    return n;
+}
+
+/* The part of a large block that has come is the next reader's. */
+static inline void async__stream_put_back(async_stream *stream, async__task *task)
+{
+    if (task->on.read.done)
+        async__block_append(stream->input, task->on.read.data, task->on.read.done);
+    task->on.read.done = 0;
+}
+
+/* A large block is received where it belongs, and the room that putting it back would need is had
+ * before. */
+static inline async_result async__attempt_large(async_loop *loop, async__task *task)
+{
+    async_stream *stream = (async_stream *)task->item.at.buffer;
+    size_t ahead = async__block_count(stream->input), size = task->on.read.size;
+    size_t *done = &task->on.read.done;
+    async_result n = 1;
+    if (async__block_reserve(loop, &stream->input, size) < 0)
+        return -ENOMEM;
+    async__stream_take(stream, task, ahead);
+    for (*done += ahead; *done < size && n > 0; *done += n > 0 ? (size_t)n : 0)
+        n = async__try(loop, stream->fd, ASYNC__R, task->on.read.data + *done, size - *done);
+    if (n == -EAGAIN && *done)
+        return n;
+    if (n < 0)
+        async__stream_put_back(stream, task);
+    else
+        n = (async_result)*done;
+    async__stream_tidy(loop, stream);
+    return n;
+}
+
+static inline async_result async__attempt_stream_read(async_loop *loop, async__task *task)
+{
+    return async__stream_attempt(loop, task, async__share_some);
+}
+
+static inline async_result async__attempt_exactly(async_loop *loop, async__task *task)
+{
+    const async_stream *stream = (const async_stream *)task->item.at.buffer;
+    size_t size = task->on.read.size;
+    return size < ASYNC__AHEAD || size <= async__block_count(stream->input)
+               ? async__stream_attempt(loop, task, async__share_all)
+               : async__attempt_large(loop, task);
+}
+
+static inline async_result async__attempt_until(async_loop *loop, async__task *task)
+{
+    return async__stream_attempt(loop, task, async__share_text);
+}
+
+static inline async_result async__attempt_line(async_loop *loop, async__task *task)
+{
+    async_result n = async__attempt_until(loop, task);
     if (n > 0)
-        stream->want.done = 0;
-    if (n < 0 && n != -EAGAIN)
-        async__stream_put_back(stream);
-    if (!stream->want.done && !async__block_count(stream->input))
-        async__block_drop(loop, &stream->input);
+        task->on.read.data[n] = '\0';
     return n;
 }
 
 /* Something has come for the task that reads. */
 static inline void async__stream_serve(async_loop *loop, async_stream *stream)
 {
-    async_result result = async__stream_attempt(loop, stream);
+    async__task *task = async__task_at(loop, stream->reader);
+    async_result result = loop->attempts[task->item.op](loop, task);
     if (result == -EAGAIN)
         return;
     async__stream_desert(loop, stream, ASYNC__READABLE);
     async__stream_wake(loop, &stream->reader, result);
 }
 
-static inline async__want async__want_of(void *data, size_t size)
-{
-    async__want want;
-    memset(&want, 0, sizeof want);
-    want.share = async__share_bytes;
-    want.data = (char *)data;
-    want.size = size;
-    return want;
-}
-
-static inline async_op async__stream_read(async_stream *stream, const async__want *want)
+static inline async_op async__stream_read(unsigned op, async__attempt *attempt,
+                                          async_stream *stream, void *data, size_t size)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     async_result result;
-    async__check_buffer(loop, want->data);
-    async__check_buffer(loop, want->separator);
+    async__check_buffer(loop, data);
     if (async__refused(loop, task))
         return async__pending(loop);
     if (!async__stream_is_usable(stream))
         return async__done(loop, task, -EBADF);
     if (*async__waiter_of(loop, stream->fd, ASYNC__READABLE))
         return async__done(loop, task, -EBUSY);
-    stream->want = *want;
-    result = async__stream_attempt(loop, stream);
+    loop->attempts[op] = attempt;
+    task->item.at.buffer = stream;
+    task->on.read.data = (char *)data;
+    task->on.read.size = size;
+    task->on.read.done = 0;
+    result = attempt(loop, task);
     if (result != -EAGAIN)
         return async__done(loop, task, result);
-    stream->serve = async__stream_serve;
     async__stream_attend(loop, stream, ASYNC__READABLE);
-    return async__stream_park(loop, stream, &stream->reader, ASYNC__STREAM_READ);
+    return async__stream_park(loop, stream, &stream->reader, op);
 }
 
 static inline async_op async_stream_read(async_stream *stream, void *data, size_t size)
 {
-    async__want want = async__want_of(data, size);
     if (async__stream_is_usable(stream) && !stream->input && size >= ASYNC__AHEAD)
         return async_read(stream->fd, data, size);
-    return async__stream_read(stream, &want);
+    return async__stream_read(ASYNC__STREAM_READ, async__attempt_stream_read, stream, data, size);
 }
 
 static inline async_op async_stream_read_exactly(async_stream *stream, void *data, size_t size)
 {
-    async__want want = async__want_of(data, size);
-    want.all = 1;
-    return async__stream_read(stream, &want);
+    return async__stream_read(ASYNC__STREAM_READ_EXACTLY, async__attempt_exactly, stream, data,
+                              size);
+}
+
+/* Another task may be reading, and its separator is to stay. */
+static inline void async__stream_search(async_stream *stream, const void *separator, size_t size)
+{
+    if (!stream || stream->reader)
+        return;
+    stream->separator = (const char *)separator;
+    stream->separator_size = size > UINT32_MAX ? 0 : (uint32_t)size;
 }
 
 static inline async_op async_stream_read_until(async_stream *stream, void *data, size_t size,
                                                const void *separator, size_t separator_size)
 {
-    async__want want = async__want_of(data, size);
-    want.share = async__share_text;
-    want.separator = (const char *)separator;
-    want.separator_size = separator_size;
-    return async__stream_read(stream, &want);
+    async__check_buffer(async__loop(), separator);
+    async__stream_search(stream, separator, separator_size);
+    return async__stream_read(ASYNC__STREAM_READ_UNTIL, async__attempt_until, stream, data, size);
 }
 
 static inline async_op async_stream_read_line(async_stream *stream, char *line, size_t size)
 {
-    async__want want = async__want_of(line, size ? size - 1 : 0);
-    want.share = async__share_text;
-    want.separator = "\n";
-    want.separator_size = want.is_line = size != 0; /* without: as an empty separator */
     if (size)
         *line = '\0';
-    return async__stream_read(stream, &want);
+    async__stream_search(stream, "\n", size != 0); /* no room: as an empty separator */
+    return async__stream_read(ASYNC__STREAM_READ_LINE, async__attempt_line, stream, line,
+                              size ? size - 1 : 0);
 }
 
 /* A task that was cancelled, or whose time is over, waits no more. */
@@ -7145,7 +7207,8 @@ static inline void async__stream_leave(async_loop *loop, async__task *task)
     }
     stream->reader = 0;
     async__stream_desert(loop, stream, ASYNC__READABLE);
-    async__stream_put_back(stream);
+    if (task->item.op == ASYNC__STREAM_READ_EXACTLY)
+        async__stream_put_back(stream, task);
 }
 
 /* ---- writing ---- */
@@ -7309,8 +7372,8 @@ static inline int async_stream_set_limits(async_stream *stream, size_t high, siz
         return -EBADF;
     if (low > high)
         return -EINVAL;
-    stream->high = high;
-    stream->low = low;
+    stream->high = high > UINT32_MAX ? UINT32_MAX : (uint32_t)high;
+    stream->low = low > UINT32_MAX ? UINT32_MAX : (uint32_t)low;
     if (async__block_count(stream->queue) <= low)
         async__stream_wake(async__loop(), &stream->flusher, 0);
     return 0;
@@ -7559,7 +7622,7 @@ static inline void async__stream_ready(async_loop *loop, async__item *item, unsi
     if (bits & ASYNC__W)
         async__stream_drain(loop, stream);
     else if (stream->reader)
-        stream->serve(loop, stream);
+        async__stream_serve(loop, stream);
     else
         async__call_soon(loop, item);
 }
@@ -7735,10 +7798,11 @@ static inline const char *async__op_name(unsigned op)
 {
     const char *name = /* one text, which takes less room than a table of pointers */
         "running\0" "running\0" "ready\0" "sleep\0" "readable\0" "writable\0" "read\0" "write\0"
-        "readv\0" "writev\0" "accept\0" "connect\0" "recvfrom\0" "sendto\0" "join\0" "join_all\0"
-        "event\0" "semaphore\0" "mutex\0" "send\0" "receive\0" "select\0" "join_children\0"
-        "signal\0" "process\0" "offload\0" "flush\0" "stream_read\0" "its children\0"
-        "ended, its result is kept\0" "soon\0" "after\0" "every\0" "idle";
+        "readv\0" "writev\0" "accept\0" "connect\0" "recvfrom\0" "sendto\0" "stream_read\0"
+        "read_exactly\0" "read_until\0" "read_line\0" "flush\0" "join\0"
+        "join_all\0" "event\0" "semaphore\0" "mutex\0" "send\0" "receive\0" "select\0"
+        "join_children\0" "signal\0" "process\0" "offload\0" "its children\0"
+        "ended, unjoined\0" "soon\0" "after\0" "every\0" "idle";
     while (op--)
         while (*name++) {
         }
@@ -7762,7 +7826,8 @@ static inline void async__dump_queue(unsigned op, async__waiter **queue, FILE *o
     const async_mutex *mutex = (const async_mutex *)(const void *)place;
     if (op == ASYNC__JOIN || op == ASYNC__JOIN_ALL)
         fprintf(out, "%s of task %u", async__op_name(op),
-                (unsigned)async__joined(queue)->item.slot);
+                (unsigned)((const async__task *)(const void *)(
+                    place - offsetof(async__task, joiners)))->item.slot);
     else if (op == ASYNC__SEND)
         fprintf(out, "send to channel %p", (const void *)place);
     else if (op == ASYNC__RECEIVE)
@@ -7783,7 +7848,7 @@ static inline void async__dump_select(const async__task *task, FILE *out)
     size_t i, count = task->on.io.size, most = count > 4 ? 4 : count;
     for (i = 0; i < most; i++) {
         fputs(i ? " or " : "select: ", out);
-        async__dump_queue(cases[i].op, cases[i].waiter.queue, out);
+        async__dump_queue(cases[i].op, cases[i].queue, out);
     }
     if (count > most)
         fprintf(out, " or %lu more", (unsigned long)(count - most));
@@ -7792,17 +7857,16 @@ static inline void async__dump_select(const async__task *task, FILE *out)
 static inline void async__dump_stream(const async__task *task, FILE *out)
 {
     const async_stream *stream = (const async_stream *)task->item.at.buffer;
-    const async__want *want = &stream->want;
+    size_t here = async__block_count(stream->input);
+    if (task->item.op == ASYNC__STREAM_READ_EXACTLY)
+        here += task->on.read.done;
     if (task->item.op == ASYNC__FLUSH)
         fprintf(out, "%s on descriptor %d, %lu bytes left",
                 stream->item.flags & ASYNC__CLOSING ? "stream_wait_closed" : "stream_flush",
                 stream->fd, (unsigned long)async__block_count(stream->queue));
     else
-        fprintf(out, "stream_read%s on descriptor %d, %lu of %lu bytes",
-                want->is_line ? "_line" : want->separator_size ? "_until"
-                              : want->all ? "_exactly" : "", stream->fd,
-                (unsigned long)(want->done + async__block_count(stream->input)),
-                (unsigned long)want->size);
+        fprintf(out, "%s on descriptor %d, %lu of %lu bytes", async__op_name(task->item.op),
+                stream->fd, (unsigned long)here, (unsigned long)task->on.read.size);
 }
 
 /* What the task waits for, */
@@ -7811,10 +7875,10 @@ static inline void async__dump_op(const async_loop *loop, const async__task *tas
     unsigned op = task->item.op;
     if (op == ASYNC__SELECT)
         async__dump_select(task, out);
-    else if (op == ASYNC__FLUSH || op == ASYNC__STREAM_READ)
+    else if (op >= ASYNC__STREAM_READ && op <= ASYNC__FLUSH)
         async__dump_stream(task, out);
     else if (op >= ASYNC__JOIN && op <= ASYNC__RECEIVE)
-        async__dump_queue(op, task->on.waiter.queue, out);
+        async__dump_queue(op, async__queue_of(loop, task), out);
     else
         fputs(async__op_name(op), out);
     if (async__op_has_descriptor(op))
@@ -7822,7 +7886,8 @@ static inline void async__dump_op(const async_loop *loop, const async__task *tas
     else if (op == ASYNC__JOIN_ALL)
         fprintf(out, ", %u left", (unsigned)task->on.waiter.left);
     else if (op == ASYNC__OFFLOAD)
-        fputs(loop->threads->runs(loop->threads, &task->on.job) ? ", running" : ", queued", out);
+        fputs(loop->threads->runs(loop->threads, (const async__job *)task->item.at.buffer)
+                  ? ", running" : ", queued", out);
 }
 
 /* how long already, how long at most. */

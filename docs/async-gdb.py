@@ -11,9 +11,9 @@ import time
 import gdb
 
 # In the order of the header's enumeration; tests/programs/gdb.sh compares them.
-OPS = """running,running,ready,sleep,readable,writable,read,write,readv,writev,accept,connect,recvfrom,sendto,join,join_all,
-event,semaphore,mutex,send,receive,select,join_children,signal,process,offload,flush,stream_read,its children,
-ended; its result is kept,soon,after,every,idle"""
+OPS = """running,running,ready,sleep,readable,writable,read,write,readv,writev,accept,connect,recvfrom,sendto,
+stream_read,read_exactly,read_until,read_line,flush,join,join_all,event,semaphore,mutex,send,
+receive,select,join_children,signal,process,offload,its children,ended; unjoined,soon,after,every,idle"""
 OPS = [op.strip().replace(";", ",") for op in OPS.split(",")]
 LEAVE = 0x7FFFFFFE  # lines from here on are none
 NEVER = 2**63 - 1
@@ -105,8 +105,8 @@ def chain(task):
 
 def queue(op, address):
     """What a queue of those who wait belongs to."""
-    if op in ("join", "join_all"):
-        return "%s of task %d" % (op, number(around(address, "async__task", "joiners")))
+    if op == "join":
+        return "join of task %d" % number(around(address, "async__task", "joiners"))
     if op == "send":
         return "send to channel %#x" % int(address)
     if op == "receive":
@@ -124,35 +124,34 @@ def block(pointer):
 
 def stream(task):
     it = at(task["item"]["at"]["buffer"], "async_stream")
-    want = it["want"]
-    if op_of(task) == "flush":
+    op, read = op_of(task), task["on"]["read"]
+    if op == "flush":
         name = "wait_closed" if int(it["item"]["flags"]) & CLOSING else "flush"
         return "stream_%s on descriptor %d, %d bytes left" % (name, it["fd"], block(it["queue"]))
-    kind = "_line" if want["is_line"] else "_until" if want["separator_size"] else "_exactly" if want["all"] else ""
-    return "stream_read%s on descriptor %d, %d of %d bytes" % (kind, it["fd"], int(want["done"]) + block(it["input"]),
-                                                               want["size"])
+    here = block(it["input"]) + (int(read["done"]) if op == "read_exactly" else 0)
+    return "%s on descriptor %d, %d of %d bytes" % (op, it["fd"], here, read["size"])
 
 
 def select(task):
     cases, count = task["item"]["at"]["buffer"], int(task["on"]["io"]["size"])
     cases = cases.cast(gdb.lookup_type("async_case").pointer())
-    texts = [queue(OPS[int(cases[i]["op"])], cases[i]["waiter"]["queue"]) for i in range(min(count, 4))]
+    texts = [queue(OPS[int(cases[i]["op"])], cases[i]["queue"]) for i in range(min(count, 4))]
     return "select: " + " or ".join(texts) + (" or %d more" % (count - 4) if count > 4 else "")
 
 
 def wait(task):
     """What the task waits for."""
-    op, on = op_of(task), task["on"]
+    op, on, about = op_of(task), task["on"], task["item"]["at"]["buffer"]
     if op == "select":
         return select(task)
-    if op in ("flush", "stream_read"):
+    if OPS.index("stream_read") <= OPS.index(op) <= OPS.index("flush"):
         return stream(task)
     if op == "offload":
-        return "offload, running" if on["job"]["is_running"] else "offload, queued"
+        return "offload, running" if at(about, "async__job")["is_running"] else "offload, queued"
     if op == "join_all":
-        return queue(op, on["waiter"]["queue"]) + ", %d left" % on["waiter"]["left"]
+        return "join_all of task %d, %d left" % (at(about, "async_task") & 0xFFFFFFFF, on["waiter"]["left"])
     if OPS.index("join") <= OPS.index(op) <= OPS.index("receive"):
-        return queue(op, on["waiter"]["queue"])
+        return queue(op, about)
     if OPS.index("readable") <= OPS.index(op) <= OPS.index("sendto"):
         return "%s on descriptor %d" % (op, on["io"]["fd"])
     return op

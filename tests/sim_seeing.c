@@ -179,9 +179,9 @@ AsyncTestWith(dump, names_what_streams_wait_for, (.faults = SIM_CALM), int ends[
     await(async_sleep(1100));
     dump();
     shows("stream_read on descriptor %d, 0 of 100 bytes", self->ends[0][0]);
-    shows("stream_read_exactly on descriptor %d, 3 of 90 bytes", self->ends[1][0]);
-    shows("stream_read_until on descriptor %d, 3 of 80 bytes", self->ends[2][0]);
-    shows("stream_read_line on descriptor %d, 3 of 69 bytes", self->ends[3][0]);
+    shows("read_exactly on descriptor %d, 3 of 90 bytes", self->ends[1][0]);
+    shows("read_until on descriptor %d, 3 of 80 bytes", self->ends[2][0]);
+    shows("read_line on descriptor %d, 3 of 69 bytes", self->ends[3][0]);
     shows("stream_flush on descriptor %d, %lu bytes left", self->ends[4][0],
           TOO_MUCH - drain(self->ends[4][1]));
     shows("stream_wait_closed on descriptor %d, %lu bytes left", self->ends[5][0],

@@ -63,15 +63,10 @@ async(echo_readable, int client; char *rest; size_t size;)
 }
 
 /* A little more than one message, so that a message is a short read. */
-async(echo_stream, int client; async_stream *stream; char data[80];)
+async(echo_stream, async_stream *stream; char data[72];)
 {
     ssize_t n;
     async_begin;
-    self->stream = async_stream_open(self->client);
-    if (!self->stream) {
-        async_close(self->client);
-        async_return(-ENOMEM);
-    }
     for (;;) {
         await(n, async_stream_read(self->stream, self->data, sizeof self->data));
         if (n <= 0 || async_stream_write(self->stream, self->data, (size_t)n) < 0)
@@ -86,12 +81,22 @@ async(echo_stream, int client; async_stream *stream; char data[80];)
 
 enum mode { MODE_READ, MODE_READABLE, MODE_STREAM };
 
+/* Without a task nobody would close the stream. */
+static async_task serve_stream(int client)
+{
+    async_stream *stream = async_stream_open(client);
+    async_task task = stream ? async_spawn(echo_stream, .stream = stream) : -ENOMEM;
+    if (stream && task < 0)
+        async_stream_close(stream);
+    return task;
+}
+
 static async_task serve(enum mode mode, int client)
 {
     if (mode == MODE_READABLE)
         return async_spawn(echo_readable, .client = client);
     if (mode == MODE_STREAM)
-        return async_spawn(echo_stream, .client = client);
+        return serve_stream(client);
     return async_spawn(echo_read, .client = client);
 }
 

@@ -555,7 +555,7 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return task->child ? NULL : "its last child has ended";
     if (op == ASYNC__ENDED)
         return task->item.flags & ASYNC__KEPT ? NULL : "it has ended, and its result is not kept";
-    if (op == ASYNC__OFFLOAD && task->on.job.is_running)
+    if (op == ASYNC__OFFLOAD && ((const async__job *)task->item.at.buffer)->is_running)
         return NULL; /* whatever was told to it or has passed */
     if ((task->item.flags & ASYNC__CANCELLED) && task->leaf && !async__is_covered(task->leaf))
         return "it was cancelled";
@@ -565,17 +565,17 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return "its limit has no timer";
     if (op == ASYNC__SLEEP && !timer_of(loop, task->item.slot))
         return "its sleep has no timer";
-    if ((op == ASYNC__JOIN || async__joins_several(task)) && !runs(loop, task->on.waiter.queue))
+    if ((op == ASYNC__JOIN || async__joins_several(task)) && !runs(loop, async__queue_of(loop, task)))
         return "the task it joins has ended";
     if (op >= ASYNC__JOIN && op <= ASYNC__JOIN_CHILDREN && op != ASYNC__SELECT &&
-        !stands_in(task->on.waiter.queue, task))
+        !stands_in(async__queue_of(loop, task), task))
         return "it stands in no queue";
     if (op >= ASYNC__EVENT && op < ASYNC__SELECT)
-        return why_not_in_line(op, task->on.waiter.queue);
+        return why_not_in_line(op, async__queue_of(loop, task));
     if (op == ASYNC__FLUSH)
         return ((async_stream *)task->item.at.buffer)->flusher == task->item.slot
                    ? NULL : "its stream has forgotten it";
-    if (op == ASYNC__STREAM_READ)
+    if (op >= ASYNC__STREAM_READ && op < ASYNC__FLUSH)
         return ((async_stream *)task->item.at.buffer)->reader == task->item.slot
                    ? NULL : "its stream has forgotten it";
     if (async__op_has_descriptor(op) &&

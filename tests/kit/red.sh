@@ -304,7 +304,7 @@ broken_wakes() {
 
 broken_queues() {
     broken no_place queues 'lost wake-up: a task waits although it stands in no queue: lines_up, line [0-9]*, event' \
-        "$(within async__wait_for 's/async__line_up(.*);/&async__leave_queue(\&task->on.waiter);/')"
+        "$(within async__wait_for 's/async__line_up(.*);/&async__leave_queue(it.queue, \&task->on.waiter);/')"
     broken deaf_event queues 'lost wake-up: a task waits although its event is set: lines_up, line [0-9]*, event' \
         "$(within async_event_set 's/async__serve_all(.*);/;/')"
     broken kept_permit queues 'lost wake-up: a task waits although there is a permit: lines_up, line [0-9]*, semaphore' \
