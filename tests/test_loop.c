@@ -951,7 +951,7 @@ TEST(dump, shows_the_tree_with_what_each_task_waits_for)
     check(strstr(line_with("reads()"), "read on descriptor") != NULL);
     check(strstr(line_with("limited()"), "join of task") != NULL);
     check(strstr(line_with("limited()"), "limit in ") != NULL);
-    check(strstr(dumped, "kept") != NULL);
+    check(strstr(dumped, "unjoined") != NULL);
     check_equal(indent_of("named()"), indent_of("dumps()") + 2);
     check_equal(indent_of("reads()"), indent_of("dumps()") + 2);
     check(strstr(dumped, "named()") < strstr(dumped, "reads()"));

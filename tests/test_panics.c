@@ -183,7 +183,7 @@ TEST(panics, come_for_a_case_that_nobody_made)
 TEST(panics, name_what_is_gone_while_a_task_waits_for_it)
 {
     static async_event event;
-    test_panics(async_run(forgets_who_waits, &event), "is gone, and a task waits for it");
+    test_panics(async_run(forgets_who_waits, &event), "that a task waits for is gone");
 }
 
 async(reads_into, char *data;)
@@ -582,7 +582,7 @@ async(awaits_again)
 
 TEST(panics, come_for_an_operation_that_is_over)
 {
-    test_panics(async_run(awaits_again), "over already");
+    test_panics(async_run(awaits_again), "after its end");
     test_panics(async_run(awaits_again), AT(awaits_again));
 }
 
