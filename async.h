@@ -3993,7 +3993,7 @@ static inline void async_channel_init(async_channel *channel, void *items, size_
                                       size_t capacity)
 {
     memset(channel, 0, sizeof *channel);
-    channel->items = (char *)items;
+    channel->items = (char *)(items ? items : channel); /* items of no bytes need no place */
     channel->item_size = item_size;
     channel->capacity = capacity;
 }
