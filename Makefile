@@ -11,7 +11,7 @@ help:
 	@echo "make mutants   broken copies of async.h: the worlds must find each"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
-	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage"
+	@echo "  arms of check: matrix refuse lint sanitize optimised tsan qemu cross coverage"
 
 $(B):
 	@mkdir -p $(B)
@@ -151,16 +151,20 @@ test-worlds: $(B)/worlds
 	ASYNC_STATS=$(B)/worlds.tsv timeout 400 $(B)/worlds
 	tests/worlds.sh $(B)/worlds.tsv
 
-test-native: $(B)/tests $(B)/tests-O2
+test-native: $(B)/tests
 	timeout 400 $(B)/tests
+
+# As programs are built that are shipped; and under Valgrind what `make test` has no time for.
+optimised: $(B)/tests-O2 $(B)/tests-plain
 	timeout 400 $(B)/tests-O2
+	$(if $(EMULATION),TEST_BACKENDS=kqueue timeout 400 $(VALGRIND) $(B)/tests-plain)
 
 # The same tests on the simulated kernel: see REAL_TEST and SIMULATED_TEST in tests/test.h.
 test-simulated: $(B)/tests-simulated
 	timeout 400 $(B)/tests-simulated
 
 test-valgrind: $(B)/tests-plain
-	timeout 400 $(VALGRIND) $(B)/tests-plain
+	TEST_BACKENDS="$(filter-out $(if $(EMULATION),kqueue),$(BACKENDS))" timeout 400 $(VALGRIND) $(B)/tests-plain
 
 test-worlds-valgrind: $(B)/worlds-plain
 	ASYNC_SEEDS=30 timeout 400 $(VALGRIND) $(B)/worlds-plain
@@ -249,7 +253,7 @@ coverage:
 
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
-ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check
+ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain

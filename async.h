@@ -5592,12 +5592,23 @@ static inline void async__threads_release(async__threads *threads)
 }
 
 /* In a child after fork there are no threads, nobody gives the lock back, and a queue may be in the
- * midst of a change: what was in it is lost. */
+ * midst of a change: what was posted is lost. The tasks know their jobs. */
+ASYNC__RARE static inline void async__forget_jobs(const async_loop *loop)
+{
+    uint32_t slot;
+    for (slot = 1; slot < loop->slot_count; slot++) {
+        const async__item *item = async__item_at(loop, slot);
+        if (item && item->kind == ASYNC__TASK && item->op == ASYNC__OFFLOAD)
+            ASYNC_MEM(free)(item->at.buffer);
+    }
+}
+
 ASYNC__RARE static inline void async__threads_close(async_loop *loop)
 {
     async__threads *threads = loop->threads;
     loop->threads = NULL;
     if (async__is_foreign(loop)) {
+        async__forget_jobs(loop);
         ASYNC_MEM(free)(threads);
         return;
     }
