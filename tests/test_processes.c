@@ -360,13 +360,16 @@ TASK_TEST(processes, talk_through_three_pipes, async_process child; async_proces
     async_end;
 }
 
+/* All that was written there, but for what the loop says where the machine is slow. */
 static void reads_text(int fd, const char *expected)
 {
-    char text[32];
-    ssize_t n = read(fd, text, sizeof text - 1);
-    text[n > 0 ? n : 0] = '\0';
+    char text[32] = "", line[256];
+    FILE *file = fdopen(fd, "r");
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, "async: ", 7) != 0 && strlen(text) + strlen(line) < sizeof text)
+            strcat(text, line);
     check_text(text, expected);
-    close(fd);
+    fclose(file);
 }
 
 /* Descriptors above 2, and our own 1 and 2 the other way round; they are blocking there. */
