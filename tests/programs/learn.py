@@ -9,7 +9,7 @@ import sys
 import termios
 import time
 
-LIMIT = 30  # seconds, for whatever is waited for
+LIMIT = 120  # seconds, for whatever is waited for
 folder = os.path.abspath(sys.argv[1])
 os.chdir(folder)
 
