@@ -204,7 +204,7 @@ static inline int response_append(struct response *it, const char *data,
         return -EMSGSIZE;
     while (room <= it->size + size)
         room *= 2;
-    if (room > it->room) {
+    if (!it->data || room > it->room) {
         more = realloc(it->data, room);
         if (!more)
             return -ENOMEM;
@@ -289,10 +289,13 @@ static inline int response_join_chunks(struct response *it)
  * negative errno; the text is then at data + head, `body` bytes and '\0'. */
 static inline int response_add(struct response *it, const char *data, ssize_t n)
 {
-    int result = n <= 0 ? (int)n : response_append(it, data, (size_t)n);
+    int result;
     if (n == 0)
         return it->head && !it->chunk && it->length == SIZE_MAX ? it->status
                                                                 : -EPROTO;
+    if (n < 0)
+        return (int)n;
+    result = response_append(it, data, (size_t)n);
     if (result == 0 && !it->head)
         result = response_parse_head(it);
     if (result < 0 || !it->head)
@@ -338,19 +341,22 @@ static inline int64_t now_ms(void)
  * many as there may be. */
 static inline struct page *crawl_add(struct crawl *it, const struct url *url)
 {
-    struct page **place = &it->known[url_hash(url) % BUCKETS];
-    for (; *place; place = &(*place)->same)
-        if (!url_compare(&(*place)->url, url))
-            return *place;
+    struct page **bucket = &it->known[url_hash(url) % BUCKETS], *page;
+    for (page = *bucket; page; page = page->same)
+        if (!url_compare(&page->url, url))
+            return page;
     if (it->found == it->limit)
         return NULL;
-    *place = calloc(1, sizeof **place);
-    if (!*place) {
+    page = calloc(1, sizeof *page);
+    if (!page) {
         perror("crawl");
         exit(1);
     }
-    (*place)->url = *url;
-    return it->pages[it->found++] = *place;
+    page->url = *url;
+    page->same = *bucket;
+    *bucket = page;
+    it->pages[it->found++] = page;
+    return page;
 }
 
 /* A page to be fetched, or NULL: none is known now. */
@@ -518,15 +524,16 @@ static inline double cpu_seconds(void)
 }
 
 /* Print the pages in order on stdout, the totals on stderr, and free all.
- * Returns what main should: 0, or 1 if even the first page gave no answer. */
+ * Returns what main should: 0, or 1 if no page gave an answer. */
 static inline int crawl_report(struct crawl *it)
 {
     size_t bytes = 0;
-    int i, errors = 0, result = it->pages[0]->status > 0 ? 0 : 1;
+    int i, answers = 0, errors = 0;
     qsort(it->pages, (size_t)it->found, sizeof *it->pages, crawl_compare);
     for (i = 0; i < it->found; i++) {
         page_print(it->pages[i], stdout);
         bytes += it->pages[i]->size;
+        answers += it->pages[i]->status > 0;
         errors += it->pages[i]->status < 0;
         free(it->pages[i]);
     }
@@ -535,7 +542,7 @@ static inline int crawl_report(struct crawl *it)
     fprintf(stderr, "%d pages, %zu bytes, %d errors, %.3f s, %.3f s of CPU, "
                     "%d at once at most\n", it->found, bytes, errors,
             (double)(now_ms() - it->start_ms) / 1000, cpu_seconds(), it->most);
-    return result;
+    return answers == 0;
 }
 
 /* ---- a blocking fetch ---- */

@@ -13,7 +13,7 @@
  */
 #include "async.h"
 
-enum { PAGE, OLD, MISSING, KINDS };
+enum { PAGE, OLD, MISSING, KINDS, COUNTS = -3, BAD, NOWHERE };
 enum { TEXT = 16384, PIECE = 1000, REQUEST_MS = 10000 };
 
 static int pages = 100, latency_ms, port, wants_dead, dead_port, listener;
@@ -32,7 +32,7 @@ static char *path_of(char *path, int kind, int k)
     return path;
 }
 
-/* Returns the kind of a path, and in *k which; -1: there is none such. */
+/* Returns the kind of a path, and in *k which of them; or NOWHERE. */
 static int kind_of(const char *asked, int *k)
 {
     const char *last = strrchr(asked, '/');
@@ -40,11 +40,11 @@ static int kind_of(const char *asked, int *k)
     int kind;
     *k = last ? atoi(last + 1) : 0;
     if (*k < 0 || *k >= pages)
-        return -1;
+        return NOWHERE;
     for (kind = 0; kind < KINDS; kind++)
         if (!strcmp(path_of(path, kind, *k), asked))
             return kind;
-    return -1;
+    return NOWHERE;
 }
 
 /* Three pages further down, which makes a tree of the whole site. */
@@ -183,39 +183,43 @@ static void answer(async_stream *to, int kind, int k)
     char path[64];
     if (kind == PAGE)
         answer_page(to, k);
+    else if (kind == COUNTS)
+        answer_counts(to);
+    else if (kind == BAD)
+        answer_error(to, "400 Bad Request", "");
     else if (kind == OLD)
         answer_error(to, "302 Found", path_of(path, PAGE, k));
     else
         answer_error(to, "404 Not Found", "");
 }
 
-async(session, int fd; async_stream *stream; int kind, k; char path[4096];)
+/* What the head of a request asks for, as kind_of. */
+static int asked_for(char *head, int *k)
 {
-    char *end;
+    char *end = strstr(head, " HTTP/1.");
+    if (!end || strncmp(head, "GET ", 4))
+        return BAD;
+    *end = '\0';
+    return strcmp(head + 4, "/counts") ? kind_of(head + 4, k) : COUNTS;
+}
+
+async(session, int fd; async_stream *stream; int kind, k; char request[4096];)
+{
     int n;
     async_begin;
     most = ++now > most ? now : most;
     self->stream = async_stream_open(self->fd);
-    await(n, async_stream_read_until(self->stream, self->path,
-                                     sizeof self->path - 1, "\r\n\r\n", 4),
+    await(n, async_stream_read_until(self->stream, self->request,
+                                     sizeof self->request - 1, "\r\n\r\n", 4),
           REQUEST_MS);
     if (n <= 0)
         async_return(n);
-    self->path[n] = '\0';
-    end = strstr(self->path, " HTTP/1.");
-    if (!end || strncmp(self->path, "GET ", 4)) {
-        answer_error(self->stream, "400 Bad Request", "");
-        async_return(0);
-    }
-    *end = '\0';
-    if (!strcmp(self->path + 4, "/counts")) {
-        answer_counts(self->stream);
-        async_return(0);
-    }
-    self->kind = kind_of(self->path + 4, &self->k);
+    self->request[n] = '\0';
+    self->kind = asked_for(self->request, &self->k);
     if (self->kind >= 0)
         counts[self->kind][self->k]++;
-    await(async_sleep(latency_ms));
+    if (self->kind != COUNTS)
+        await(async_sleep(latency_ms));
     answer(self->stream, self->kind, self->k);
     async_finally;
     now--;
