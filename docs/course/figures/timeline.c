@@ -22,6 +22,8 @@ static const struct shape {
     { "connect", "connects", 9, 8, "#8250df", "#bc8cff" },
     { "send", "sends", 1, 12, "#bc4c00", "#ffa657" },
     { "receive", "receives", 13, 12, "#1a7f37", "#3fb950" },
+    { "accept", "accepts", 1, 24, "#57606a", "#b1bac4" },
+    { "close", "closes", 5, 16, "#0969da", "#58a6ff" },
     { "cpu", "computes", 1, 24, "#0969da", "#58a6ff" },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
