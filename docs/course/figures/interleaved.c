@@ -56,7 +56,8 @@ static void *compute(void *data)
 static void save(const struct worker *worker)
 {
     for (int i = 0; i < worker->count; i += 2)
-        record_slice("thread", worker->number, "cpu", worker->times[i], worker->times[i + 1]);
+        if (worker->times[i] < worker->times[i + 1])
+            record_slice("thread", worker->number, "cpu", worker->times[i], worker->times[i + 1]);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
-/* scale: how many can wait at once, and what one costs. 10, 20, 40... up to 1,000,000 processes, threads, coroutines, all
- * parked; each size is made three times, in a process of its own, and the medians count. Prints
+/* scale: how many can wait at once, and what one costs. 10, 20, 40... up to 1,000,000 processes, threads, coroutines,
+ * all parked; each size is made three times, in a process of its own, and the medians count. Prints
  *
  *     model  units  bytes of a unit  ns to make one and have it park  bytes that the kernel keeps for it
  *     stop  model  units  why

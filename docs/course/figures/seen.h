@@ -1,6 +1,6 @@
 /* seen.h: beneath async.h, records each system call of any program, unchanged, in a lane of its connection: "client 1"
- * is the first that was accepted. The lane "loop" has the calls of all, and its waiting. seen_names.h, made by figures.sh, has
- * the calls that are not looked at.
+ * is the first that was accepted. The lane "loop" has the calls of all, and its waiting. seen_names.h,
+ * made by figures.sh, has the calls that are not looked at.
  *
  *     cc -O2 -I. -Ibuild/figures -include docs/course/figures/seen.h examples/pong_callback.c -o pong
  *     RECORD_FILE=x.tsv ./pong 0
