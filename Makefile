@@ -10,6 +10,7 @@ help:
 	@echo "make check     the slow arms: matrix, cross, sanitizers, qemu, lint, coverage"
 	@echo "make soak      any number of worlds: SEEDS=10000 of each test; also make torture, make fuzz"
 	@echo "make mutants   broken copies of async.h: the worlds must find each"
+	@echo "make figures   the measurements, pictures and numbers of docs/course, from new runs (some minutes)"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
 	@echo "  arms of check: matrix refuse lint sanitize optimised tsan qemu cross coverage course-check"
@@ -271,7 +272,7 @@ coverage:
 
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
-ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check
+ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check figures-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
@@ -290,6 +291,12 @@ docs-check:
 	docs/embed.sh --check
 	docs/check.sh README.md docs/testing.md docs/asyncio.md
 
+# The course's measurements: see the head of the script. The check compares shapes, never times.
+figures:
+	docs/course/figures/figures.sh
+figures-check:
+	docs/course/figures/figures.sh --check
+
 include tests/bench/bench.mk
 bench:
 	@tests/install.sh pkg-config peers strace
@@ -307,4 +314,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: arm help learn examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+.PHONY: arm help learn examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate figures
