@@ -1,5 +1,5 @@
 /* 7.2  Three counters, one of them right. Guess what a and b are at the end,
- * then run it: cc -I. docs/course/07-coroutines/ex2.c && ./a.out
+ * then run it: cc -I. docs/course/07-coroutines/ex2.c -o build/ex2 && build/ex2
  * Then mend the coroutine: all three are to be 3. */
 #include "async.h"
 
