@@ -39,7 +39,8 @@ async(clients, int listener; async_task tasks[CLIENTS]; int i;)
 
 AsyncTestWith(ex_9_2, goes_on,
               (.seeds = 50,
-               .says = "Who comes while no descriptor is left is served later."),
+               .says = "Who comes while no descriptor is left "
+                       "is served later."),
               int listener;)
 {
     async_begin;
