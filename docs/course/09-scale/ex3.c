@@ -20,7 +20,5 @@ async(send_file, async_stream *client; char piece[PIECE];)
             async_return(error);
     }
     /* END */
-    await(error, async_stream_flush(self->client));
-    async_return(error);
     async_end;
 }

@@ -4,7 +4,8 @@
 
 enum { CLIENTS = 3, SIZE = 40 };
 
-/* A task of its own: who only writes for long may wait for who only writes. */
+/* In a task of its own: where both sides only write, each waits for the other
+ * to read. */
 async(sender, int fd; char letter; char data[SIZE];)
 {
     async_begin;
@@ -15,8 +16,8 @@ async(sender, int fd; char letter; char data[SIZE];)
 
 /* After its time has come, sends its own letter `SIZE` times, and reads as
  * many bytes. Returns how many of them were its own. */
-async(client, int port; char letter; int64_t start_ms; int fd; size_t got; async_result own;
-      char data[SIZE];)
+async(client, int port; char letter; int64_t start_ms; int fd; size_t got;
+      async_result own; char data[SIZE];)
 {
     ssize_t n, i;
     async_begin;
