@@ -16,7 +16,7 @@ static void on_client(int listener, void *data)
 {
     int client = async_accept_nowait(listener);
     (void)data;
-    /* TODO: not each negative result is a reason to stop. */
+    /* TODO: some errors pass by themselves: they are no reason to stop. */
     if (client < 0) {
         async_close(listener);
         return;
