@@ -1,0 +1,102 @@
+#include "async_test.h"
+
+#include "ex4.c"
+
+/* The site: what each page links to, separated by NULL. */
+static const char *const links[][4] = {
+    { "a/1", "c/1" },
+    { "a/2", "a/3" },
+    { "a/3", "b/2", "a/4" },
+};
+
+static struct {
+    int asked[HOSTS];  /* pages that this host is asked for, now     */
+    const char *rude;  /* a page that came while its host was asked  */
+    int fetched;
+} site;
+
+static void add(struct crawl *crawl, const char *page)
+{
+    cr_assert(crawl->count < MOST);
+    crawl->pages[crawl->count++] = page;
+}
+
+static void add_links(struct crawl *crawl, const char *page)
+{
+    size_t i, link;
+    for (i = 0; i < sizeof links / sizeof *links; i++)
+        for (link = 1; link < 4 && strcmp(links[i][0], page) == 0; link++)
+            if (links[i][link])
+                add(crawl, links[i][link]);
+}
+
+async_define(fetch)
+{
+    async_begin;
+    sim_log("ask %s", self->page);
+    if (++site.asked[host_of(self->page)] > 1 && !site.rude)
+        site.rude = self->page;
+    await(async_sleep(self->page[0] == 'b' ? 250 : 100));
+    site.asked[host_of(self->page)]--;
+    site.fetched++;
+    add_links(self->crawl, self->page);
+    sim_log("done %s", self->page);
+    async_end;
+}
+
+async(crawls)
+{
+    static struct crawl crawl; /* outlives the workers, whatever they do */
+    async_result n;
+    async_begin;
+    memset(&site, 0, sizeof site);
+    memset(&crawl, 0, sizeof crawl);
+    add(&crawl, "a/1");
+    add(&crawl, "a/2");
+    add(&crawl, "b/1");
+    async_spawn(worker, &crawl);
+    async_spawn(worker, &crawl);
+    await(n, async_join_children(), 60000);
+    async_return(n);
+    async_end;
+}
+
+AsyncTestWith(ex_10_4, is_polite,
+              (.seeds = 30,
+               .says = "No host is asked for two pages at a time."))
+{
+    async_begin;
+    await(async_call(crawls));
+    if (site.rude)
+        async_test_fail(__FILE__, __LINE__,
+                        "%s is asked for while host '%c' is busy.", site.rude,
+                        host_of(site.rude));
+    async_end;
+}
+
+AsyncTestWith(ex_10_4, fetches_all,
+              (.seeds = 30,
+               .says = "All 7 pages are fetched, and the workers end."))
+{
+    async_result n;
+    async_begin;
+    await(n, async_call(crawls));
+    if (n < 0 || site.fetched != 7)
+        async_test_fail(__FILE__, __LINE__, "%d pages are fetched%s.",
+                        site.fetched,
+                        n < 0 ? ", and the workers wait for ever" : "");
+    async_end;
+}
+
+AsyncTestWith(ex_10_4, is_not_slow,
+              (.seeds = 30,
+               .says = "No worker waits for a busy host while another host "
+                       "has a page for it."))
+{
+    async_begin;
+    await(async_call(crawls));
+    sim_expect("ask a/1", "ask b/1", "done a/1", "ask a/2", "done a/2",
+               "ask c/1", "done b/1", "ask a/3", "done c/1", "done a/3",
+               "ask b/2", "ask a/4", "done a/4", "done b/2");
+    async_end;
+}
