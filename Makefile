@@ -266,7 +266,7 @@ docs:
 
 docs-check:
 	docs/embed.sh --check
-	docs/check.sh README.md docs/testing.md docs/asyncio.md
+	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md
 
 include tests/bench/bench.mk
 bench:
