@@ -263,9 +263,11 @@ arm:
 
 docs:
 	docs/embed.sh
+	docs/api.sh > docs/api.md
 
 docs-check:
 	docs/embed.sh --check
+	docs/api.sh | cmp - docs/api.md
 	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md
 
 include tests/bench/bench.mk
