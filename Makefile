@@ -268,7 +268,7 @@ docs:
 docs-check:
 	docs/embed.sh --check
 	docs/api.sh | cmp - docs/api.md
-	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md
+	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md docs/guide.md
 
 include tests/bench/bench.mk
 bench:
