@@ -264,11 +264,13 @@ arm:
 docs:
 	docs/embed.sh
 	docs/api.sh > docs/api.md
+	docs/internals.sh
 
 docs-check:
 	docs/embed.sh --check
 	docs/api.sh | cmp - docs/api.md
-	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md docs/guide.md
+	docs/internals.sh --check
+	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md docs/guide.md docs/internals.md docs/api.md
 
 include tests/bench/bench.mk
 bench:
