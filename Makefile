@@ -286,10 +286,14 @@ arm:
 
 docs:
 	docs/embed.sh
+	docs/api.sh > docs/api.md
+	docs/internals.sh
 
 docs-check:
 	docs/embed.sh --check
-	docs/check.sh README.md docs/testing.md docs/asyncio.md
+	docs/api.sh | cmp - docs/api.md
+	docs/internals.sh --check
+	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md docs/guide.md docs/internals.md docs/api.md
 
 # The course's measurements: see the head of the script. The check compares shapes, never times.
 figures:
