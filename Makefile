@@ -18,14 +18,19 @@ $(B):
 	@mkdir -p $(B)
 
 # --- examples ---------------------------------------------------------------
-EXAMPLES = pong_callback pong_coroutine ping echo proxy chat run
-WITH_LIBRARY = http kv inside_glib
+CRAWLERS = crawl_sequential crawl_processes crawl_threads crawl_callbacks crawl_coroutines
+EXAMPLES = pong_callback pong_coroutine ping echo proxy chat run site $(CRAWLERS)
+WITH_LIBRARY = http kv inside_glib crawl_shared
 LIBRARY_http = -lhttp_parser
 LIBRARY_kv = -lhiredis
+LIBRARY_crawl_shared = -lhiredis
 LIBRARY_inside_glib = $(shell pkg-config --cflags --libs glib-2.0)
 
 $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
+
+$(CRAWLERS:%=$(B)/%) $(B)/crawl_shared: examples/crawl.h
+$(B)/crawl_shared: examples/adapters/redis.h
 
 # These stand on a library of somebody else's.
 $(WITH_LIBRARY:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)

@@ -102,7 +102,7 @@ shapes() {
         lengths "$file" 100 | grep -v 'inside a function'
     done > "$out/shape"
     verdict 'tests: 100 columns, functions of 70 lines, 4 deep' "$out/shape"
-    for file in examples/*.c examples/adapters/*.[ch]; do
+    for file in examples/*.[ch] examples/adapters/*.[ch]; do
         lengths "$file" 80
     done > "$out/shape"
     verdict 'examples: 80 columns, functions of 70 lines, 4 deep, no #if inside' "$out/shape"

@@ -1,0 +1,129 @@
+# The five crawlers on a site of our own: all find what the first one finds, and each asks for each page once.
+. tests/programs/lib.sh
+crawlers="sequential processes threads callbacks coroutines"
+cc -O1 -g -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -Iexamples tests/programs/crawl_parts.c \
+    -o "$scratch/parts"
+cc -Wall -Wextra tests/programs/orphans.c -o "$scratch/orphans"
+
+# The parts that read: tables, and damaged responses.
+"$scratch/parts" > "$scratch/parts.out" || fail "$(head -n 5 "$scratch/parts.out")"
+
+# site NAME OPTION...: its process is $site, its address $url, its dead host's port $dead
+site()
+{
+    start "$1" "$B/site" "${@:2}"
+    site=$pid
+    url=http://127.0.0.1:$port
+    dead=$(sed -n 's/.*:\([0-9]*\) (dead).*/\1/p' "$scratch/$1.out")
+}
+
+# end: the site ends by itself
+end()
+{
+    stop "$site" TERM
+    equal "how the site ends" 0 "$status"
+}
+
+# crawl MODEL OPTION...: no descriptor may be lost for each page, for there are 40; no child is left. The list is in
+# $scratch/MODEL.list, with names for the ports, the totals in $scratch/MODEL.err.
+crawl()
+{
+    model=$1
+    shift
+    status=0
+    (ulimit -n 40 && exec "$scratch/orphans" "$B/crawl_$model" "$url/" "$@") > "$scratch/$model.raw" \
+        2> "$scratch/$model.err" || status=$?
+    equal "exit status of $model" 0 "$status"
+    sed -e "s/:$port/:SITE/" -e "s/:${dead:-none}/:DEAD/" "$scratch/$model.raw" > "$scratch/$model.list"
+}
+
+# total MODEL NAME: the number before that word in its totals
+total()
+{
+    sed -n "s/^\(.*, \|\)\([0-9]*\) $2.*/\2/p" "$scratch/$1.err"
+}
+
+# counts: what was asked for, and not as often as once; then how many at once
+counts()
+{
+    curl -s "$url/counts" > "$scratch/counts"
+    grep -v -e '^1 /' -e ' at once$' "$scratch/counts" || :
+}
+
+# All pages: each once, and not more at once than there may be.
+for model in $crawlers; do
+    site "all.$model" -n 300
+    crawl $model --jobs 7 --timeout 60000
+    equal "asked for more than once by $model" '0 dead' "$(counts)"
+    equal "pages of $model" "$(grep -c '^1 /' "$scratch/counts")" "$(wc -l < "$scratch/$model.list")"
+    cmp "$scratch/sequential.list" "$scratch/$model.list" || fail "$model finds other pages than the sequential one"
+    at_once=$(sed -n 's/ at once$//p' "$scratch/counts")
+    [ "$at_once" -le "$(total $model 'at once')" ] || fail "$model had $at_once at once, and says less"
+    [ "$(total $model 'at once')" -le 7 ] || fail "$model had more than 7 at once"
+    equal "errors of $model" 0 "$(total $model errors)"
+    end
+done
+equal "of the sequential one at once" "1" "$(total sequential 'at once')"
+equal "pages that there are" "300" "$(grep -c '^200 ' "$scratch/sequential.list")"
+equal "redirects" "30" "$(grep -c '^302 .*:SITE/old/' "$scratch/sequential.list")"
+equal "missing" "30" "$(grep -c '^404 .*:SITE/missing/' "$scratch/sequential.list")"
+equal "each in the list once" "360" "$(sort -u "$scratch/sequential.list" | wc -l)"
+LC_ALL=C sort -k 2 -c "$scratch/sequential.list" || fail "the list is not sorted"
+bytes=$(total sequential bytes)
+for model in $crawlers; do
+    equal "bytes of $model" "$bytes" "$(total $model bytes)"
+done
+
+# The limit: so many pages are asked for, and no more.
+site limit -n 300
+for model in $crawlers; do
+    crawl $model --limit 20 --timeout 60000
+    equal "pages of $model" 20 "$(wc -l < "$scratch/$model.list")"
+done
+curl -s "$url/counts" > "$scratch/counts"
+equal "asked for by all five" 100 "$(awk '/ \// { sum += $1 } END { print sum }' "$scratch/counts")"
+end
+
+# A dead host: each waits for it once, and says so; the rest is as without it.
+site dead -n 30 -d
+for model in $crawlers; do
+    crawl $model --timeout 5000 &
+    jobs="${jobs:-} $!"
+done
+for job in $jobs; do
+    wait "$job" || fail "one of the five"
+done
+for model in $crawlers; do
+    equal "error of $model" "error http://127.0.0.1:DEAD/ Connection timed out" "$(grep '^error' "$scratch/$model.list")"
+    equal "the others of $model" 36 "$(grep -c ':SITE/' "$scratch/$model.list")"
+    equal "errors of $model" 1 "$(total $model errors)"
+    cmp "$scratch/sequential.list" "$scratch/$model.list" || fail "$model finds other pages than the sequential one"
+done
+equal "asked for by all five" "5 dead" "$(curl -s "$url/counts" | grep -v -e '^5 /' -e ' at once$')"
+
+# Nobody there: one line, and a status that says so.
+end
+for model in $crawlers; do
+    status=0
+    "$B/crawl_$model" "$url/" > "$scratch/refused" 2> "$scratch/refused.err" || status=$?
+    equal "refused" "1 error $url/ Connection refused" "$status $(cat "$scratch/refused")"
+done
+
+# A stop in the middle: the coroutines' crawl says what it has found so far.
+site slow -n 30 -l 1000000
+bash -c 'exec "$@"' - "$B/crawl_coroutines" "$url/" --timeout 1000000 > "$scratch/stopped" 2> "$scratch/stopped.err" &
+crawler=$!
+started="$started $crawler"
+until curl -s "$url/counts" | grep -q '^1 /$'; do :; done
+stop "$crawler" INT
+equal "stopped" "1 error $url/ Operation canceled" "$status $(cat "$scratch/stopped")"
+end
+
+# What is no crawl.
+for arguments in "" "ftp://x/" "http://127.0.0.1/ --jobs 0" "http://127.0.0.1/ --jobs" "http://127.0.0.1/ --fast 1"; do
+    status=0
+    # shellcheck disable=SC2086 # several words
+    "$B/crawl_threads" $arguments 2> "$scratch/usage" || status=$?
+    equal "status of '$arguments'" 2 "$status"
+done
+echo "360 pages by each of five crawlers, a dead host, a limit, a stop; of what they read $(cat "$scratch/parts.out")"
