@@ -133,17 +133,17 @@ static void draw_slice(const struct panel *panel, const struct slice *s)
     printf("</text>\n");
 }
 
-/* Ticks at 1, 2 or 5 times a power of ten, six at most. */
+/* Ticks at 1, 2 or 5 times a power of ten, six at most; in us from the panel's own beginning. */
 static void draw_axis(const struct panel *panel)
 {
     double wide = panel->until - panel->from, step = pow(10, floor(log10(wide / 6))), at;
     int bottom = panel->y + lane_count * ROW, micro = wide < 0.9;
+    double zero = micro ? panel->from : 0, end = panel->until + step / 1e3;
     step *= wide / step <= 6 ? 1 : wide / step <= 12 ? 2 : wide / step <= 30 ? 5 : 10;
-    for (at = ceil(panel->from / step) * step; at <= panel->until + step / 1e3; at += step)
+    for (at = zero + ceil((panel->from - zero) / step) * step; at <= end; at += step)
         printf("<path class=\"grid\" d=\"M%.1f %dV%d\"/><text class=\"tick\" x=\"%.1f\" y=\"%d\">%g%s</text>\n",
                x_of(panel, at), panel->y, bottom + 4, x_of(panel, at), bottom + 18,
-               round((at - (micro ? panel->from : 0)) * (micro ? 1e3 : 1) * 1e3) / 1e3,
-               at + step > panel->until + step / 1e3 ? micro ? " &#181;s" : " ms" : "");
+               round((at - zero) * (micro ? 1e3 : 1) * 1e3) / 1e3, at + step <= end ? "" : micro ? " &#181;s" : " ms");
 }
 
 static void draw_panel(const struct panel *panel)
