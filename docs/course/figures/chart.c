@@ -22,8 +22,8 @@ static void begin(int height, const char *title, const char *about)
            "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.bg{fill:#0d1117}.grid{stroke:#30363d}"
            ".a{fill:#58a6ff;stroke:#58a6ff}.b{fill:#ffa657;stroke:#ffa657}.c{fill:#3fb950;stroke:#3fb950}"
            ".line{fill:none}.lost{fill:#0d1117;stroke:#ffa657}}</style>\n"
-           "<rect class=\"bg\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n<text class=\"title\" x=\"12\" y=\"21\">%s</text>\n",
-           WIDTH, height, title);
+           "<rect class=\"bg\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n"
+           "<text class=\"title\" x=\"12\" y=\"21\">%s</text>\n", WIDTH, height, title);
 }
 
 /* ---- losses: a bar for each run, full if it is right, an empty dashed box if something was lost ---- */
@@ -56,8 +56,9 @@ static void draw_bar(int i, const struct race *race, int bottom)
 {
     double wide = (double)(RIGHT - LEFT) / race->runs, x = LEFT + i * wide;
     double high = BARS * (double)race->results[i] / RIGHT_NUMBER;
-    printf("<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>run %d: %ld</title></rect>\n",
-           race->results[i] == RIGHT_NUMBER ? "a" : "lost", x + 4, bottom - high, wide - 8, high, i + 1, race->results[i]);
+    printf("<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>run %d: %ld</title>"
+           "</rect>\n", race->results[i] == RIGHT_NUMBER ? "a" : "lost", x + 4, bottom - high, wide - 8, high, i + 1,
+           race->results[i]);
     printf("<text class=\"mid\" x=\"%.1f\" y=\"%d\">%d</text>\n", x + wide / 2, bottom + 17, i + 1);
 }
 
@@ -80,9 +81,9 @@ static void draw_losses(void)
     char about[256];
     int i, height = BARS_TOP + MODELS * BARS_ROW + 6;
     read_races();
-    snprintf(about, sizeof about, "Of %d runs of two threads %d are right, the others are below 2,000,000. With a lock %d "
-             "of %d are right, with coroutines %d of %d.", races[0].runs, races[0].right, races[1].right, races[1].runs,
-             races[2].right, races[2].runs);
+    snprintf(about, sizeof about, "Of %d runs of two threads %d are right, the others are below 2,000,000. With a lock "
+             "%d of %d are right, with coroutines %d of %d.", races[0].runs, races[0].right, races[1].right,
+             races[1].runs, races[2].right, races[2].runs);
     begin(height, "Two that add 1 to one number, a million times each", about);
     for (i = 0; i < MODELS; i++)
         draw_race(titles[i], &races[i], BARS_TOP + i * BARS_ROW);
@@ -95,7 +96,9 @@ static void draw_losses(void)
 
 static const struct {
     const char *name, *plural, *style;
-} models[MODELS] = { { "process", "processes", "b" }, { "thread", "threads", "a" }, { "coroutine", "coroutines", "c" } };
+} models[MODELS] = { { "process", "processes", "b" },
+                     { "thread", "threads", "a" },
+                     { "coroutine", "coroutines", "c" } };
 
 struct point {
     int model;
@@ -142,11 +145,12 @@ static void draw_grid(const struct panel *panel)
     static const char *const units[] = { "10", "100", "1,000", "10,000", "100,000", "1,000,000" };
     for (int i = 0; i <= (int)(panel->high - panel->low); i++) {
         double y = panel->top + HIGH - HIGH * i / (panel->high - panel->low);
-        printf("<path class=\"grid\" d=\"M%d %.1fH%d\"/><text class=\"end\" x=\"%d\" y=\"%.1f\">%s</text>\n", LEFT, y, RIGHT,
-               LEFT - 8, y + 4, panel->ticks[i]);
+        printf("<path class=\"grid\" d=\"M%d %.1fH%d\"/><text class=\"end\" x=\"%d\" y=\"%.1f\">%s</text>\n", LEFT, y,
+               RIGHT, LEFT - 8, y + 4, panel->ticks[i]);
     }
     for (int i = 0; i < 6; i++)
-        printf("<text class=\"mid\" x=\"%.1f\" y=\"%d\">%s</text>\n", x_of(pow(10, i + 1)), panel->top + HIGH + 18, units[i]);
+        printf("<text class=\"mid\" x=\"%.1f\" y=\"%d\">%s</text>\n", x_of(pow(10, i + 1)), panel->top + HIGH + 18,
+               units[i]);
 }
 
 /* A square, a triangle, a circle. */
@@ -199,8 +203,9 @@ static void describe_points(char *about, size_t size)
     size_t used = 0;
     for (int i = 0; i < count && used < size; i++)
         if (i + 1 == count || points[i + 1].model != points[i].model)
-            used += (size_t)snprintf(about + used, size - used, "%.0f %s: %.0f bytes and %.2f us each. ", points[i].units,
-                                     models[points[i].model].plural, points[i].values[0], points[i].values[1] / 1e3);
+            used += (size_t)snprintf(about + used, size - used, "%.0f %s: %.0f bytes and %.2f us each. ",
+                                     points[i].units, models[points[i].model].plural, points[i].values[0],
+                                     points[i].values[1] / 1e3);
 }
 
 static void draw_scale(void)
@@ -238,9 +243,9 @@ static void draw_crawl_bar(const struct crawl *crawl, double most_us, int y)
 {
     double wide = (RIGHT - 50 - CRAWL_LEFT) * crawl->wall_us / most_us;
     printf("<text x=\"12\" y=\"%d\">%s</text><rect class=\"a\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"14\">"
-           "<title>%s, %d at a time: %.2f s</title></rect><text x=\"%.1f\" y=\"%d\">%.1f s</text>\n", y + 12, crawl->model,
-           CRAWL_LEFT, y, fmax(wide, 1.5), crawl->model, crawl->jobs, crawl->wall_us / 1e6, CRAWL_LEFT + wide + 6, y + 12,
-           crawl->wall_us / 1e6);
+           "<title>%s, %d at a time: %.2f s</title></rect>", y + 12, crawl->model, CRAWL_LEFT, y, fmax(wide, 1.5),
+           crawl->model, crawl->jobs, crawl->wall_us / 1e6);
+    printf("<text x=\"%.1f\" y=\"%d\">%.1f s</text>\n", CRAWL_LEFT + wide + 6, y + 12, crawl->wall_us / 1e6);
 }
 
 static void draw_crawl(void)
@@ -249,7 +254,10 @@ static void draw_crawl(void)
     double most_us = 0, least_us = INFINITY;
     int i, n = 0, groups = 0, y = 34;
     char about[200];
-    while (n < MOST && scanf("crawl %31s %d %lf %*[^\n]\n", crawls[n].model, &crawls[n].jobs, &crawls[n].wall_us) == 3) {
+    if (scanf("site %*[^\n]\n") < 0)
+        return;
+    while (n < MOST &&
+           scanf("crawl %31s %d %lf %*[^\n]\n", crawls[n].model, &crawls[n].jobs, &crawls[n].wall_us) == 3) {
         most_us = fmax(most_us, crawls[n].wall_us);
         least_us = fmin(least_us, crawls[n].wall_us);
         groups += n == 0 || crawls[n].jobs != crawls[n - 1].jobs;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The course's measurements: builds the programs of this folder, runs them, writes a TSV and an SVG into each lesson, and
-# the tables and sentences between <!-- NAME --> and <!-- end --> in the lessons' pages, in both languages.
+# The course's measurements: builds the programs of this folder, runs them, writes a TSV and an SVG into each lesson,
+# and the tables and sentences between <!-- NAME --> and <!-- end --> in the lessons' pages, in both languages.
 #
 #     figures.sh            all of it, from new runs; takes some minutes and wants a machine that does nothing else
 #     figures.sh --draw     the pictures and the pages again, from the runs that are committed
@@ -50,7 +50,8 @@ build_ping_pong()
         grep -q "seen_$call(" "$source/seen.h" || echo "#define seen_$call $call"
     done > "$out/seen_names.h"
     for name in pong_callback pong_coroutine; do
-        ${CC:-cc} $flags -Wall -Wextra -I. "-I$out" -include "$source/seen.h" "examples/$name.c" -pthread -o "$out/$name"
+        ${CC:-cc} $flags -Wall -Wextra -I. "-I$out" -include "$source/seen.h" "examples/$name.c" -pthread \
+            -o "$out/$name"
     done
     ${CC:-cc} $flags -Wall -Wextra -I. examples/ping.c -pthread -o "$out/ping"
 }
@@ -63,7 +64,12 @@ tidy()
     awk -F "$tab" '
         { line[NR] = $0 }
         NR == 1 || $3 < zero { zero = $3 }
-        END { for (i = 1; i <= NR; i++) { split(line[i], f, "\t"); printf "%s\t%s\t%.0f\t%.0f\n", f[1], f[2], f[3] - zero, f[4] - zero } }' |
+        END {
+            for (i = 1; i <= NR; i++) {
+                split(line[i], f, "\t")
+                printf "%s\t%s\t%.0f\t%.0f\n", f[1], f[2], f[3] - zero, f[4] - zero
+            }
+        }' |
         sort -t "$tab" -k1,1 -k3,3n
 }
 
@@ -239,7 +245,7 @@ crawl_once()
     port=
     while [ -z "$port" ]; do
         kill -0 "$site"
-        port=$(sed -n 's/^listening on port \([0-9]*\).*/\1/p' "$out/site.log" | head -n 1)
+        port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$out/site.log")
     done
     cost=$(timeout 120 "$out/peak" 25 "$out/crawl_$1" "http://127.0.0.1:$port/" --timeout 1000 --jobs "$2" 2> "$out/crawl.log")
     kill "$site"

@@ -22,7 +22,7 @@ not() { if "$@"; then return 1; fi; }
 # within COST NOMINAL_MS: at most 30 % from it
 within() { awk -v ms="$2" '{ exit !($1 > 700 * ms && $1 < 1300 * ms) }' "$1"; }
 
-# waits_that_overlap FILE: pairs of lanes, but for those that wait for others, whose longest waits have a moment in common
+# waits_that_overlap FILE: pairs of lanes (not of those that wait for others) whose longest waits overlap
 waits_that_overlap()
 {
     awk -F '\t' '
@@ -58,7 +58,12 @@ story()
 calls() { awk -F '\t' '$1 ~ /^client/ && $2 != "wait" { print $1, $2 }' "$1"; }
 
 same_story() { story "$1" > "$out/story.1"; story "$2" > "$out/story.2"; cmp "$out/story.1" "$out/story.2"; }
-same_calls() { calls "$1" > "$out/calls.1"; calls "$2" > "$out/calls.2"; [ -s "$out/calls.1" ] && cmp "$out/calls.1" "$out/calls.2"; }
+same_calls()
+{
+    calls "$1" > "$out/calls.1"
+    calls "$2" > "$out/calls.2"
+    [ -s "$out/calls.1" ] && cmp "$out/calls.1" "$out/calls.2"
+}
 
 check_run()
 {
@@ -81,8 +86,12 @@ check_run()
     [ "$(uname -s)" != Linux ] || check "threads on one core run one at a time" one_at_a_time "$out/two-threads.tsv" thread
     check "both threads run" both_threads_run "$out/two-threads.tsv"
     check "the two servers do the same" same_calls "$out/pong_callback.tsv" "$out/pong_coroutine.tsv"
+    check "the trace for Perfetto has every event" trace_has_all threads
     check_stories
 }
+
+# trace_has_all TO: as many slices for Perfetto as events
+trace_has_all() { [ "$(grep -c '"ph":"X"' "$out/$1.json")" -eq "$(wc -l < "$out/$1.raw")" ]; }
 
 check_stories()
 {
@@ -119,7 +128,7 @@ races_are_sound()
 # Memory of one: a process more than a thread, a thread more than a coroutine.
 costs_are_ordered()
 {
-    awk -F '\t' '$1 != "stop" { bytes[$1] = $3 } END { exit !(bytes["process"] > bytes["thread"] && bytes["thread"] > bytes["coroutine"]) }' "$1"
+    awk -F '\t' '$1 != "stop" { of[$1] = $3 } END { exit !(of["process"] > of["thread"] && of["thread"] > of["coroutine"]) }' "$1"
 }
 
 check_probes()
