@@ -1,19 +1,19 @@
 /*
- * turns.h: threads that take turns. One of them runs at a time, and a seed says which: what a check has seen once it sees
- * always, and a deadlock is a fact and not a long wait.
+ * turns.h: threads that take turns. One of them runs at a time, and a seed says which: what a check has seen once it
+ * sees always, and a deadlock is a fact and not a long wait.
  *
  *     #include "check.h"
- *     #include "turns.h"                   from here on pthread_create, _join, mutex_lock, _trylock, _unlock are its own
+ *     #include "turns.h"              from here on pthread_create, _join, mutex_lock, _trylock, _unlock are its own
  *     #include "ex3.c"
  *
- *     turns_begin(seed);                   0: a thread runs until it must wait; others: the seed switches
- *     ...                                  what the exercise does
- *     turns_end();                         fails the check if threads are left, or locks
+ *     turns_begin(seed);              0: a thread runs until it must wait; others: the seed switches
+ *     ...                             what the exercise does
+ *     turns_end();                    fails the check if threads are left, or locks
  *
- * A turn can end where a thread starts another, locks, unlocks or joins, calls turns_switch (here the machine might switch)
- * or turns_settle (here it waits for something slow: until no other thread can run). Without turns_begin all these are the
- * system's, and the two last ones do nothing. Handing over puts all that the threads do in one order: ThreadSanitizer is
- * silent about a race then, and has its say in a check that runs freely.
+ * A turn can end where a thread starts another, locks, unlocks or joins, calls turns_switch (here the machine might
+ * switch) or turns_settle (here it waits for something slow: until no other thread can run). Without turns_begin all
+ * these are the system's, and the two last ones do nothing. Handing over puts all that the threads do in one order:
+ * ThreadSanitizer is silent about a race then, and has its say in a check that runs freely.
  */
 #ifndef TURNS_H
 #define TURNS_H
