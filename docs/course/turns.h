@@ -1,19 +1,19 @@
 /*
- * turns.h: threads that take turns. One of them runs at a time, and a seed says which: so that what a check has seen once
- * it sees always, and a deadlock is a fact and not a long wait.
+ * turns.h: threads that take turns. One of them runs at a time, and a seed says which: what a check has seen once it
+ * sees always, and a deadlock is a fact and not a long wait.
  *
  *     #include "check.h"
- *     #include "turns.h"                   pthread_create, _join, mutex_lock, _trylock, _unlock are its own from here on
+ *     #include "turns.h"              from here on pthread_create, _join, mutex_lock, _trylock, _unlock are its own
  *     #include "ex3.c"
  *
- *     turns_begin(seed);                   0: a thread runs until it must wait; others: the seed switches
- *     ...                                  what the exercise does
- *     turns_end();                         fails the check if threads are left, or locks
+ *     turns_begin(seed);              0: a thread runs until it must wait; others: the seed switches
+ *     ...                             what the exercise does
+ *     turns_end();                    fails the check if threads are left, or locks
  *
- * A turn can end where a thread locks, unlocks, waits for another, calls turns_switch (here the machine might switch) or
- * turns_settle (here it waits for something slow: until no other thread can run). Without turns_begin all these are the
- * system's, and the two last ones do nothing. The handing over orders all that the threads do: ThreadSanitizer is silent
- * about a race then, and has its say in a check that runs freely.
+ * A turn can end where a thread starts another, locks, unlocks or joins, calls turns_switch (here the machine might
+ * switch) or turns_settle (here it waits for something slow: until no other thread can run). Without turns_begin all
+ * these are the system's, and the two last ones do nothing. Handing over puts all that the threads do in one order:
+ * ThreadSanitizer is silent about a race then, and has its say in a check that runs freely.
  */
 #ifndef TURNS_H
 #define TURNS_H
@@ -43,19 +43,15 @@ static struct {
     struct { const void *lock; int owner; } locks[TURNS_LOCKS];
 } turns = { .mutex = PTHREAD_MUTEX_INITIALIZER, .handed_over = PTHREAD_COND_INITIALIZER };
 
-/* A check that fails ends with its threads where they are: this is no leak worth a report. */
+/* A check that fails ends with its threads where they are: this is no leak worth a report. And whether locks can be
+ * taken in a bad order is tried here, not guessed from their order alone. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-    return "report_thread_leaks=0";
+    return "report_thread_leaks=0:detect_deadlocks=0";
 }
 
 static __thread int turns_me; /* 0 is who began */
-
-/* Called where a thread begins to wait for a lock, has it, gives it back; a check may have its own. */
-#ifndef turns_log
-#define turns_log(thread, what, lock) ((void)0)
-#endif
 
 static inline uint32_t turns_random(uint32_t count)
 {
@@ -204,12 +200,9 @@ static inline int turns_lock(pthread_mutex_t *lock)
         return pthread_mutex_lock(lock);
     turns_switch();
     turns.threads[turns_me].lock = lock;
-    if (*turns_owner(lock) >= 0) {
-        turns_log(turns_me, "waits for", lock);
+    if (*turns_owner(lock) >= 0)
         turns_wait(TURNS_LOCKS_IT);
-    }
     *turns_owner(lock) = turns_me;
-    turns_log(turns_me, "locks", lock);
     return 0;
 }
 
@@ -221,7 +214,6 @@ static inline int turns_trylock(pthread_mutex_t *lock)
     if (*turns_owner(lock) >= 0)
         return EBUSY;
     *turns_owner(lock) = turns_me;
-    turns_log(turns_me, "locks", lock);
     return 0;
 }
 
@@ -231,7 +223,6 @@ static inline int turns_unlock(pthread_mutex_t *lock)
         return pthread_mutex_unlock(lock);
     expect(*turns_owner(lock) == turns_me, "A thread unlocks a lock that it does not hold.");
     *turns_owner(lock) = -1;
-    turns_log(turns_me, "unlocks", lock);
     turns_switch();
     return 0;
 }
