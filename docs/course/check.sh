@@ -101,7 +101,7 @@ refused()
 # What went wrong first: a sentence, then why; the compiler's warnings; what the program itself has printed.
 explain()
 {
-    awk -v name="$name.c" '
+    LC_ALL=C awk -v name="$name.c" '
         function place(text) { return match(text, name ":[0-9]+") ? ", at " substr(text, RSTART, RLENGTH) : "" }
         function show(text) { if (lines++ < 24) print "      " substr(text, 1, 110) }
         /^  x / && !said { said = 1; print; next }
@@ -113,12 +113,12 @@ explain()
         /runtime error: / && !fault { fault = $0; sub(/^.*runtime error: /, "", fault); at = place($0) }
         fault && !at { at = place($0) }
         END {
-            if (!said) print "  x " (fault ? "It crashes." : why ? why : "The check has ended without a verdict.")
+            if (!said) print "  x " (size >= 65536 ? "It prints without an end: see " output : fault ? "It crashes." : \
+                why ? why : "Its process has ended before the check.")
             for (i = 1; i <= row; i++) print rows[i]
             if (fault) show(fault at)
             else if (why && !row && said) show(why)
-        }' "$output"
-    [ "$(wc -c < "$output")" -lt 65536 ] || echo "      It prints without an end; what came first is in $output"
+        }' size="$(wc -c < "$output")" output="$output" "$output"
 }
 
 objects=
@@ -141,7 +141,7 @@ stop=--stop
 [ "$face" = plain ] || stop='-j1 --fail-fast'
 export ASAN_OPTIONS="detect_stack_use_after_return=1:${ASAN_OPTIONS:-}" TSAN_OPTIONS="halt_on_error=1:${TSAN_OPTIONS:-}"
 # shellcheck disable=SC2086
-status=$({ { "$program" $stop 2>&1 < /dev/null; echo $? >&3; } | head -c 65536 > "$output"; } 3>&1)
+status=$({ { "$program" $stop 2>&1 < /dev/null 3>&-; echo $? >&3; } | head -c 65536 > "$output"; } 3>&1)
 if [ "$status" = 0 ]; then
     echo "  ok: $(sed -n 's/^\([0-9]* passed\).*/\1/p' "$output" | tail -n 1)"
 else
