@@ -31,7 +31,7 @@ static void on_answer(async_stream *peer, const char *data, ssize_t size)
         visit->timer = async_after(100, visit, ask);
     } else {
         note("answer");
-        async_stream_write(peer, "!", 1);
+        async_stream_write(peer, ".", 1);
     }
 }
 

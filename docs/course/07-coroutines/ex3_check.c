@@ -2,7 +2,7 @@
 #define note(event) sim_log("%s", event)
 #include "ex3.c"
 
-/* The peer: it answers each question with the next of its answers, and ends after them or after '!'. */
+/* The peer: it answers each question with the next of its answers, and ends after them or after '.'. */
 async(answer_questions, int fd; const char *answers; char byte, heard[16]; size_t count; int64_t answered_ns;)
 {
     ssize_t n;
@@ -38,8 +38,8 @@ static async_stream *call_peer(const char *answers)
 }
 
 /* The traces to be had: those of the callbacks. */
-#define LATE "ask", "not yet", "ask", "not yet", "ask", "answer", "end", "the peer has heard ???!"
-#define AT_ONCE "ask", "answer", "end", "the peer has heard ?!"
+#define LATE "ask", "not yet", "ask", "not yet", "ask", "answer", "end", "the peer has heard ???."
+#define AT_ONCE "ask", "answer", "end", "the peer has heard ?."
 #define NEVER "ask", "end", "the peer has heard ?"
 
 AsyncTestWith(ex_7_3, callbacks, (.seeds = 20, .says = "The callbacks are right as they are: leave them so."),
@@ -80,7 +80,7 @@ AsyncTestWith(ex_7_3, awaits_at_once, (.seeds = 50, .says = "An answer at once: 
     async_end;
 }
 
-AsyncTestWith(ex_7_3, awaits_never, (.seeds = 50, .says = "A peer that ends without an answer gets no \"!\"."))
+AsyncTestWith(ex_7_3, awaits_never, (.seeds = 50, .says = "A peer that ends without an answer gets no \".\"."))
 {
     async_begin;
     await(async_call(visit_with_awaits, call_peer("")));
