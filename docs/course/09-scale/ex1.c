@@ -2,6 +2,7 @@
  * time than there are places. */
 #include "async.h"
 
+/* A place takes two descriptors: the server is in this process, too. */
 enum { CLIENTS = 1000, PLACES = 40 };
 
 /* Connects, and reads until the server closes. Returns how many bytes came. */

@@ -1,6 +1,7 @@
-/* 11.1  This server returns what each client sends. In most worlds it does;
- * not in all. Run the check, and replay the world in which it fails: the line
- * for that is the one with "replay" in build/learn/11.1.txt. Then repair it. */
+/* 11.1  This server returns what each client sends: in most worlds, not in all.
+ * The check names a world in which it does not. Replay that one, read its last
+ * events, find the bug, repair it. To replay it, put the two variables before
+ *     build/learn/ex1.11.plain */
 #include "async.h"
 
 /* TODO: find out when a client gets what another one has sent. */
