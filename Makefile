@@ -10,6 +10,7 @@ help:
 	@echo "make soak      any number of worlds: SEEDS=10000 of each test; also make torture, make fuzz"
 	@echo "make mutants   broken copies of async.h: the worlds must find each"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
+	@echo "make site      README and docs/ as HTML in build/site (needs pandoc)"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
 	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage"
 
@@ -272,6 +273,10 @@ docs-check:
 	docs/internals.sh --check
 	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md docs/guide.md docs/internals.md docs/api.md
 
+# README and docs/ as pages of HTML in build/site, every link checked. Needs pandoc.
+site: | $(B)
+	docs/site.sh
+
 include tests/bench/bench.mk
 bench:
 	@tests/install.sh pkg-config peers strace
@@ -289,4 +294,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: arm help examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+.PHONY: arm help examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs site bench clean install test-worlds soak fuzz mutate
