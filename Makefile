@@ -12,6 +12,7 @@ help:
 	@echo "make mutants   broken copies of async.h: the worlds must find each"
 	@echo "make figures   the measurements, pictures and numbers of docs/course, from new runs (some minutes)"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
+	@echo "make site      README and docs/ as HTML in build/site (needs pandoc)"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
 	@echo "  arms of check: matrix refuse lint sanitize optimised tsan qemu cross coverage course-check"
 
@@ -300,6 +301,9 @@ figures:
 	docs/course/figures/figures.sh
 figures-check:
 	docs/course/figures/figures.sh --check
+# README and docs/ as pages of HTML in build/site, every link checked. Needs pandoc.
+site: | $(B)
+	docs/site.sh
 
 include tests/bench/bench.mk
 bench:
@@ -318,4 +322,4 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: arm help learn examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate figures
+.PHONY: arm help learn examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate figures site
