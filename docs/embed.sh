@@ -1,6 +1,7 @@
 #!/bin/sh
-# Rewrites what stands between the markers of README.md and docs/testing.md from its source: programs from examples/, numbers from the last
-# `make bench`, dumps, outputs and the figure from a run. With --check it changes nothing and fails if something is out of date.
+# Rewrites what stands between the markers of README.md, docs/testing.md and the course's pages from its source: programs
+# from examples/ and the lessons, numbers from the last `make bench`, dumps, outputs and the figure from a run. With
+# --check it changes nothing and fails if something is out of date. The course's numbers: docs/course/figures/figures.sh.
 set -eu
 mkdir -p build
 
@@ -74,8 +75,8 @@ else
     while read -r line; do grep -qF "$line" docs/testing.md; done < build/planted.said
     rm build/planted.md
 fi
-for page in README.md docs/testing.md; do
-    made=build/$(basename "$page")
+for page in README.md docs/testing.md docs/course/*.md docs/course/*/README*.md; do
+    made=build/$(echo "$page" | tr / _)
     embed "$page" | block numbers build/numbers.md | block dump build/dump.md | block plain build/plain.md |
         block planted build/planted.md > "$made"
     if [ "${1:-}" = --check ]; then
