@@ -65,8 +65,16 @@ planted()
     sh -c "$replay" 2>&1 | grep -qF "$(head -n 1 build/planted.said)"
 }
 
+# What the course's tool says of an exercise that is not solved yet.
+failing()
+{
+    { echo '```console'; echo '$ docs/course/check.sh 00.2'; ! docs/course/check.sh 00.2; echo '```'; } | sed 's/ *$//' > build/failing.md
+    grep -q expected build/failing.md
+}
+
 figure
 planted
+failing
 if [ "${1:-}" != --check ]; then
     cp build/four-pages.svg docs/four-pages.svg
     numbers
@@ -78,7 +86,7 @@ fi
 for page in README.md docs/testing.md docs/course/*.md docs/course/*/README*.md; do
     made=build/$(echo "$page" | tr / _)
     embed "$page" | block numbers build/numbers.md | block dump build/dump.md | block plain build/plain.md |
-        block planted build/planted.md > "$made"
+        block planted build/planted.md | block failing build/failing.md > "$made"
     if [ "${1:-}" = --check ]; then
         cmp "$page" "$made"
     else
