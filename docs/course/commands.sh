@@ -17,7 +17,7 @@ commands_of()
          END { print "" }' "$1" | sed 's/; do;/; do/'
 }
 
-left_out='^make |^gdb |^diff |^cmp |^ulimit |127\.0\.0\.1|^\./site |^\./pong|^ASYNC_TRACE_FILE.* 7000|^\./scale$|^\./worlds$'
+left_out='^make |^docs/course/check|^gdb |^diff |^cmp |^ulimit |127\.0\.0\.1|^\./site |^\./pong|^ASYNC_TRACE_FILE.* 7000|^\./scale$|^\./worlds$'
 
 # run COMMAND: as a shell does it, in that folder.
 run()
