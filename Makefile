@@ -54,7 +54,7 @@ demo: examples
 	@examples/demo.sh $(B)
 
 # --- the course --------------------------------------------------------------
-$(B)/learn/learn: docs/course/learn.c async.h
+$(B)/learn/learn: docs/course/learn.c docs/course/learn.h async.h
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
 
