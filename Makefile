@@ -253,6 +253,7 @@ kit-red:
 	tests/kit/red.sh
 red: kit-red
 	tests/red.sh
+	tests/course_red.sh
 	tests/lint.sh --red
 lint:
 	tests/lint.sh

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Red tests of docs/course/check_all.sh and check.sh: copies of the first lesson with one fault each. The line that looks
 # for that fault must fail, and without any fault none does. Prints "N passed, N failed".
+#     tests/course_red.sh [WORDS]       only the faults with these words in their name
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/report.sh
+only=${1:-}
 out=build/course-red
 rm -rf $out
 report_begin $out
@@ -31,8 +33,14 @@ lines()
     grep -q "^$1" $out/said
 }
 
+chosen()
+{
+    case $1 in *"$only"*) true ;; *) false ;; esac
+}
+
 green()
 {
+    chosen "$1" || return
     fresh
     if lines '[0-9]* passed, 0 failed' && [ $status = 0 ]; then ok "$1"; else fail "$1" $out/said; fi
 }
@@ -41,6 +49,7 @@ green()
 # what must be said besides.
 red()
 {
+    chosen "$1" || return
     fresh
     cp $at/$here/"$3" $out/before
     if [ -n "${4:-}" ]; then sed "$4" $out/before > $at/$here/"$3"; else cat > $at/$here/"$3"; fi
@@ -113,12 +122,18 @@ red 'another exercise' '00-hello says the same' README.fr.md 's/EX=00.2/EX=00.1/
 red 'no exercise' '00-hello names its exercises' README.md 's/EX=00.2/EX/'
 red 'other code' '00-hello says the same' README.fr.md 's/int n/int m/'
 red 'an empty page' '00-hello has both pages' README.fr.md d
-fresh
-touch $at/$here/forgotten.c
-if lines 'FAIL 00-hello has no other files' && [ $status != 0 ]; then ok 'a file too many'; else fail 'a file too many' $out/said; fi
-fresh
-rm $at/$here/ex2_wrong.patch
-if lines "FAIL 00.2's wrong patch" && [ $status != 0 ]; then ok 'no wrong patch'; else fail 'no wrong patch' $out/said; fi
+
+# files FAULT WORDS COMMAND: which adds a file or takes one away.
+files()
+{
+    chosen "$1" || return
+    fresh
+    (cd $at/$here && $3)
+    if lines "FAIL $2" && [ $status != 0 ]; then ok "$1"; else fail "$1" $out/said; fi
+}
+files 'a file too many' '00-hello has no other files' 'touch forgotten.c'
+files 'no wrong patch' "00.2's wrong patch" 'rm ex2_wrong.patch'
+files 'an exercise without a check' '00-hello has no other files' 'rm ex2_check.c'
 
 # An exercise that must not compile.
 refuse="s|^#include \"check.h\"|/* refuse: duplicate case value */\n&|"

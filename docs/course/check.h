@@ -175,7 +175,7 @@ static inline int check_prepare(const check_case *check)
 #include <criterion/criterion.h>
 
 #define CHECK_ENTRY(suite, name, sentence) \
-    Test(suite, name, .description = sentence, .timeout = 10) \
+    Test(suite, name, .description = sentence, .timeout = 120) \
     { \
         check_prepare(&suite##_##name##_case); \
         suite##_##name##_body(); \

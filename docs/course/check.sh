@@ -45,6 +45,22 @@ plainasan) tools='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-om
 plaintsan) tools=-fsanitize=thread ;;
 *) tools= ;;
 esac
+
+# The sanitizers, where the compiler has them and the system runs them: asked once.
+asked=build/learn/$(echo "has-$cc-$face-${mode:-asan}" | tr / _)
+if [ ! -f "$asked" ]; then
+    echo 'int main(void) { return 0; }' > "$asked.$$.c"
+    # shellcheck disable=SC2086
+    if $cc $tools "$asked.$$.c" -o "$asked.$$" > "$asked.log" 2>&1 && "$asked.$$" >> "$asked.log" 2>&1; then
+        echo "$tools" > "$asked.$$.c"
+    else
+        echo > "$asked.$$.c"
+    fi
+    mv "$asked.$$.c" "$asked"
+    rm -f "$asked.$$"
+fi
+[ "$tools" = "$(cat "$asked")" ] || echo "  ($cc has not $tools: less is noticed; see $asked.log)"
+tools=$(cat "$asked")
 flags="-O0 -g -I. -Itests/kit -Itests/kqueue -Idocs/course -I$folder -DLEARN -Wall -Wextra -pthread"
 libraries=
 if [ "$face" = plain ]; then
