@@ -61,7 +61,7 @@ demo: examples
 	@examples/demo.sh $(B)
 
 # --- the course --------------------------------------------------------------
-$(B)/learn/learn: docs/course/learn.c async.h
+$(B)/learn/learn: docs/course/learn.c docs/course/learn.h async.h
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
 
@@ -264,6 +264,7 @@ kit-red:
 	tests/kit/red.sh
 red: kit-red
 	tests/red.sh
+	tests/course_red.sh
 	tests/lint.sh --red
 lint:
 	tests/lint.sh

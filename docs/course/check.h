@@ -175,7 +175,7 @@ static inline int check_prepare(const check_case *check)
 #include <criterion/criterion.h>
 
 #define CHECK_ENTRY(suite, name, sentence) \
-    Test(suite, name, .description = sentence, .timeout = 10) \
+    Test(suite, name, .description = sentence, .timeout = 120) \
     { \
         check_prepare(&suite##_##name##_case); \
         suite##_##name##_body(); \
@@ -258,9 +258,25 @@ static inline void check_explain(int status, int is_ended)
         fprintf(stderr, "[FAIL] Its process ended too early, with status %d.\n", WEXITSTATUS(status));
 }
 
-static inline int check_passes(const check_case *check)
+/* Its end, or that of the deadline; then nothing of its group is left. */
+static inline int check_wait(pid_t child)
 {
     int status = 0;
+    check_group = child;
+    if (check_cut) /* just now */
+        check_on_signal(check_cut);
+    alarm((unsigned)check_deadline());
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    alarm(0);
+    check_group = 0;
+    kill(-child, SIGKILL);
+    return status;
+}
+
+static inline int check_passes(const check_case *check)
+{
+    int status;
     pid_t child;
     check_prepare(check);
     fflush(NULL);
@@ -268,18 +284,17 @@ static inline int check_passes(const check_case *check)
     child = fork();
     if (child == 0)
         check_run(check);
+    if (child < 0) {
+        perror("fork");
+        exit(2);
+    }
     setpgid(child, child);
-    check_group = child;
-    alarm((unsigned)check_deadline());
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    alarm(0);
-    kill(-child, SIGKILL); /* who is left behind */
-    check_group = 0;
-    if (status == 0 && check_now()->verdict->is_ended && !check_now()->verdict->is_said)
+    status = check_wait(child);
+    if (check_now()->verdict->is_said)
+        return 0;
+    if (status == 0 && check_now()->verdict->is_ended)
         return 1;
-    if (!check_now()->verdict->is_said)
-        check_explain(status, check_now()->verdict->is_ended);
+    check_explain(status, check_now()->verdict->is_ended);
     return 0;
 }
 
@@ -290,16 +305,9 @@ static inline int check_matches(const check_case *check, const char *filter)
     return strstr(whole, filter) != NULL;
 }
 
-int main(int argc, char **argv)
+static inline int check_all(const char *filter, int stops)
 {
-    const char *filter = "";
-    int passed = 0, failed = 0, stops = 0;
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--stop") == 0)
-            stops = 1;
-        else if (strcmp(argv[i], "--filter") == 0 && i + 1 < argc)
-            filter = argv[++i];
-    check_catch_signals(check_on_signal);
+    int passed = 0, failed = 0;
     for (const check_case *check = check_first; check && !(stops && failed); check = check->next) {
         int good;
         if (!check_matches(check, filter))
@@ -313,6 +321,19 @@ int main(int argc, char **argv)
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed || !passed;
+}
+
+int main(int argc, char **argv)
+{
+    const char *filter = "";
+    int stops = 0;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--stop") == 0)
+            stops = 1;
+        else if (strcmp(argv[i], "--filter") == 0 && i + 1 < argc)
+            filter = argv[++i];
+    check_catch_signals(check_on_signal);
+    return check_all(filter, stops);
 }
 #endif
 #endif

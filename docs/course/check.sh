@@ -6,7 +6,7 @@
 #
 # In the check's first lines a comment may say "tsan:" (ThreadSanitizer, instead of Address- and UBSan) or
 # "refuse: WORDS" (the exercise must not compile, and the compiler must say so).
-# FACE=criterion: with Criterion, without sanitizers. CC, CHECK_CFLAGS; LEARN_DEADLINE=10, seconds for each check.
+# FACE=criterion: with Criterion, without sanitizers. CC; LEARN_DEADLINE=10, seconds for each check.
 set -u
 here=$(pwd -P)
 cd "$(dirname "$0")/../.." || exit 2
@@ -45,6 +45,22 @@ plainasan) tools='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-om
 plaintsan) tools=-fsanitize=thread ;;
 *) tools= ;;
 esac
+
+# The sanitizers, where the compiler has them and the system runs them: asked once.
+asked=build/learn/$(echo "has-$cc-$face-${mode:-asan}" | tr / _)
+if [ ! -f "$asked" ]; then
+    echo 'int main(void) { return 0; }' > "$asked.$$.c"
+    # shellcheck disable=SC2086
+    if $cc $tools "$asked.$$.c" -o "$asked.$$" > "$asked.log" 2>&1 && "$asked.$$" >> "$asked.log" 2>&1; then
+        echo "$tools" > "$asked.$$.c"
+    else
+        echo > "$asked.$$.c"
+    fi
+    mv "$asked.$$.c" "$asked"
+    rm -f "$asked.$$"
+fi
+[ "$tools" = "$(cat "$asked")" ] || echo "  ($cc has not $tools: less is noticed; see $asked.log)"
+tools=$(cat "$asked")
 flags="-O0 -g -I. -Itests/kit -Itests/kqueue -Idocs/course -I$folder -DLEARN -Wall -Wextra -pthread"
 libraries=
 if [ "$face" = plain ]; then
@@ -82,7 +98,7 @@ shorten()
 compile()
 {
     # shellcheck disable=SC2086
-    LC_ALL=C $cc $flags ${CHECK_CFLAGS:-} $tools -fmax-errors=3 -fdiagnostics-color=never "$check" \
+    LC_ALL=C $cc $flags $tools -fmax-errors=3 -fdiagnostics-color=never "$check" \
         $objects -o "$program" $libraries > "$output" 2>&1
 }
 
@@ -113,12 +129,13 @@ explain()
         /runtime error: / && !fault { fault = $0; sub(/^.*runtime error: /, "", fault); at = place($0) }
         fault && !at { at = place($0) }
         END {
+            sub(/^stuck$/, "It did not end within " seconds " seconds, and was stopped.", why)
             if (!said) print "  x " (size >= 65536 ? "It prints without an end: see " output : fault ? "It crashes." : \
                 why ? why : "Its process has ended before the check.")
             for (i = 1; i <= row; i++) print rows[i]
             if (fault) show(fault at)
             else if (why && !row && said) show(why)
-        }' size="$(wc -c < "$output")" output="$output" "$output"
+        }' seconds="$LEARN_DEADLINE" size="$(wc -c < "$output")" output="$output" "$output"
 }
 
 objects=

@@ -6,251 +6,25 @@
  *
  * Three tasks and a channel. `watch` looks at the file's time, `keys` reads
  * the keyboard, `check` runs docs/course/check.sh in a child process. Each of
- * them sends what has happened to `learn`, which does something and draws.
- * Progress, the exercises as they were and what a reset took are in .learn/.
+ * them sends what has happened to `learn`, which does something and draws
+ * (learn.h). In .learn/ are the progress, the exercises as they were, and
+ * what a reset took.
  */
 #include "async.h"
 
-#include <ctype.h>
-#include <glob.h>
+#include "learn.h"
+
 #include <termios.h>
 
-enum { MOST = 100, TEXT = 8192, HINTS = 3, LOOK_MS = 100, LIMIT_MS = 60000 };
+enum { LOOK_MS = 100, LIMIT_MS = 120000 };
 
 /* What the tasks send, beside the keys themselves. */
 enum { SAVED = 1, CHECKED, DRAW };
 
-/* What stands between the verdict and the keys. */
-enum panel { NOTHING, HINT, LIST, SOLUTION, NOTE };
-
-struct exercise {
-    char id[8], lesson[40]; /* "06.2", "06-callbacks" */
-    int number, is_done;
-};
-
-static struct exercise exercises[MOST];
-static int count, current, hints, is_checking, status, ended_by;
-static enum panel panel;
-static char verdict[TEXT]; /* what check.sh has said last */
-static const char *note;
-static struct stat seen; /* of the file, when it was last looked at */
 static async_channel happened;
 static async_task boss;
-
-/* ---- files ---- */
-
-/* "docs/course/06-callbacks/ex2" and this ending. */
-static const char *file_of(const struct exercise *it, const char *ending)
-{
-    static char path[160];
-    snprintf(path, sizeof path, "docs/course/%s/ex%d%s", it->lesson,
-             it->number, ending);
-    return path;
-}
-
-/* ".learn/06.2" and this ending. */
-static const char *kept(const struct exercise *it, const char *ending)
-{
-    static char path[160];
-    snprintf(path, sizeof path, ".learn/%s%s", it->id, ending);
-    return path;
-}
-
-/* The file's first bytes, as a string: "" if there is no such file. */
-static const char *contents(const char *path)
-{
-    static char text[4 * TEXT];
-    FILE *file = fopen(path, "r");
-    size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
-    text[size] = '\0';
-    if (file)
-        fclose(file);
-    return text;
-}
-
-static int copy(const char *from, const char *to)
-{
-    char bytes[4096];
-    size_t n;
-    FILE *in = fopen(from, "r"), *out = in ? fopen(to, "w") : NULL;
-    while (out && (n = fread(bytes, 1, sizeof bytes, in)) > 0)
-        fwrite(bytes, 1, n, out);
-    if (in)
-        fclose(in);
-    return out && fclose(out) == 0 ? 0 : -1;
-}
-
-static int find(const char *id)
-{
-    int i = 0;
-    while (i < count && strcmp(exercises[i].id, id) != 0)
-        i++;
-    return i < count ? i : -1;
-}
-
-/* Each line of the progress is "at" or "done", and an exercise. */
-static void load_progress(void)
-{
-    char word[8], id[8];
-    FILE *file = fopen(".learn/progress", "r");
-    while (file && fscanf(file, "%7s %7s", word, id) == 2) {
-        int i = find(id);
-        if (i >= 0 && strcmp(word, "at") == 0)
-            current = i;
-        else if (i >= 0)
-            exercises[i].is_done = 1;
-    }
-    if (file)
-        fclose(file);
-}
-
-static void save_progress(void)
-{
-    FILE *file = fopen(".learn/progress.new", "w");
-    if (!file)
-        return;
-    fprintf(file, "at %s\n", exercises[current].id);
-    for (int i = 0; i < count; i++)
-        if (exercises[i].is_done)
-            fprintf(file, "done %s\n", exercises[i].id);
-    if (fclose(file) == 0)
-        rename(".learn/progress.new", ".learn/progress");
-}
-
-/* An exercise is there if its check is; it is kept as it was found. */
-static void load(void)
-{
-    glob_t found;
-    mkdir(".learn", 0777);
-    if (glob("docs/course/[0-9][0-9]-*/ex[0-9]_check.c", 0, NULL, &found))
-        return;
-    for (size_t i = 0; i < found.gl_pathc && count < MOST; i++) {
-        struct exercise *it = &exercises[count];
-        if (sscanf(found.gl_pathv[i], "docs/course/%39[^/]/ex%d", it->lesson,
-                   &it->number) != 2)
-            continue;
-        sprintf(it->id, "%c%c.%d", *it->lesson, it->lesson[1], it->number);
-        if (access(kept(it, ".c"), F_OK) < 0)
-            copy(file_of(it, ".c"), kept(it, ".c"));
-        count++;
-    }
-    globfree(&found);
-    load_progress();
-}
-
-/* ---- the screen ---- */
-static const char *clear = "", *good = "", *bad = "", *plain = "";
-
-static void choose_look(void)
-{
-    const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
-    if (!isatty(1) || !term || strcmp(term, "dumb") == 0)
-        return;
-    clear = "\033[H\033[2J\033[3J";
-    if (no_colour && *no_colour)
-        return;
-    good = "\033[32m";
-    bad = "\033[31m";
-    plain = "\033[0m";
-}
-
-static int done(void)
-{
-    int sum = 0;
-    for (int i = 0; i < count; i++)
-        sum += exercises[i].is_done;
-    return sum;
-}
-
-static void show_head(const struct exercise *it)
-{
-    enum { WIDTH = 20 };
-    printf("%s%s %-25s [", clear, it->id, it->lesson + 3);
-    for (int i = 0; i < WIDTH; i++)
-        putchar(i < done() * WIDTH / count ? '#' : '-');
-    printf("] %3d/%d\n%s\n\n", done(), count, file_of(it, ".c"));
-}
-
-/* The comment that the exercise begins with, without its stars. */
-static void show_task(const struct exercise *it)
-{
-    const char *text = contents(kept(it, ".c")), *end = strstr(text, "*/");
-    for (text += strspn(text, "/* "); end && text < end; text++) {
-        putchar(*text);
-        if (*text == '\n')
-            text += strspn(text + 1, " *");
-    }
-    puts("\n");
-}
-
-static void show_verdict(void)
-{
-    if (is_checking)
-        puts("  checking...\n");
-    else if (*verdict)
-        printf("%s%s%s\n", status == 0 ? good : bad, verdict, plain);
-    else
-        puts("  Save the file, and it is checked.\n");
-}
-
-static void show_hints(const struct exercise *it)
-{
-    char text[TEXT], *hint = text;
-    snprintf(text, sizeof text, "%s", contents(file_of(it, ".hint")));
-    for (int i = 1; i <= hints && hint; i++) {
-        char *next = strstr(hint, "\n--\n");
-        if (next)
-            *next = '\0';
-        printf("  hint %d/%d\n%s\n\n", i, HINTS, hint);
-        hint = next ? next + 4 : NULL;
-    }
-}
-
-/* A line for each lesson. */
-static void show_list(void)
-{
-    for (int i = 0; i < count; i++) {
-        const struct exercise *it = &exercises[i];
-        if (i == 0 || strcmp(it->lesson, it[-1].lesson) != 0)
-            printf("%s  %-26s", i ? "\n" : "", it->lesson);
-        printf(" %c%d %s", i == current ? '>' : ' ', it->number,
-               it->is_done ? "done" : "----");
-    }
-    puts("\n");
-}
-
-/* The patch, from its first change on. */
-static void show_solution(const struct exercise *it)
-{
-    const char *text = strstr(contents(file_of(it, ".patch")), "\n@@");
-    text = text ? strchr(text + 1, '\n') : NULL;
-    if (!it->is_done)
-        puts("  The solution is shown once yours is right.\n");
-    else if (!text)
-        puts("  The file is its own solution.\n");
-    else
-        printf("  one solution (- was there, + comes instead):%s\n", text);
-}
-
-static void draw(void)
-{
-    const struct exercise *it = &exercises[current];
-    int next = hints < HINTS ? hints + 1 : HINTS;
-    show_head(it);
-    show_task(it);
-    show_verdict();
-    if (panel == HINT)
-        show_hints(it);
-    else if (panel == LIST)
-        show_list();
-    else if (panel == SOLUTION)
-        show_solution(it);
-    else if (panel == NOTE)
-        printf("  %s\n\n", note);
-    printf("  n next   h hint (%d/%d)   l list   r reset   s solution   "
-           "q quit\n", next, HINTS);
-    fflush(stdout);
-}
+static int ended_by;     /* this signal */
+static struct stat seen; /* of the file, when it was last looked at */
 
 /* ---- the terminal: keys come one by one, and are not shown ---- */
 static struct termios as_it_was;
@@ -300,9 +74,9 @@ static void on_pause(int signo, void *unused)
 static void catch_signals(void)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    boss = async_current_task();
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         async_on_signal(ends[i], NULL, on_end);
-    async_on_signal(SIGTSTP, NULL, on_pause);
 }
 
 /* ---- the tasks ---- */
@@ -392,9 +166,10 @@ async(check, async_process child; async_result result; char checked;)
         await(self->result, async_call(hear, &self->child), LIMIT_MS);
     if (self->result == -ECANCELED)
         async_return(self->result);
-    if (self->result < 0)
-        snprintf(verdict, TEXT, "  x The check was stopped: %s.\n",
-                 strerror((int)-self->result));
+    if (self->result < 0 || self->result >= ASYNC_KILLED)
+        snprintf(verdict, TEXT, "  x The check did not end: %s.\n",
+                 self->result == -ETIMEDOUT ? "it is out of time" :
+                 self->result < 0 ? strerror((int)-self->result) : "killed");
     status = (int)self->result;
     is_checking = 0;
     await(async_channel_send(&happened, &self->checked));
@@ -431,13 +206,9 @@ static int next(void)
 static void reset(void)
 {
     const struct exercise *it = &exercises[current];
-    char file[160], mine[160];
-    snprintf(file, sizeof file, "%s", file_of(it, ".c"));
-    snprintf(mine, sizeof mine, "%s", kept(it, ".mine.c"));
-    note = copy(file, mine) == 0 && copy(kept(it, ".c"), file) == 0
-               ? "The file is as it was; what you had is in .learn/."
-               : "The file cannot be reset.";
-    panel = NOTE;
+    copy(file_of(it, ".c"), kept(it, ".mine.c"));
+    copy(kept(it, ".c"), file_of(it, ".c"));
+    panel = RESET;
 }
 
 static int act(int what)
@@ -469,9 +240,9 @@ async(learn, async_task checking; char what, events[16];)
 {
     int again;
     async_begin;
-    boss = async_current_task();
     async_channel_init(&happened, self->events, 1, sizeof self->events);
     catch_signals();
+    async_on_signal(SIGTSTP, NULL, on_pause);
     async_spawn(watch);
     async_spawn(keys, .fd = open_keyboard());
     for (again = go(current); self->what != 'q'; again = act(self->what)) {
@@ -492,6 +263,8 @@ async(once, char events[1];)
 {
     async_begin;
     async_channel_init(&happened, self->events, 1, 1);
+    catch_signals();
+    clear = "";
     go(current);
     show_head(&exercises[current]);
     await(async_call(check));
@@ -505,19 +278,20 @@ async(once, char events[1];)
 int main(int argc, char **argv)
 {
     const char *id = argc > 1 ? argv[argc - 1] : NULL;
-    int is_once = argc == 2, at;
+    int result;
     load();
-    at = id ? find(id) : current;
-    if (at < 0 || count == 0)
-        return fprintf(stderr, "there is no such exercise: %s\n", id), 2;
-    current = at;
-    if (is_once)
-        return async_run(once) == 0 ? 0 : status > 0 ? status : 1;
+    current = id ? find(id) : current;
+    if (current < 0 || count == 0)
+        return fprintf(stderr, "there is no exercise %s\n", id ? id : ""), 2;
     choose_look();
-    take_terminal();
-    at = (int)async_run(learn);
-    give_terminal();
-    if (at < 0 && !ended_by)
-        return fprintf(stderr, "learn: %s\n", strerror(-at)), 1;
-    return ended_by ? 128 + ended_by : 0;
+    if (argc == 2) {
+        result = (int)async_run(once);
+    } else {
+        take_terminal();
+        result = (int)async_run(learn);
+        give_terminal();
+    }
+    if (result < 0 && !ended_by)
+        fprintf(stderr, "learn: %s\n", strerror(-result));
+    return ended_by ? 128 + ended_by : result < 0 ? 1 : result;
 }
