@@ -229,7 +229,7 @@ static inline const char *response_field(const struct response *it,
     return NULL;
 }
 
-/* Returns 0, or -EPROTO. Sets `head`, if it is complete. */
+/* Returns 0, or a negative errno. Sets `head`, if it is complete. */
 static inline int response_parse_head(struct response *it)
 {
     const char *end = strstr(it->data, "\r\n\r\n"), *value;
