@@ -229,7 +229,7 @@ static inline const char *response_field(const struct response *it,
     return NULL;
 }
 
-/* Returns 0, or -EPROTO. Sets `head`, if it is complete. */
+/* Returns 0, or a negative errno. Sets `head`, if it is complete. */
 static inline int response_parse_head(struct response *it)
 {
     const char *end = strstr(it->data, "\r\n\r\n"), *value;
@@ -540,7 +540,8 @@ static inline int crawl_report(struct crawl *it)
 {
     size_t bytes = 0;
     int i, answers = 0, errors = 0;
-    qsort(it->pages, (size_t)it->found, sizeof *it->pages, crawl_compare);
+    if (it->pages)
+        qsort(it->pages, (size_t)it->found, sizeof *it->pages, crawl_compare);
     for (i = 0; i < it->found; i++) {
         page_print(it->pages[i], stdout);
         bytes += it->pages[i]->size;

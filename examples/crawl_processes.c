@@ -10,23 +10,20 @@
 #include "crawl.h"
 #include <sys/wait.h>
 
+struct job {
+    struct page *page;
+    pid_t pid;
+};
+
 /* What a child writes first; the bytes of the response come after it. */
 struct result {
     int status;
     struct response response; /* its `data` is the child's: not for us */
 };
 
-struct job {
-    struct page *page;
-    pid_t pid;
-    struct result result;     /* zero until it has come */
-    struct response received;
-};
-
 static struct crawl crawl;
 static struct job *jobs;
 static struct pollfd *pipes; /* pipes[i].fd is the pipe of jobs[i] */
-static int running;
 
 /* ---- in the child ---- */
 
@@ -34,12 +31,10 @@ static void send_all(int fd, const void *data, size_t size)
 {
     const char *from = data;
     ssize_t n;
-    while (size > 0) {
+    for (; size > 0; from += n, size -= (size_t)n) {
         n = write(fd, from, size);
-        if (n < 0 && errno != EINTR)
+        if (n < 0)
             _exit(1);
-        from += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
     }
 }
 
@@ -56,66 +51,24 @@ static void fetch_and_exit(const struct page *page, int fd)
 /* ---- in the parent ---- */
 
 /* Returns 0, or a negative errno: there is no pipe or no process left. */
-static int start(struct page *page)
+static int start(struct page *page, int i)
 {
-    struct job *job = &jobs[running];
     int ends[2], error;
     if (pipe(ends) < 0)
         return -errno;
-    memset(job, 0, sizeof *job);
-    job->page = page;
-    job->pid = fork();
+    jobs[i].page = page;
+    jobs[i].pid = fork();
     error = -errno;
-    if (job->pid == 0)
+    if (jobs[i].pid == 0)
         fetch_and_exit(page, ends[1]);
     close(ends[1]);
-    if (job->pid < 0) {
+    if (jobs[i].pid < 0) {
         close(ends[0]);
         return error;
     }
-    pipes[running].fd = ends[0];
-    pipes[running].events = POLLIN;
-    running++;
+    pipes[i].fd = ends[0];
+    pipes[i].events = POLLIN;
     return 0;
-}
-
-/* The response, from what the child said of it and the bytes that came. Returns
- * the status, or -EIO: it did not say all. */
-static int put_together(struct job *job)
-{
-    struct result *it = &job->result;
-    int is_whole = it->status && it->response.size == job->received.size;
-    it->response.data = job->received.data;
-    return is_whole ? it->status : -EIO;
-}
-
-static void finish(int i)
-{
-    struct job job = jobs[i];
-    int status = put_together(&job);
-    close(pipes[i].fd);
-    while (waitpid(job.pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    running--;
-    jobs[i] = jobs[running];
-    pipes[i] = pipes[running];
-    crawl_done(&crawl, job.page, &job.result.response, status);
-}
-
-static void receive(int i)
-{
-    struct job *job = &jobs[i];
-    char data[16384];
-    ssize_t n;
-    if (!job->result.status) { /* so small a write comes in one piece */
-        n = read(pipes[i].fd, &job->result, sizeof job->result);
-        if (n != sizeof job->result)
-            finish(i);
-        return;
-    }
-    n = read(pipes[i].fd, data, sizeof data);
-    if (n <= 0 || response_append(&job->received, data, (size_t)n) < 0)
-        finish(i);
 }
 
 static void start_more(void)
@@ -123,11 +76,44 @@ static void start_more(void)
     struct response nothing = {0};
     struct page *page;
     int error;
-    while (running < crawl.jobs && (page = crawl_take(&crawl)) != NULL) {
-        error = start(page);
+    while (crawl.running < crawl.jobs && (page = crawl_take(&crawl)) != NULL) {
+        error = start(page, crawl.running - 1);
         if (error < 0)
             crawl_done(&crawl, page, &nothing, error);
     }
+}
+
+/* Returns 0, or -EIO: the child has ended before. */
+static int receive_all(int fd, void *data, size_t size)
+{
+    char *to = data;
+    ssize_t n;
+    for (; size > 0; to += n, size -= (size_t)n) {
+        n = read(fd, to, size);
+        if (n <= 0)
+            return -EIO;
+    }
+    return 0;
+}
+
+/* The child has begun to write: so it has all that it will write. */
+static void finish(int i)
+{
+    struct job job = jobs[i];
+    struct result result;
+    struct response *response = &result.response;
+    int fd = pipes[i].fd;
+    if (receive_all(fd, &result, sizeof result) < 0)
+        memset(&result, 0, sizeof result);
+    response->data = crawl_need(malloc(response->size + 1));
+    response->data[response->size] = '\0';
+    if (!result.status || receive_all(fd, response->data, response->size) < 0)
+        result.status = -EIO;
+    close(fd);
+    waitpid(job.pid, NULL, 0);
+    jobs[i] = jobs[crawl.running - 1];
+    pipes[i] = pipes[crawl.running - 1];
+    crawl_done(&crawl, job.page, response, result.status);
 }
 
 int main(int argc, char **argv)
@@ -136,12 +122,11 @@ int main(int argc, char **argv)
     crawl_open(&crawl, argc, argv);
     jobs = crawl_need(calloc((size_t)crawl.jobs, sizeof *jobs));
     pipes = crawl_need(calloc((size_t)crawl.jobs, sizeof *pipes));
-    for (start_more(); running > 0; start_more()) {
-        if (poll(pipes, (nfds_t)running, -1) < 0)
-            continue;
-        for (i = running - 1; i >= 0; i--)
+    for (start_more(); crawl.running > 0; start_more()) {
+        poll(pipes, (nfds_t)crawl.running, -1);
+        for (i = crawl.running - 1; i >= 0; i--)
             if (pipes[i].revents)
-                receive(i);
+                finish(i);
     }
     free(jobs);
     free(pipes);

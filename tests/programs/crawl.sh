@@ -94,7 +94,8 @@ for job in $jobs; do
     wait "$job" || fail "one of the five"
 done
 for model in $crawlers; do
-    equal "error of $model" "error http://127.0.0.1:DEAD/ Connection timed out" "$(grep '^error' "$scratch/$model.list")"
+    equal "error of $model" "error http://127.0.0.1:DEAD/ Connection timed out" \
+        "$(grep '^error' "$scratch/$model.list")"
     equal "the others of $model" 36 "$(grep -c ':SITE/' "$scratch/$model.list")"
     equal "errors of $model" 1 "$(total $model errors)"
     cmp "$scratch/sequential.list" "$scratch/$model.list" || fail "$model finds other pages than the sequential one"
@@ -109,14 +110,32 @@ for model in $crawlers; do
     equal "refused" "1 error $url/ Connection refused" "$status $(cat "$scratch/refused")"
 done
 
+# asked: waits until the first page was asked for
+asked()
+{
+    until curl -s "$url/counts" | grep -q '^1 /$'; do :; done
+}
+
 # A stop in the middle: the coroutines' crawl says what it has found so far.
 site slow -n 30 -l 1000000
 bash -c 'exec "$@"' - "$B/crawl_coroutines" "$url/" --timeout 1000000 > "$scratch/stopped" 2> "$scratch/stopped.err" &
 crawler=$!
 started="$started $crawler"
-until curl -s "$url/counts" | grep -q '^1 /$'; do :; done
+asked
 stop "$crawler" INT
 equal "stopped" "1 error $url/ Operation canceled" "$status $(cat "$scratch/stopped")"
+end
+
+# A child that is killed costs its page.
+site killed -n 30 -l 1000000
+"$B/crawl_processes" "$url/" --timeout 1000000 > "$scratch/killed" 2> "$scratch/killed.err" &
+crawler=$!
+started="$started $crawler"
+asked
+pkill -9 -P "$crawler"
+status=0
+wait "$crawler" || status=$?
+equal "killed" "1 error $url/ Input/output error" "$status $(cat "$scratch/killed")"
 end
 
 # What is no crawl.
@@ -126,4 +145,5 @@ for arguments in "" "ftp://x/" "http://127.0.0.1/ --jobs 0" "http://127.0.0.1/ -
     "$B/crawl_threads" $arguments 2> "$scratch/usage" || status=$?
     equal "status of '$arguments'" 2 "$status"
 done
-echo "360 pages by each of five crawlers, a dead host, a limit, a stop; of what they read $(cat "$scratch/parts.out")"
+echo "360 pages by each of five crawlers, a dead host, a limit, a stop, a child that is killed; what they read:" \
+    "$(cat "$scratch/parts.out")"

@@ -89,7 +89,8 @@ static void check_long_links(void)
 
 static void check_text(void)
 {
-    static const char text[] = "<a href=\"one\"><a href=''><a HREF=\"two\"><a href=\"?a&amp;b&amp;amp;c\"><a href=\"three";
+    static const char text[] = "<a href=\"one\"><a href=''><a HREF=\"two\"><a href=\"?a&amp;b&amp;amp;c\">"
+                               "<a href=\"three";
     char link[PATH_SIZE];
     const char *rest = next_link(text, link);
     check(rest && !strcmp(link, "one"), "first link", link);
@@ -170,7 +171,8 @@ static void check_responses(void)
         for (most = 1; most < 200; most++) {
             status = feed(&response, responses[i].bytes, strlen(responses[i].bytes), most, &ended);
             check(status == responses[i].status, responses[i].bytes, strerror(abs(status)));
-            check(ended == responses[i].waits_for_end, responses[i].bytes, ended ? "waits for the end" : "does not wait");
+            check(ended == responses[i].waits_for_end, responses[i].bytes,
+                  ended ? "waits for the end" : "does not wait for it");
             if (status > 0)
                 check(response.body == strlen(responses[i].text) &&
                           !strcmp(response.data + response.head, responses[i].text),
@@ -218,7 +220,8 @@ static void check_damaged(unsigned seed)
         bytes[(size_t)rand() % size] = "0f9\r\n: \0-;AZ"[rand() % 12];
     a = feed(&whole, bytes, size, 1000, &ended);
     b = feed(&cut, bytes, size, 1 + seed % 9, &ended);
-    check(a == b && (a < 0 || (whole.body == cut.body && !memcmp(whole.data + whole.head, cut.data + cut.head, cut.body))),
+    check(a == b && (a < 0 || (whole.body == cut.body &&
+                               !memcmp(whole.data + whole.head, cut.data + cut.head, cut.body))),
           "read otherwise in pieces", bytes);
     response_free(&whole);
     response_free(&cut);

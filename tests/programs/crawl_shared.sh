@@ -7,7 +7,8 @@ cc -D_GNU_SOURCE -Wall -Wextra tests/programs/killer.c -o "$scratch/killer"
 
 # A server at a port that is free; redis-server cannot choose one by itself.
 for redis_port in $(seq $((20000 + $$ % 20000)) 41000); do
-    redis-server --bind 127.0.0.1 --port "$redis_port" --save '' --appendonly no --dir "$scratch" > "$scratch/redis.out" 2>&1 &
+    redis-server --bind 127.0.0.1 --port "$redis_port" --save '' --appendonly no --dir "$scratch" \
+        > "$scratch/redis.out" 2>&1 &
     redis=$!
     started="$started $redis"
     seen "$scratch/redis.out" 'Ready to accept connections\|Failed listening'
@@ -33,7 +34,8 @@ killer=
 shared()
 {
     # shellcheck disable=SC2086 # several words
-    exec $killer "$B/crawl_shared" --frontier "redis://127.0.0.1:$redis_port/$1" "$url/" --limit 5000 --timeout 60000 "${@:2}"
+    exec $killer "$B/crawl_shared" --frontier "redis://127.0.0.1:$redis_port/$1" "$url/" --limit 5000 --timeout 60000 \
+        "${@:2}"
 }
 
 # together CRAWL NUMBER OPTION...: so many at once, to their end; their lists are in $scratch/CRAWL.*.list
@@ -45,14 +47,15 @@ together()
         workers="$workers $!"
     done
     for worker in $workers; do
-        wait "$worker" || fail "one of $1: $(tail -n 1 "$scratch/$1".*.err)"
+        wait "$worker" || fail "one of $1: $(tail -q -n 1 "$scratch/$1".*.err)"
     done
 }
 
 # sequential: what the sequential crawler finds there, in $scratch/expected
 sequential()
 {
-    "$B/crawl_sequential" "$url/" --limit 5000 --timeout 60000 2> "$scratch/sequential.err" | sed "s/:$port/:SITE/" > "$scratch/expected"
+    "$B/crawl_sequential" "$url/" --limit 5000 --timeout 60000 2> "$scratch/sequential.err" |
+        sed "s/:$port/:SITE/" > "$scratch/expected"
     pages=$(wc -l < "$scratch/expected")
 }
 
@@ -60,7 +63,8 @@ sequential()
 same()
 {
     for list in "$scratch/$1".*.list; do
-        sed "s/:$port/:SITE/" "$list" | cmp - "$scratch/expected" || fail "$list is not what the sequential crawler finds"
+        sed "s/:$port/:SITE/" "$list" | cmp - "$scratch/expected" ||
+            fail "$list is not what the sequential crawler finds"
     done
 }
 
@@ -88,7 +92,8 @@ equal "asked for" "0 dead" "$(curl -s "$url/counts" | grep -v -e '^2 /' -e ' at 
 
 # The limit is that of all of them.
 together limit 3 --limit 50
-equal "pages within the limit" "50 50 50" "$(cat "$scratch"/limit.1.list | wc -l) $(cli hlen limit:done) $(cli scard limit:seen)"
+equal "pages within the limit" "50 50 50" \
+    "$(wc -l < "$scratch/limit.1.list") $(cli hlen limit:done) $(cli scard limit:seen)"
 stop "$site" TERM
 
 # kill_some CRAWL: so many processes one after the other; each is killed when it has told of some pages, 1 to 15
@@ -120,7 +125,8 @@ for round in $(seq "$rounds"); do
     requests=$(curl -s "$url/counts" | awk '/ \// { sum += $1 } END { print sum }')
     again=$(cli get "k$round:expired")
     [ "$requests" -ge "$pages" ] || fail "only $requests requests for $pages pages"
-    [ "$requests" -le "$((pages + ${again:-0}))" ] || fail "$requests requests for $pages pages, and $again leases expired"
+    [ "$requests" -le "$((pages + ${again:-0}))" ] ||
+        fail "$requests requests for $pages pages, and $again leases expired"
     expired=$((expired + ${again:-0}))
     stop "$site" TERM
 done
@@ -134,6 +140,7 @@ worker=$!
 started="$started $worker"
 exec 7< "$scratch/orphan"
 read -r line <&7
+disown "$redis" # no word of it
 kill -9 "$redis"
 grep '^crawl_shared: ' <&7 > "$scratch/orphan.err" || fail "no word of it"
 status=0
@@ -142,4 +149,4 @@ equal "without Redis" "1 0 1" "$status $(wc -l < "$scratch/orphan.list") $(wc -l
 status=0
 (shared orphan) > "$scratch/orphan.list" 2> "$scratch/orphan.err" || status=$?
 equal "no Redis" "1 crawl_shared: Connection refused" "$status $(cat "$scratch/orphan.err")"
-echo "four at once, a limit; $((rounds * kills * 2)) killed, $expired of their pages taken again, none lost; a Redis that is killed"
+echo "four at once, a limit; $((rounds * kills * 2)) killed, $expired pages taken again, none lost; Redis killed"

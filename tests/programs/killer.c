@@ -1,5 +1,6 @@
-/* killer LINES COMMAND...: runs it, and kills it when it has written so many lines to its stderr. Fails if it ended before.
- * It cannot get far ahead, however late the kill is: nobody reads more, and the pipe holds one page of memory. Linux. */
+/* killer LINES COMMAND...: runs it, and kills it when it has written so many lines to its stderr. Fails if it ended
+ * before. It cannot get far ahead, however late the kill is: nobody reads more, and the pipe holds one page of memory.
+ * Linux. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
