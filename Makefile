@@ -4,6 +4,7 @@ WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 B = build
 
 help:
+	@echo "make learn     the course: checks an exercise at each save (EX=06.2: only that one, once)"
 	@echo "make demo      the ping-pong with callbacks and with coroutines, then 1000 clients at once"
 	@echo "make test      the behaviour tests, natively and under Valgrind (installs what is missing)"
 	@echo "make check     the slow arms: matrix, cross, sanitizers, qemu, lint, coverage"
@@ -12,7 +13,7 @@ help:
 	@echo "make figures   the measurements, pictures and numbers of docs/course, from new runs (some minutes)"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
-	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage"
+	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage course-check figures-check"
 
 $(B):
 	@mkdir -p $(B)
@@ -57,6 +58,18 @@ examples: $(EXAMPLES:%=$(B)/%)
 
 demo: examples
 	@examples/demo.sh $(B)
+
+# --- the course --------------------------------------------------------------
+$(B)/learn/learn: docs/course/learn.c async.h
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
+
+# AT=06.2 goes on there; EX=06.2 checks that one and ends.
+learn: $(B)/learn/learn
+	@$< $(if $(EX),$(EX),$(if $(AT),--at $(AT)))
+
+course-check:
+	docs/course/check_all.sh
 
 # --- tests ------------------------------------------------------------------
 # Everything is built three times over one list: with Criterion, as a plain driver, and with sanitizers. On Linux
@@ -255,7 +268,8 @@ coverage:
 
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
-ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check figures-check
+ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
+    figures-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
@@ -297,4 +311,5 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: figures arm help examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
+    figures-check

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Rewrites what stands between the markers of README.md and docs/testing.md from its source: programs from examples/, numbers from the last
-# `make bench`, dumps, outputs and the figure from a run. With --check it changes nothing and fails if something is out of date.
+# Rewrites what stands between the markers of README.md, docs/testing.md and the course's pages from its source: programs
+# from examples/ and the lessons, numbers from the last `make bench`, dumps, outputs and the figure from a run. With
+# --check it changes nothing and fails if something is out of date. The course's numbers: docs/course/figures/figures.sh.
 set -eu
 mkdir -p build
 
@@ -64,8 +65,16 @@ planted()
     sh -c "$replay" 2>&1 | grep -qF "$(head -n 1 build/planted.said)"
 }
 
+# What the course's tool says of an exercise that is not solved yet.
+failing()
+{
+    { echo '```console'; echo '$ docs/course/check.sh 00.2'; ! docs/course/check.sh 00.2; echo '```'; } | sed 's/ *$//' > build/failing.md
+    grep -q expected build/failing.md
+}
+
 figure
 planted
+failing
 if [ "${1:-}" != --check ]; then
     cp build/four-pages.svg docs/four-pages.svg
     numbers
@@ -74,10 +83,10 @@ else
     while read -r line; do grep -qF "$line" docs/testing.md; done < build/planted.said
     rm build/planted.md
 fi
-for page in README.md docs/testing.md; do
-    made=build/$(basename "$page")
+for page in README.md docs/testing.md docs/course/*.md docs/course/*/README*.md; do
+    made=build/$(echo "$page" | tr / _)
     embed "$page" | block numbers build/numbers.md | block dump build/dump.md | block plain build/plain.md |
-        block planted build/planted.md > "$made"
+        block planted build/planted.md | block failing build/failing.md > "$made"
     if [ "${1:-}" = --check ]; then
         cmp "$page" "$made"
     else

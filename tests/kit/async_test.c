@@ -22,6 +22,7 @@ int async__current = 0;
 
 #ifndef ASYNC_TEST_PLAIN
 #include <criterion/event.h>
+#include <criterion/hooks.h>
 #endif
 
 #if defined __has_include
@@ -219,6 +220,24 @@ static void show_timeline(void)
         show_event(&sim.events[i % SIM_EVENTS], start->ns);
 }
 
+static void say(const char *text)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    (void)ignored;
+}
+
+/* What the test says for its reader, first of all and once; also from a signal handler. */
+static void say_what(void)
+{
+    static bool is_said;
+    if (is_said || !current || !current->options.says)
+        return;
+    is_said = true;
+    say("  x ");
+    say(current->options.says);
+    say("\n");
+}
+
 static bool is_shown;
 
 /* The tree, the last events, the replay line: once. */
@@ -227,6 +246,7 @@ static void show_world(void)
     if (is_shown || !current)
         return;
     is_shown = true;
+    say_what();
     if (sim.running && async__current)
         async_dump(stderr);
     if (sim.running)
@@ -244,6 +264,7 @@ void async_test_fail(const char *file, int line, const char *format, ...)
     va_start(list, format);
     vsnprintf(message, sizeof message, format, list);
     va_end(list);
+    say_what();
     fprintf(stderr, "[FAIL] %s::%s  %s\n", current ? current->suite : "?",
             current ? current->name : "?", message);
     if (current && owner != getpid()) /* a child of the body: its parent asks how it ended */
@@ -741,6 +762,7 @@ void sim_expect_lines(const char *file, int line, const char *const *lines)
             differs = i;
     if (differs < 0)
         return;
+    say_what();
     fprintf(stderr, "      %-38s | %s\n", "expected", "got");
     for (i = 0; i < count || i < log_count; i++)
         fprintf(stderr, "    %s %-38s | %s\n", i == differs ? ">" : " ",
@@ -1054,16 +1076,11 @@ static void run_one(void)
 /* ----------------------------------------------------------------------------
  * MARK: - One test
  * ------------------------------------------------------------------------- */
-static void say(const char *text)
-{
-    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
-    (void)ignored;
-}
-
 static void is_stuck(int signal_number)
 {
     const async_loop *loop = async__current;
     (void)signal_number;
+    say_what();
     say("[FAIL] ");
     say(current->suite);
     say("::");
@@ -1081,6 +1098,7 @@ static void is_stuck(int signal_number)
 
 static void crashes(int signal_number)
 {
+    say_what();
     say("[FAIL] ");
     say(current->suite);
     say("::");
@@ -1095,6 +1113,7 @@ static void at_exit(void)
 {
     if (!current || owner != getpid())
         return;
+    say_what();
     fprintf(stderr, "[FAIL] %s::%s  exit() before the end of the body\n%s", current->suite,
             current->name, replay);
     _exit(ENDED_EARLY);
@@ -1151,6 +1170,27 @@ void async_test_end(void)
 }
 
 #if !defined ASYNC_TEST_PLAIN
+/* A test's sentence stands among its options, which are no constant, and Test() wants one. */
+static void describe_suite(const struct criterion_suite_set *suite)
+{
+    FOREACH_SET(struct criterion_test *test, suite->tests) {
+        if (test->data->fini == async_test_end)
+            test->data->description = ((async_test_case *)test->data->data)->options.says;
+    }
+}
+
+static void describe_tests(void *data)
+{
+    const struct criterion_test_set *all = data;
+    FOREACH_SET(struct criterion_suite_set *suite, all->suites) {
+        describe_suite(suite);
+    }
+}
+
+/* As in async_verdict.c, where ReportHook() would make a global name of the line number. */
+CR_SECTION_("cr_pra") CR_ATTRIBUTE(used)
+static f_report_hook describe_hook = describe_tests CR_SECTION_SUFFIX_;
+
 static void end_failed(const char *file, int line, const char *message)
 {
     struct criterion_assert_stats failure;

@@ -88,6 +88,8 @@ typedef struct async_test_options {
     int watchdog;      /* real seconds for the whole test; default 120, times 20 under Valgrind   */
     unsigned backends; /* a mask of SIM_POLL...; default: all that are compiled in               */
     unsigned faults;   /* a mask of 1 << SIM_ORDER...; default SIM_BENIGN                        */
+    const char *says;  /* a sentence for who reads the failure: printed before all else, and
+                          Criterion's description of the test                                    */
 } async_test_options;
 
 /* ----------------------------------------------------------------------------
@@ -449,7 +451,7 @@ async_declare(sim_seq, int step;);
 
 #ifndef ASYNC_TEST_PLAIN
 #define ASYNC_TEST_ENTRY(suite, name) \
-    Test(suite, name, .fini = async_test_end) \
+    Test(suite, name, .fini = async_test_end, .data = &suite##_##name##_case) \
     { \
         async_test_run(&suite##_##name##_case); \
     }

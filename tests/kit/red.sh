@@ -87,6 +87,13 @@ red() {
     verdict $? "$1, replayed" "status $status, expected the words \"$2\" from \"$line\""
 }
 
+# says name: is a test's own sentence the first that is printed?
+says() {
+    red "$1" '^  x The sentence comes first' once
+    [ "$(head -n 1 "$work/output")" = '  x The sentence comes first.' ]
+    verdict $? "$1, first of all" "$(head -n 1 "$work/output")"
+}
+
 # green program filter
 green() {
     # shellcheck disable=SC2086
@@ -125,6 +132,9 @@ body() {
     red step_twice 'step 0 for the second time'
     red step_that_never_comes 'step 1 never comes, for step 0 is not over'
     red other_line 'line 2 of the log is "2", expected "two"'
+    says says_what
+    red says_before_criterion "^  x The sentence comes first" once
+    says says_before_a_crash
     red line_missing 'line 2 of the log is "-", expected "two"'
     red line_too_many 'line 2 of the log is "two", expected "-"'
     red logs_differ 'with seed 0x0, epoll gives another log than the backend before'

@@ -321,6 +321,24 @@ AsyncTestBare(red, other_line, (.seeds = 1))
     sim_expect("one", "two");
 }
 
+AsyncTestBare(red, says_what, (.seeds = 1, .says = "The sentence comes first."))
+{
+    sim_log("one");
+    sim_expect("two");
+}
+
+AsyncTestWith(red, says_before_criterion, (.says = "The sentence comes first."), int one;)
+{
+    async_begin;
+    cr_assert_eq(self->one, 1);
+    async_end;
+}
+
+AsyncTestBare(red, says_before_a_crash, (.says = "The sentence comes first."))
+{
+    raise(SIGABRT);
+}
+
 AsyncTestBare(red, line_missing, (.seeds = 1))
 {
     sim_log("one");

@@ -1,0 +1,50 @@
+/* The server has a socket that holds 7 bytes; the client sends it 14. */
+#include "async_test.h"
+
+static ssize_t logged_write(int fd, const void *data, size_t size)
+{
+    ssize_t n = async_write_nowait(fd, data, size);
+    if (n > 0 && sim_is_calm())
+        sim_log("write %d", (int)n);
+    return n;
+}
+
+static int logged_close(int fd)
+{
+    if (sim_is_calm())
+        sim_log("close");
+    return async_close(fd);
+}
+
+#define async_write_nowait logged_write
+#define async_close logged_close
+#include "ex2.c"
+#undef async_write_nowait
+#undef async_close
+
+AsyncTestWith(ex_6_2, closes_after_write,
+              (.seeds = 50, .says = "The client receives every byte before the connection closes."),
+              int ends[2]; char got[32]; size_t size;)
+{
+    static const int seven = 7;
+    ssize_t n;
+    async_begin;
+    sim_tcp_pair(self->ends);
+    sim_setsockopt(self->ends[1], SOL_SOCKET, SO_SNDBUF, &seven, sizeof seven);
+    async_adopt(self->ends[0]);
+    serve(async_adopt(self->ends[1]));
+    await(n, async_write(self->ends[0], "hello, client!", 14));
+    async_ok(n);
+    for (;;) {
+        await(n, async_read(self->ends[0], self->got + self->size, sizeof self->got - self->size));
+        if (n <= 0)
+            break;
+        self->size += (size_t)n;
+    }
+    if (sim_is_calm())
+        sim_expect("write 7", "write 7", "close");
+    cr_assert_eq(self->size, 14);
+    cr_assert_arr_eq(self->got, "hello, client!", 14);
+    async_close(self->ends[0]);
+    async_end;
+}
