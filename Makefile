@@ -14,7 +14,7 @@ help:
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
 	@echo "make site      README and docs/ as HTML in build/site (needs pandoc)"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
-	@echo "  arms of check: matrix refuse lint sanitize optimised tsan qemu cross coverage course-check"
+	@echo "  arms of check: matrix refuse lint sanitize optimised tsan qemu cross coverage course-check figures-check"
 
 $(B):
 	@mkdir -p $(B)
@@ -275,6 +275,8 @@ coverage:
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
 ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check figures-check
+ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
+    figures-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
@@ -324,3 +326,5 @@ install:
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
 .PHONY: arm help learn examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate figures site
+ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
+    figures-check
