@@ -10,10 +10,11 @@
  *     ...                             what the exercise does
  *     turns_end();                    fails the check if threads are left, or locks
  *
- * A turn can end where a thread starts another, locks, unlocks or joins, calls turns_switch (here the machine might
- * switch) or turns_settle (here it waits for something slow: until no other thread can run). Without turns_begin all
- * these are the system's, and the two last ones do nothing. Handing over puts all that the threads do in one order:
- * ThreadSanitizer is silent about a race then, and has its say in a check that runs freely.
+ * A turn can end where a thread starts another, locks or joins, calls turns_switch (here the machine might
+ * switch) or turns_settle (here it waits for something slow). Without turns_begin all these are the system's, and the
+ * two last ones do nothing. Handing over puts all that the threads do in one order: ThreadSanitizer is silent about a
+ * race then, and has its say in a check that runs freely. On a busy machine a thread may wait for some ms until it
+ * runs: a few small orders are better than many large ones.
  */
 #ifndef TURNS_H
 #define TURNS_H
@@ -28,6 +29,7 @@ enum { TURNS_ENDED, TURNS_READY, TURNS_SETTLES, TURNS_LOCKS_IT, TURNS_JOINS };
 struct turns_thread {
     int state, is_joined;
     pthread_t id;
+    pthread_cond_t has_turn;
     const void *lock; /* the one it waits for */
     int other;        /* the thread it waits for */
     void *(*function)(void *data);
@@ -36,12 +38,11 @@ struct turns_thread {
 
 static struct {
     pthread_mutex_t mutex;
-    pthread_cond_t handed_over;
     int is_on, is_stuck, turn, count, lock_count;
     uint32_t seed;
     struct turns_thread threads[TURNS_THREADS];
     struct { const void *lock; int owner; } locks[TURNS_LOCKS];
-} turns = { .mutex = PTHREAD_MUTEX_INITIALIZER, .handed_over = PTHREAD_COND_INITIALIZER };
+} turns = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 /* A check that fails ends with its threads where they are: this is no leak worth a report. And whether locks can be
  * taken in a bad order is tried here, not guessed from their order alone. */
@@ -93,6 +94,13 @@ static inline int turns_next(void)
     return count == 0 ? -1 : can_run[turns.seed ? turns_random((uint32_t)count) : 0];
 }
 
+static inline void turns_await(void)
+{
+    while (turns.turn != turns_me)
+        pthread_cond_wait(&turns.threads[turns_me].has_turn, &turns.mutex);
+    turns.threads[turns_me].state = TURNS_READY;
+}
+
 /* Hand over, and wait for the next turn of one's own. If nobody can have it, the first thread gets it, to say so. */
 static inline void turns_pass(int state)
 {
@@ -102,21 +110,20 @@ static inline void turns_pass(int state)
         turns.is_stuck = 1;
         turns.turn = 0;
     }
-    pthread_cond_broadcast(&turns.handed_over);
-    if (state == TURNS_ENDED)
-        return;
-    while (turns.turn != turns_me)
-        pthread_cond_wait(&turns.handed_over, &turns.mutex);
-    turns.threads[turns_me].state = TURNS_READY;
+    pthread_cond_signal(&turns.threads[turns.turn].has_turn);
+    if (state != TURNS_ENDED)
+        turns_await();
 }
 
 /* Nobody can go on: say why. A check may have words of its own. */
 static inline void turns_explain(void)
 {
-    for (int i = 0; i < turns.count; i++)
-        if (turns.threads[i].state == TURNS_LOCKS_IT &&
-            turns.threads[*turns_owner(turns.threads[i].lock)].state == TURNS_ENDED)
-            expect(0, "A thread has ended and still holds a lock; another thread waits for that lock for ever.");
+    for (int i = 1; i < turns.count; i++) {
+        int owner = turns.threads[i].state == TURNS_LOCKS_IT ? *turns_owner(turns.threads[i].lock) : -1;
+        expect(owner != i, "A thread waits for a lock that it holds itself: it has not unlocked it.");
+        expect(owner < 0 || turns.threads[owner].state != TURNS_ENDED,
+               "A thread has ended and still holds a lock; another thread waits for that lock for ever.");
+    }
     expect(0, "Every thread waits for another one: no one can go on. This is a deadlock.");
 }
 #ifndef turns_stuck
@@ -138,10 +145,11 @@ static inline void turns_switch(void)
         turns_wait(TURNS_READY);
 }
 
+/* Something slow: without a seed until no other thread can run, with one for as long as the seed says. */
 static inline void turns_settle(void)
 {
     if (turns.is_on)
-        turns_wait(TURNS_SETTLES);
+        turns_wait(turns.seed ? TURNS_READY : TURNS_SETTLES);
 }
 
 static void *turns_thread(void *data)
@@ -149,14 +157,20 @@ static void *turns_thread(void *data)
     struct turns_thread *me = data;
     turns_me = (int)(me - turns.threads);
     pthread_mutex_lock(&turns.mutex);
-    while (turns.turn != turns_me)
-        pthread_cond_wait(&turns.handed_over, &turns.mutex);
+    turns_await();
     pthread_mutex_unlock(&turns.mutex);
     me->result = me->function(me->data);
     pthread_mutex_lock(&turns.mutex);
     turns_pass(TURNS_ENDED);
     pthread_mutex_unlock(&turns.mutex);
     return me->result;
+}
+
+static inline void turns_clear(struct turns_thread *thread)
+{
+    memset(thread, 0, sizeof *thread);
+    pthread_cond_init(&thread->has_turn, NULL);
+    thread->state = TURNS_READY;
 }
 
 static inline int turns_create(pthread_t *id, const pthread_attr_t *attributes, void *(*function)(void *), void *data)
@@ -166,8 +180,7 @@ static inline int turns_create(pthread_t *id, const pthread_attr_t *attributes, 
     if (!turns.is_on)
         return pthread_create(id, attributes, function, data);
     expect(turns.count < TURNS_THREADS, "There are more than %d threads.", TURNS_THREADS - 1);
-    memset(thread, 0, sizeof *thread);
-    thread->state = TURNS_READY;
+    turns_clear(thread);
     thread->function = function;
     thread->data = data;
     error = pthread_create(&thread->id, attributes, turns_thread, thread);
@@ -223,7 +236,6 @@ static inline int turns_unlock(pthread_mutex_t *lock)
         return pthread_mutex_unlock(lock);
     expect(*turns_owner(lock) == turns_me, "A thread unlocks a lock that it does not hold.");
     *turns_owner(lock) = -1;
-    turns_switch();
     return 0;
 }
 
@@ -233,8 +245,7 @@ static inline void turns_begin(uint32_t seed)
     turns.is_stuck = turns.turn = turns.lock_count = 0;
     turns.count = 1;
     turns.seed = seed * 2654435761u;
-    memset(turns.threads, 0, sizeof turns.threads);
-    turns.threads[0].state = TURNS_READY;
+    turns_clear(&turns.threads[0]);
 }
 
 static inline void turns_end(void)
