@@ -26,10 +26,11 @@ root_of()
     echo "$1" | awk -F / '{ for (i = 1; i < NF; i++) printf "../" }'
 }
 
-# The links at the top: those pages that there are.
+# The links at the top: those pages that there are, the course in the page's language.
 navigation()
 {
     while read -r source name; do
+        case $1:$source in *.fr.md:docs/course/*) source=docs/course/README.fr.md name=Cours ;; esac
         [ -e "$source" ] || continue
         current=
         [ "$source" != "$1" ] || current=' aria-current="page"'
