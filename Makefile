@@ -275,6 +275,7 @@ docs-check:
 
 # README and docs/ as pages of HTML in build/site, every link checked. Needs pandoc.
 site: | $(B)
+	@tests/install.sh pandoc
 	docs/site.sh
 
 include tests/bench/bench.mk

@@ -92,7 +92,7 @@ language()
 source_page()
 {
     if [ -d "$1" ]; then
-        { echo "# $1"; echo; git ls-files "$1" | sed "s|^$1/||; s|.*|- [&](&)|"; } | page "$1" gfm "$1"
+        { echo "# $1"; echo; (cd "$1" && find . -type f) | sed 's|^\./||; s|.*|- [&](&)|' | sort; } | page "$1" gfm "$1"
     elif [ -f "$1" ]; then
         { echo "# $1"; echo; printf '~~~~~~~~~~ {.%s}\n' "$(language "$1")"; cat "$1"; echo '~~~~~~~~~~'; } | page "$1" markdown "$(dirname "$1")"
     fi
