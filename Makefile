@@ -306,6 +306,7 @@ figures-check:
 	docs/course/figures/figures.sh --check
 # README and docs/ as pages of HTML in build/site, every link checked. Needs pandoc.
 site: | $(B)
+	@tests/install.sh pandoc
 	docs/site.sh
 
 include tests/bench/bench.mk

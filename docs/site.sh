@@ -26,10 +26,11 @@ root_of()
     echo "$1" | awk -F / '{ for (i = 1; i < NF; i++) printf "../" }'
 }
 
-# The links at the top: those pages that there are.
+# The links at the top: those pages that there are, the course in the page's language.
 navigation()
 {
     while read -r source name; do
+        case $1:$source in *.fr.md:docs/course/*) source=docs/course/README.fr.md name=Cours ;; esac
         [ -e "$source" ] || continue
         current=
         [ "$source" != "$1" ] || current=' aria-current="page"'
@@ -91,7 +92,7 @@ language()
 source_page()
 {
     if [ -d "$1" ]; then
-        { echo "# $1"; echo; git ls-files "$1" | sed "s|^$1/||; s|.*|- [&](&)|"; } | page "$1" gfm "$1"
+        { echo "# $1"; echo; (cd "$1" && find . -type f) | sed 's|^\./||; s|.*|- [&](&)|' | sort; } | page "$1" gfm "$1"
     elif [ -f "$1" ]; then
         { echo "# $1"; echo; printf '~~~~~~~~~~ {.%s}\n' "$(language "$1")"; cat "$1"; echo '~~~~~~~~~~'; } | page "$1" markdown "$(dirname "$1")"
     fi

@@ -50,6 +50,14 @@ function Link(link)
     return link
 end
 
+-- The rules of a style sheet, for what is inside the element `id` only.
+local function scope(css, id)
+    return (css:gsub("%s*([^{}]+)(%b{})", function(head, body)
+        if head:match("^@") then return head .. "{" .. scope(body:sub(2, -2), id) .. "}" end
+        return head:gsub("[^,]+", function(one) return "#" .. id .. " " .. one:match("^%s*(.-)%s*$") end) .. body
+    end))
+end
+
 -- An SVG within the page: its text is text, its tooltips work. Names and rules in it are made its own.
 local function svg(image)
     local file = io.open(resolve(image.src))
@@ -60,7 +68,7 @@ local function svg(image)
     local id = "figure" .. figures
     local alt = pandoc.utils.stringify(image.caption):gsub("&", "&amp;"):gsub('"', "&quot;"):gsub("<", "&lt;")
     text = text:gsub("^.-(<svg)", "%1"):gsub(' id="', ' id="' .. id .. "-"):gsub("url%(#", "url(#" .. id .. "-")
-    text = text:gsub("<style>(.-)</style>", "<style>#" .. id .. " {%1}</style>"):gsub('%s+role="img"', "", 1)
+    text = text:gsub("<style>(.-)</style>", function(css) return "<style>" .. scope(css, id) .. "</style>" end):gsub('%s+role="img"', "", 1)
     local width = text:match('<svg[^>]- width="(%d+)"') or text:match('viewBox="%S+ %S+ (%d+)') or "700"
     return text:gsub("<svg", '<svg id="' .. id .. '" role="img" aria-label="' .. alt .. '" style="min-width:min(' .. width .. 'px,36rem)"', 1)
 end
