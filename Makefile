@@ -10,9 +10,10 @@ help:
 	@echo "make check     the slow arms: matrix, cross, sanitizers, qemu, lint, coverage"
 	@echo "make soak      any number of worlds: SEEDS=10000 of each test; also make torture, make fuzz"
 	@echo "make mutants   broken copies of async.h: the worlds must find each"
+	@echo "make figures   the measurements, pictures and numbers of docs/course, from new runs (some minutes)"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
-	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage course-check"
+	@echo "  arms of check: matrix refuse lint sanitize tsan qemu cross coverage course-check figures-check"
 
 $(B):
 	@mkdir -p $(B)
@@ -20,15 +21,17 @@ $(B):
 # --- examples ---------------------------------------------------------------
 CRAWLERS = crawl_sequential crawl_processes crawl_threads crawl_callbacks crawl_coroutines
 EXAMPLES = pong_callback pong_coroutine ping echo proxy chat run site $(CRAWLERS)
-WITH_LIBRARY = http kv inside_glib
+WITH_LIBRARY = http kv inside_glib crawl_shared
 LIBRARY_http = -lhttp_parser
 LIBRARY_kv = -lhiredis
+LIBRARY_crawl_shared = -lhiredis
 LIBRARY_inside_glib = $(shell pkg-config --cflags --libs glib-2.0)
 
 $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
 
-$(CRAWLERS:%=$(B)/%): examples/crawl.h
+$(CRAWLERS:%=$(B)/%) $(B)/crawl_shared: examples/crawl.h
+$(B)/crawl_shared: examples/adapters/redis.h
 
 # These stand on a library of somebody else's.
 $(WITH_LIBRARY:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
@@ -265,7 +268,8 @@ coverage:
 
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
-ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check
+ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
+    figures-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
@@ -284,6 +288,12 @@ docs-check:
 	docs/embed.sh --check
 	docs/check.sh README.md docs/testing.md docs/asyncio.md
 
+# The course's measurements: see the head of the script. The check compares shapes, never times.
+figures:
+	docs/course/figures/figures.sh
+figures-check:
+	docs/course/figures/figures.sh --check
+
 include tests/bench/bench.mk
 bench:
 	@tests/install.sh pkg-config peers strace
@@ -301,4 +311,5 @@ install:
 	printf 'Name: async.h\nDescription: async / await for C\nVersion: 0.1.0\nCflags: -I%s/include\n' \
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
-.PHONY: arm help learn examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate
+ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
+    figures-check

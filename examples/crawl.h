@@ -337,6 +337,15 @@ static inline int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static inline void *crawl_need(void *memory)
+{
+    if (!memory) {
+        perror("crawl");
+        exit(1);
+    }
+    return memory;
+}
+
 /* The page of that URL, which is made if it is not known. NULL: there are as
  * many as there may be. */
 static inline struct page *crawl_add(struct crawl *it, const struct url *url)
@@ -347,11 +356,10 @@ static inline struct page *crawl_add(struct crawl *it, const struct url *url)
             return page;
     if (it->found == it->limit)
         return NULL;
-    page = calloc(1, sizeof *page);
-    if (!page) {
-        perror("crawl");
-        exit(1);
-    }
+    if ((it->found & (it->found - 1)) == 0) /* the powers of two */
+        it->pages = crawl_need(realloc(it->pages, 2 * (size_t)(it->found + 1) *
+                                                      sizeof *it->pages));
+    page = crawl_need(calloc(1, sizeof *page));
     page->url = *url;
     page->same = *bucket;
     *bucket = page;
@@ -482,10 +490,8 @@ static inline void crawl_open(struct crawl *it, int argc, char **argv)
     crawl_options(it, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     error = crawl_find_host(it, start.host);
-    it->pages = calloc((size_t)it->limit, sizeof *it->pages);
-    if (error || !it->pages) {
-        fprintf(stderr, "%s: %s\n", start.host,
-                error ? gai_strerror(error) : strerror(ENOMEM));
+    if (error) {
+        fprintf(stderr, "%s: %s\n", start.host, gai_strerror(error));
         exit(1);
     }
     it->start_ms = now_ms();
@@ -498,13 +504,18 @@ static inline int crawl_compare(const void *a, const void *b)
                        &(*(struct page *const *)b)->url);
 }
 
+static inline void url_print(const struct url *it, FILE *out)
+{
+    fprintf(out, "http://%s:%d%s", it->host, it->port, it->path);
+}
+
 static inline void page_print(const struct page *it, FILE *out)
 {
     if (it->status > 0)
         fprintf(out, "%d   ", it->status);
     else
         fprintf(out, it->status ? "error " : "left  ");
-    fprintf(out, "http://%s:%d%s", it->url.host, it->url.port, it->url.path);
+    url_print(&it->url, out);
     if (it->status < 0)
         fprintf(out, " %s", strerror(-it->status));
     fprintf(out, "\n");

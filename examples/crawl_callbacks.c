@@ -92,11 +92,7 @@ static void start_more(void)
     struct job *job;
     int error;
     while (crawl.running < crawl.jobs && (page = crawl_take(&crawl)) != NULL) {
-        job = calloc(1, sizeof *job);
-        if (!job) {
-            perror("crawl_callbacks");
-            exit(1);
-        }
+        job = crawl_need(calloc(1, sizeof *job));
         job->page = page;
         error = start(job);
         if (error < 0)

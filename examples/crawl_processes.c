@@ -134,10 +134,8 @@ int main(int argc, char **argv)
 {
     int i;
     crawl_open(&crawl, argc, argv);
-    jobs = calloc((size_t)crawl.jobs, sizeof *jobs);
-    pipes = calloc((size_t)crawl.jobs, sizeof *pipes);
-    if (!jobs || !pipes)
-        return perror("crawl_processes"), 1;
+    jobs = crawl_need(calloc((size_t)crawl.jobs, sizeof *jobs));
+    pipes = crawl_need(calloc((size_t)crawl.jobs, sizeof *pipes));
     for (start_more(); running > 0; start_more()) {
         if (poll(pipes, (nfds_t)running, -1) < 0)
             continue;

@@ -43,17 +43,17 @@ static void *work(void *unused)
 int main(int argc, char **argv)
 {
     pthread_t *threads;
-    int count, error = 0;
+    int count, error;
     crawl_open(&crawl, argc, argv);
-    threads = calloc((size_t)crawl.jobs, sizeof *threads);
-    for (count = 0; threads && count < crawl.jobs; count++) {
+    threads = crawl_need(calloc((size_t)crawl.jobs, sizeof *threads));
+    for (count = 0; count < crawl.jobs; count++) {
         error = pthread_create(&threads[count], NULL, work, NULL);
-        if (error)
+        if (error) {
+            fprintf(stderr, "crawl_threads: only %d threads: %s\n", count,
+                    strerror(error));
             break;
+        }
     }
-    if (count < crawl.jobs)
-        fprintf(stderr, "crawl_threads: only %d threads: %s\n", count,
-                strerror(threads ? error : ENOMEM));
     while (count > 0)
         pthread_join(threads[--count], NULL);
     free(threads);

@@ -115,6 +115,7 @@ static const struct {
     {OK "\r\nhello", 200, 1, "hello"},
     {OK "\r\n", 200, 1, ""},
     {"HTTP/1.0 404 Not Found\r\nX-Content-Length: 1\r\n\r\nno", 404, 1, "no"},
+    {OK "Content-Lengthy: 1\r\n\r\nno", 200, 1, "no"},
     {"HTTP/1.1 204 Nothing\r\n\r\n", 204, 0, ""},
     {"HTTP/1.1 304 Same\r\nContent-Length: 7\r\n\r\n", 304, 0, ""},
     {CHUNKED "5\r\nhello\r\n0\r\n\r\n", 200, 0, "hello"},

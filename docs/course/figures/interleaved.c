@@ -1,7 +1,8 @@
 /* interleaved: two threads that only compute, kept on one core. Each reads the clock all the time: where it jumps, the
- * thread was not running. Prints what the kernel says: voluntary and involuntary switches of the whole program.
+ * thread was not running. It ends after MS, 40 if not told. Prints what the kernel says: voluntary and involuntary
+ * switches of the whole program.
  *
- *     cc -O2 docs/course/figures/interleaved.c -pthread -o interleaved && RECORD_FILE=x.tsv ./interleaved
+ *     cc -O2 docs/course/figures/interleaved.c -pthread -o interleaved && RECORD_FILE=x.tsv ./interleaved [MS]
  */
 #ifdef __linux__
 #define _GNU_SOURCE
@@ -12,7 +13,9 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-enum { RUN_MS = 40, JUMP_NS = 20000, MOST = 4000 };
+enum { JUMP_NS = 20000, MOST = 4000 };
+
+static int64_t run_ns = 40000000;
 
 struct worker {
     pthread_t thread;
@@ -37,7 +40,7 @@ static void *compute(void *data)
     int64_t start, before, now;
     while ((start = record_now()) < worker->start_ns)
         ;
-    for (before = start; before < worker->start_ns + RUN_MS * 1000000; before = now) {
+    for (before = start; before < worker->start_ns + run_ns; before = now) {
         now = record_now();
         if (now - before < JUMP_NS || worker->count + 2 > 2 * MOST)
             continue;
@@ -53,15 +56,18 @@ static void *compute(void *data)
 static void save(const struct worker *worker)
 {
     for (int i = 0; i < worker->count; i += 2)
-        record_slice("thread", worker->number, "cpu", worker->times[i], worker->times[i + 1]);
+        if (worker->times[i] < worker->times[i + 1])
+            record_slice("thread", worker->number, "cpu", worker->times[i], worker->times[i + 1]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct worker workers[2];
     struct rusage usage;
     int64_t start_ns;
     int i;
+    if (argc > 1 && atoi(argv[1]) > 0)
+        run_ns = atoi(argv[1]) * INT64_C(1000000);
     record_open();
     keep_on_one_core();
     start_ns = record_now() + 2000000;

@@ -1,8 +1,8 @@
-/* peak: runs a program, and prints the most memory that it and its children had at one moment, in KiB: what is shared
- * is divided among those who share it (PSS). The server `delays` is not counted. Where there is no /proc it is the
- * largest process alone, as getrusage tells it.
+/* peak: runs a program, looks every so many ms, and prints the most memory that it and its children had at one moment,
+ * in KiB, then its wall and CPU time in us. What is shared is divided among those who share it (PSS). The server
+ * `delays` is not counted. Where there is no /proc it is the largest process alone, as getrusage tells it.
  *
- *     cc -O2 docs/course/figures/peak.c -o peak && ./peak ./threads
+ *     cc -O2 docs/course/figures/peak.c -o peak && ./peak 1 ./threads
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,21 +69,35 @@ static void run(char **argv)
     _exit(127);
 }
 
+static long long us(struct timeval time)
+{
+    return time.tv_sec * 1000000LL + time.tv_usec;
+}
+
+static long long now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
 int main(int argc, char **argv)
 {
-    const struct timespec pause = { 0, 1000000 };
+    int status = 0, ms = argc > 2 ? atoi(argv[1]) : 0;
+    const struct timespec pause = { ms / 1000, ms % 1000 * 1000000L };
     struct rusage usage;
-    int status = 0;
     long most = 0, now;
-    pid_t pid = argc > 1 ? fork() : -1;
+    long long start_us = now_us();
+    pid_t pid = argc > 2 && ms > 0 ? fork() : -1;
     if (pid == 0)
-        run(argv + 1);
+        run(argv + 2);
     while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
         now = total_kib((int)pid);
         most = now > most ? now : most;
         nanosleep(&pause, NULL);
     }
     getrusage(RUSAGE_CHILDREN, &usage);
-    printf("%ld\n", most ? most : usage.ru_maxrss);
+    printf("%ld\t%lld\t%lld\n", most ? most : usage.ru_maxrss, now_us() - start_us,
+           us(usage.ru_utime) + us(usage.ru_stime));
     return pid < 0 || status != 0;
 }

@@ -1,13 +1,13 @@
-/* scale: how many can wait at once, and what one costs. 10, 20, 40... up to 1,000,000 processes, threads, coroutines, all
- * parked; each size is made three times, in a process of its own, and the medians count. Prints
+/* scale: how many can wait at once, and what one costs. 10, 20, 40... up to 1,000,000 processes, threads, coroutines,
+ * all parked; each size is made three times, in a process of its own, and the medians count. Prints
  *
- *     model  units  bytes of a unit  ns to make one and have it park
+ *     model  units  bytes of a unit  ns to make one and have it park  bytes that the kernel keeps for it
  *     stop  model  units  why
  *
  * It stops where the system says so (EAGAIN, ENOMEM), or before it would take more than half of the system's process
  * numbers (ids), a quarter of the memory that is free (memory), or 20 seconds (time). The limits of the shell stay as
- * they are. Memory: of processes the mean PSS of some of them, else what the process has grown by; what the kernel
- * keeps for a process or a thread comes on top.
+ * they are. Memory: of processes the mean PSS of some of them, else what the process has grown by. What the kernel
+ * keeps (stacks, page tables, records) is known for the whole system only: from 1,000 units on, else 0.
  *
  *     cc -O2 -I. docs/course/figures/scale.c -pthread -o scale && ./scale [MOST]
  */
@@ -15,13 +15,13 @@
 
 #include <sys/resource.h>
 
-enum { FIRST = 10, RUNS = 3, SAMPLES = 32, PAGES_MEASURED = 16 };
+enum { FIRST = 10, RUNS = 3, SAMPLES = 32, PAGES_MEASURED = 16, SEEN_IN_KERNEL = 1000 };
 #define BUDGET_NS INT64_C(20000000000)
 
 struct result {
     long made;
     int error; /* of the one that could not be made */
-    double bytes, ns; /* of a unit */
+    double bytes, ns, kernel_bytes; /* of all */
 };
 
 static int gate[2], ready[2]; /* all wait until the gate is closed; a process says that it does */
@@ -51,6 +51,15 @@ static double resident_bytes(void)
     double kib = number_in("/proc/self/status", "VmRSS:");
     getrusage(RUSAGE_SELF, &usage);
     return 1024 * (kib > 0 ? kib : (double)usage.ru_maxrss);
+}
+
+static double kernel_bytes(void)
+{
+    static const char *const keys[] = { "KernelStack:", "PageTables:", "SUnreclaim:" };
+    double kib = 0;
+    for (int i = 0; i < 3; i++)
+        kib += number_in("/proc/meminfo", keys[i]);
+    return 1024 * kib;
 }
 
 static double pss_bytes(pid_t pid)
@@ -98,7 +107,7 @@ static double mean_pss(const pid_t *pids, long count)
 
 static struct result processes(long units)
 {
-    struct result result = { 0, 0, 0, 0 };
+    struct result result = { 0, 0, 0, 0, -kernel_bytes() };
     pid_t *pids = calloc((size_t)units, sizeof *pids);
     int64_t start = async_now();
     for (; pids && result.made < units; result.made++) {
@@ -113,6 +122,7 @@ static struct result processes(long units)
     }
     await_ready(result.made);
     result.ns = (double)(async_now() - start);
+    result.kernel_bytes += kernel_bytes();
     result.bytes = mean_pss(pids, result.made) * (double)result.made;
     close(gate[1]);
     for (long i = 0; i < result.made; i++)
@@ -134,7 +144,7 @@ static void *park_thread(void *unused)
 
 static struct result threads(long units)
 {
-    struct result result = { 0, 0, 0, 0 };
+    struct result result = { 0, 0, 0, 0, -kernel_bytes() };
     pthread_t *made = calloc((size_t)units, sizeof *made);
     double before = resident_bytes();
     int64_t start = async_now();
@@ -143,6 +153,7 @@ static struct result threads(long units)
             break;
     await_ready(result.made);
     result.ns = (double)(async_now() - start);
+    result.kernel_bytes += kernel_bytes();
     result.bytes = resident_bytes() - before;
     close(gate[1]);
     for (long i = 0; i < result.made; i++)
@@ -178,6 +189,7 @@ async(park_all, long units; struct result *result; double before; int64_t start;
     while (parked < self->result->made)
         await(async_yield());
     self->result->ns = (double)(async_now() - self->start);
+    self->result->kernel_bytes += kernel_bytes();
     self->result->bytes = resident_bytes() - self->before;
     async_event_set(&opened);
     await(async_join_children());
@@ -186,7 +198,7 @@ async(park_all, long units; struct result *result; double before; int64_t start;
 
 static struct result coroutines(long units)
 {
-    struct result result = { 0, 0, 0, 0 };
+    struct result result = { 0, 0, 0, 0, -kernel_bytes() };
     async_run(park_all, .units = units, .result = &result);
     return result;
 }
@@ -202,7 +214,7 @@ static const struct model {
 /* In a process of its own, whose memory is as at the start. */
 static struct result run_apart(const struct model *model, long units)
 {
-    struct result result = { 0, EAGAIN, 0, 0 };
+    struct result result = { 0, EAGAIN, 0, 0, 0 };
     int told[2];
     pid_t pid;
     if (pipe(told) < 0 || pipe(gate) < 0 || pipe(ready) < 0 || (pid = fork()) < 0)
@@ -234,7 +246,7 @@ static double median(double *values, int count)
 /* Returns why it is over, or NULL. What is less than some pages of memory says nothing of a unit: 0. */
 static const char *measure(const struct model *model, long units, double *total_bytes, long *made)
 {
-    double bytes[RUNS], ns[RUNS];
+    double bytes[RUNS], ns[RUNS], kernel[RUNS], kept;
     for (int i = 0; i < RUNS; i++) {
         struct result result = run_apart(model, units);
         *made = result.made;
@@ -242,10 +254,13 @@ static const char *measure(const struct model *model, long units, double *total_
             return result.error == EAGAIN ? "EAGAIN" : result.error == ENOMEM ? "ENOMEM" : strerror(result.error);
         bytes[i] = result.bytes;
         ns[i] = result.ns;
+        kernel[i] = result.kernel_bytes;
     }
     *total_bytes = median(bytes, RUNS);
-    printf("%s\t%ld\t%.0f\t%.1f\n", model->name, units,
-           *total_bytes < PAGES_MEASURED * 4096 ? 0 : *total_bytes / (double)units, median(ns, RUNS) / (double)units);
+    kept = median(kernel, RUNS) / (double)units;
+    printf("%s\t%ld\t%.0f\t%.1f\t%.0f\n", model->name, units,
+           *total_bytes < PAGES_MEASURED * 4096 ? 0 : *total_bytes / (double)units, median(ns, RUNS) / (double)units,
+           units < SEEN_IN_KERNEL || kept < 0 ? 0 : kept);
     fflush(stdout);
     return NULL;
 }

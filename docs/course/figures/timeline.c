@@ -22,6 +22,8 @@ static const struct shape {
     { "connect", "connects", 9, 8, "#8250df", "#bc8cff" },
     { "send", "sends", 1, 12, "#bc4c00", "#ffa657" },
     { "receive", "receives", 13, 12, "#1a7f37", "#3fb950" },
+    { "accept", "accepts", 1, 24, "#57606a", "#b1bac4" },
+    { "close", "closes", 5, 16, "#0969da", "#58a6ff" },
     { "cpu", "computes", 1, 24, "#0969da", "#58a6ff" },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
@@ -71,7 +73,8 @@ static void read_slices(void)
 {
     double first = INFINITY, start_ns, end_ns;
     struct slice *s = slices;
-    for (; s < slices + MOST && scanf("%31[^\t]\t%47[^\t]\t%lf\t%lf\n", s->lane, s->kind, &start_ns, &end_ns) == 4; s++) {
+    static const char format[] = "%31[^\t]\t%47[^\t]\t%lf\t%lf\n";
+    for (; s < slices + MOST && scanf(format, s->lane, s->kind, &start_ns, &end_ns) == 4; s++) {
         s->start = start_ns / 1e6;
         s->end = end_ns / 1e6;
         first = fmin(first, s->start);
@@ -95,7 +98,8 @@ struct panel {
 
 static double x_of(const struct panel *panel, double ms)
 {
-    return LEFT + (RIGHT - LEFT) * (fmin(fmax(ms, panel->from), panel->until) - panel->from) / (panel->until - panel->from);
+    double inside = fmin(fmax(ms, panel->from), panel->until);
+    return LEFT + (RIGHT - LEFT) * (inside - panel->from) / (panel->until - panel->from);
 }
 
 /* A time in the unit that suits it. */
@@ -114,8 +118,8 @@ static void draw_slice(const struct panel *panel, const struct slice *s)
     int y = panel->y + s->row * ROW;
     if (s->end <= panel->from || s->start >= panel->until)
         return;
-    printf("<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>", shape->name, x, y + shape->top,
-           fmax(width, 1.5), shape->height);
+    printf("<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>", shape->name, x,
+           y + shape->top, fmax(width, 1.5), shape->height);
     escaped(s->lane);
     printf(": ");
     escaped(s->kind);
@@ -129,17 +133,17 @@ static void draw_slice(const struct panel *panel, const struct slice *s)
     printf("</text>\n");
 }
 
-/* Ticks at 1, 2 or 5 times a power of ten, six at most. */
+/* Ticks at 1, 2 or 5 times a power of ten, six at most; in us from the panel's own beginning. */
 static void draw_axis(const struct panel *panel)
 {
     double wide = panel->until - panel->from, step = pow(10, floor(log10(wide / 6))), at;
     int bottom = panel->y + lane_count * ROW, micro = wide < 0.9;
+    double zero = micro ? panel->from : 0, end = panel->until + step / 1e3;
     step *= wide / step <= 6 ? 1 : wide / step <= 12 ? 2 : wide / step <= 30 ? 5 : 10;
-    for (at = ceil(panel->from / step) * step; at <= panel->until + step / 1e3; at += step)
+    for (at = zero + ceil((panel->from - zero) / step) * step; at <= end; at += step)
         printf("<path class=\"grid\" d=\"M%.1f %dV%d\"/><text class=\"tick\" x=\"%.1f\" y=\"%d\">%g%s</text>\n",
                x_of(panel, at), panel->y, bottom + 4, x_of(panel, at), bottom + 18,
-               round((at - (micro ? panel->from : 0)) * (micro ? 1e3 : 1) * 1e3) / 1e3,
-               at + step > panel->until + step / 1e3 ? micro ? " &#181;s" : " ms" : "");
+               round((at - zero) * (micro ? 1e3 : 1) * 1e3) / 1e3, at + step <= end ? "" : micro ? " &#181;s" : " ms");
 }
 
 static void draw_panel(const struct panel *panel)
@@ -211,7 +215,8 @@ static void draw(const char *title, const char *about, struct panel panels[2])
     printf("</title>\n");
     describe(about);
     style();
-    printf("<rect class=\"bg\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n<text class=\"title\" x=\"12\" y=\"21\">", WIDTH, height);
+    printf("<rect class=\"bg\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n<text class=\"title\" x=\"12\" y=\"21\">", WIDTH,
+           height);
     escaped(title);
     printf("</text>\n");
     for (i = 0; i < count; i++) {

@@ -19,7 +19,7 @@ function ns(key,    value)
 
 { match($0, /"tid":[0-9]*/); track = substr($0, RSTART + 6, RLENGTH - 6) }
 
-/"ph":"M"/ { match($0, /"args":{"name":"[^"]*"/); name[track] = substr($0, RSTART + 16, RLENGTH - 17) }
+/"ph":"M"/ { match($0, /"args":[{]"name":"[^"]*"/); name[track] = substr($0, RSTART + 16, RLENGTH - 17) }
 
 /"ph":"X"/ {
     start = ns("ts")
