@@ -274,9 +274,8 @@ coverage:
 
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
-ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check figures-check
-ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
-    figures-check
+ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check \
+    course-check figures-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
@@ -297,13 +296,15 @@ docs-check:
 	docs/embed.sh --check
 	docs/api.sh | cmp - docs/api.md
 	docs/internals.sh --check
-	docs/check.sh README.md docs/testing.md docs/asyncio.md docs/cookbook.md docs/guide.md docs/internals.md docs/api.md
+	docs/check.sh README.md docs/*.md docs/course/*.md docs/course/*/README*.md
+	docs/course/commands.sh
 
 # The course's measurements: see the head of the script. The check compares shapes, never times.
 figures:
 	docs/course/figures/figures.sh
 figures-check:
 	docs/course/figures/figures.sh --check
+
 # README and docs/ as pages of HTML in build/site, every link checked. Needs pandoc.
 site: | $(B)
 	@tests/install.sh pandoc
@@ -327,5 +328,3 @@ install:
 	    $(PREFIX) > $(DESTDIR)$(PREFIX)/share/pkgconfig/async.pc
 
 .PHONY: arm help learn examples adapters programs demo test test-native test-simulated test-valgrind test-worlds-valgrind kit-red check $(ARMS) docs bench clean install test-worlds soak fuzz mutate figures site
-ARMS = coverage programs cross red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check course-check \
-    figures-check
