@@ -5648,7 +5648,7 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     return 0;
 }
 
-/* To the pool, which grows where nobody is idle. Returns 0 or a negative errno, and then the pipe is
+/* To the pool, which grows where nobody is idle. Returns 0; or a negative errno, and the pipe is
  * not held any more. */
 static inline int async__enqueue(async_loop *loop, async__task *task,
                                  async_result (*function)(void *data), void *data)

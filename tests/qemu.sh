@@ -10,6 +10,8 @@
 # left out by name, natively too, so that the numbers are comparable:
 #     test_kqueue_emulation.c   tests of the emulation itself, which look into the host's /proc and
 #                               raise signals in places where qemu-user delivers them elsewhere
+# What qemu-i386 alone cannot do is named below: a signal's handler has the thread pointer of
+# another thread there, in a program of twenty lines, too, which is right without qemu.
 # Natively musl counts, too: x86_64 is the yardstick, built by the same compiler.
 set -u
 . tests/report.sh
@@ -22,6 +24,11 @@ REPORT_LINES=30
 machines=${*:-i386 aarch64 riscv64 s390x}
 TEST_SLOW=1
 export TEST_SLOW
+
+beyond_i386='offload::leaves_signals_to_the_program
+processes::belong_to_the_loop_of_their_thread
+signals::may_come_while_loops_close
+signals::reach_the_loops_of_all_threads'
 
 sources() {
     for source in tests/test_*.c; do
@@ -71,8 +78,14 @@ emulated() {
     have "$1" "qemu-$1" || return
     execute "$1" "qemu-$1"
     emulated_count=$(count "$1")
-    if [ "${emulated_count:-0}" -eq "${native:-0}" ] && [ ! -s "$out/$1.only" ] &&
-        [ "${native:-0}" -gt 0 ]; then
+    emulated_beyond=0
+    if [ "$1" = i386 ]; then
+        sed 's/^FAIL //' "$out/$1.only" | grep -vxF "$beyond_i386" > "$out/$1.here"
+        emulated_beyond=$(($(wc -l < "$out/$1.only") - $(wc -l < "$out/$1.here")))
+        mv "$out/$1.here" "$out/$1.only"
+    fi
+    if [ $((${emulated_count:-0} + emulated_beyond)) -eq "${native:-0}" ] &&
+        [ ! -s "$out/$1.only" ] && [ "${native:-0}" -gt 0 ]; then
         ok "$1 under qemu: $emulated_count tests, as natively"
     else
         fail "$1 under qemu: ${emulated_count:-0} tests, natively ${native:-0}" "$out/$1.only"

@@ -358,6 +358,28 @@ AsyncTestWith(reading, one_waits_without_a_buffer, (.seeds = 50), int way; int e
     async_end;
 }
 
+/* Nor is what the one who waits searches for. */
+AsyncTestWith(reading, who_is_refused_changes_nothing, (.seeds = 20), int ends[2];
+              async_stream *stream; async_task task; char data[100]; char line[10];)
+{
+    async_result n;
+    async_begin;
+    async_ok(open_pair(TCP, self->ends));
+    self->stream = async_stream_open(self->ends[0]);
+    self->task = async_keep(async_spawn(one_read, .stream = self->stream, .way = UNTIL,
+                                        .data = self->data, .size = sizeof self->data));
+    await(async_settle());
+    await(n, async_stream_read_line(self->stream, self->line, sizeof self->line));
+    cr_assert_eq(n, -EBUSY);
+    await(n, async_write(self->ends[1], "a\nb\r\n", 5));
+    async_ok(n);
+    await(n, async_join(self->task));
+    cr_assert_eq(n, 5);
+    async_stream_close(self->stream);
+    async_close(self->ends[1]);
+    async_end;
+}
+
 AsyncTestWith(reading, who_reads_wrongly_is_told, (.faults = SIM_CALM), int ends[2];
               async_stream *stream; size_t place; char data[10];)
 {
@@ -374,6 +396,8 @@ AsyncTestWith(reading, who_reads_wrongly_is_told, (.faults = SIM_CALM), int ends
     self->stream->data = &self->place;
     await(n, async_stream_read_until(self->stream, self->data, 10, "", 0));
     check_error(async_stream_read_until, EINVAL, n);
+    await(n, async_stream_read_until(self->stream, self->data, 10, "", (size_t)UINT32_MAX + 1));
+    cr_assert_eq(n, -EINVAL);
     await(n, async_stream_read(self->stream, self->data, 0));
     cr_assert_eq(n, 0);
     await(n, async_stream_read_exactly(self->stream, self->data, 0));

@@ -121,6 +121,9 @@ AsyncTestWith(writing, marks_may_change_while_one_waits, (.faults = SIM_CALM), i
     cr_assert_eq(async_stream_set_limits(self->stream, queued(self->stream) - 1, 0), 0);
     await(n, async_stream_flush(self->stream), 10);
     cr_assert_eq(n, -ETIMEDOUT);
+    cr_assert_eq(async_stream_set_limits(self->stream, SIZE_MAX, SIZE_MAX), 0);
+    await(n, async_stream_flush(self->stream), 0);
+    cr_assert_eq(n, 0);
     async_close(self->ends[0]);
     async_stream_close(self->stream);
     async_end;

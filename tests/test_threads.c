@@ -406,13 +406,24 @@ TEST(posts, leave_a_child_alone_that_closes_the_loop)
     check_equal(async_loop_close(), 0);
 }
 
+async(sleeps)
+{
+    async_begin;
+    await(async_sleep(1));
+    async_end;
+}
+
 /* Nor has it a job that a thread had done and the loop had not taken: that belongs to its task. */
 TEST(offload, leaves_a_child_alone_whose_loop_has_a_job_done)
 {
-    int status;
+    int status, ends[2];
     pid_t child;
+    async_stream *stream;
     struct pollfd pipe = { .events = POLLIN };
     check_equal(async_open(NULL), 0);
+    check_equal(async_pipe(ends), 0);
+    stream = async_stream_open(ends[0]);
+    check(async_spawn(sleeps) > 0);
     pipe.fd = dup(0); /* the number that the pipe will have */
     close(pipe.fd);
     check(async_spawn(starts_a_thread) > 0);
@@ -427,6 +438,7 @@ TEST(offload, leaves_a_child_alone_whose_loop_has_a_job_done)
     check(child > 0);
     check_equal(waitpid(child, &status, 0), child);
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_equal(async_stream_close(stream), 0);
     check_equal(async_loop_run(), 0);
     check_equal(async_loop_close(), 0);
 }

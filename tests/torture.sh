@@ -20,11 +20,30 @@ awk '/^[A-Za-z].*\(/ && !/;$/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, 
              call = substr(line, RSTART + 10, RLENGTH - 11)
              print FNR "\t" name "\t" call
              line = substr(line, RSTART + RLENGTH) } }' async.h | uniq > "$out/sites"
+# Where no simulated world comes, and why. What happens there is the subject of tests on the real kernel.
+cat > "$out/outside" << 'END'
+async__trace_open	test_trace.c	the trace is a file of the real system
+async__trace_flush	test_trace.c	likewise
+async__trace_close	test_trace.c	likewise
+async__lock_process	test_threads.c	two threads in one moment: in a simulation they take turns
+async__close_signals	test_signals.c	likewise, a handler that still runs
+async__default_signals	test_processes.c	in a child, and a simulated kernel has no fork
+async__place_stdio	test_processes.c	likewise
+async__carry_out	test_processes.c	likewise
+async__become	test_processes.c	likewise
+async__execute	test_processes.c	reads what only a child can say
+END
 awk -F '\t' -v OFS='\t' '
     FILENAME ~ /errnos$/ && $1 == "call" { page[$2] = $3 }
     FILENAME ~ /errnos$/ && $1 == "inject" { n[$2]++; number[$2, n[$2]] = $3; word[$2, n[$2]] = $4; from[$2, n[$2]] = $5 }
     FILENAME ~ /errnos$/ && $1 == "never" { never[$2] = never[$2] "\n    not " $4 " (" $5 ")" }
     FILENAME ~ /stats$/ && $1 == "site" { count[$3, $4, $5] += $6; visits[$3, $4] += $6 }
+    FILENAME ~ /outside$/ { outside[$1] = $3 " (tests/" $2 ")" }
+    FILENAME ~ /sites$/ && $2 in outside {
+        printf "%s, line %d: %s: %s\n", $2, $1, $3, outside[$2]
+        left_out++
+        next
+    }
     FILENAME ~ /sites$/ {
         line = $1; call = $3; sites++
         printf "%s, line %d: %s\n   ", $2, line, page[call]
@@ -40,8 +59,8 @@ awk -F '\t' -v OFS='\t' '
     END {
         print "\nWhat the manual pages list and no call of async.h can get:"
         for (call in never) print "  " page[call] ":" never[call]
-        printf "\n%d call sites, %d errnos of them, %d blank\n", sites, cells, blanks
+        printf "\n%d call sites, %d errnos of them, %d blank; %d sites outside\n", sites, cells, blanks, left_out
         exit blanks > 0
-    }' "$out/errnos" "$out/stats" "$out/sites" > "$out/table" || status=1
+    }' "$out/errnos" "$out/outside" "$out/stats" "$out/sites" > "$out/table" || status=1
 cat "$out/table"
 exit "${status:-0}"

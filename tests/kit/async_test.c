@@ -586,7 +586,8 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return "its limit has no timer";
     if (op == ASYNC__SLEEP && !timer_of(loop, task->item.slot))
         return "its sleep has no timer";
-    if ((op == ASYNC__JOIN || async__joins_several(task)) && !runs(loop, async__queue_of(loop, task)))
+    if ((op == ASYNC__JOIN || async__joins_several(task)) &&
+        !runs(loop, async__queue_of(loop, task)))
         return "the task it joins has ended";
     if (op >= ASYNC__JOIN && op <= ASYNC__JOIN_CHILDREN && op != ASYNC__SELECT &&
         !stands_in(async__queue_of(loop, task), task))
