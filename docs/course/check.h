@@ -249,7 +249,7 @@ static inline void check_explain(int status, int is_ended)
 {
     check_say();
     if (check_cut == SIGALRM)
-        fprintf(stderr, "[FAIL] It did not end within %d seconds, and was stopped.\n", check_deadline());
+        fprintf(stderr, "[FAIL] It did not end within %d seconds. (On a busy machine: LEARN_DEADLINE=60)\n", check_deadline());
     else if (WIFSIGNALED(status))
         fprintf(stderr, "[FAIL] It crashed: %s.\n", strsignal(WTERMSIG(status)));
     else if (is_ended)

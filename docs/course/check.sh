@@ -129,8 +129,8 @@ explain()
         /runtime error: / && !fault { fault = $0; sub(/^.*runtime error: /, "", fault); at = place($0) }
         fault && !at { at = place($0) }
         END {
-            sub(/^stuck$/, "It did not end within " seconds " seconds, and was stopped.", why)
-            if (!said) print "  x " (size >= 65536 ? "It prints without an end: see " output : fault ? "It crashes." : \
+            sub(/^stuck$/, "It did not end within " seconds " seconds. (On a busy machine: LEARN_DEADLINE=60)", why)
+            if (!said) print "  x " (size >= 65536 ? "It prints without an end: see " output : fault ~ /^LeakSanitizer/ ? "It leaves memory behind." : fault ? "It crashes." : \
                 why ? why : "Its process has ended before the check.")
             for (i = 1; i <= row; i++) print rows[i]
             if (fault) show(fault at)

@@ -168,7 +168,7 @@ async(check, async_process child; async_result result; char checked;)
         async_return(self->result);
     if (self->result < 0 || self->result >= ASYNC_KILLED)
         snprintf(verdict, TEXT, "  x The check did not end: %s.\n",
-                 self->result == -ETIMEDOUT ? "it is out of time" :
+                 self->result == -ETIMEDOUT ? "this machine was too slow for it; save again" :
                  self->result < 0 ? strerror((int)-self->result) : "killed");
     status = (int)self->result;
     is_checking = 0;
