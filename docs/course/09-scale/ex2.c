@@ -5,8 +5,10 @@
 static void welcome(int client)
 {
     async_stream *stream = async_stream_open(client);
-    if (!stream)
+    if (!stream) {
         async_close(client);
+        return;
+    }
     async_stream_write(stream, "welcome", 7);
     async_stream_close(stream);
 }
