@@ -5655,10 +5655,10 @@ static inline int async__enqueue(async_loop *loop, async__task *task,
 {
     async__threads *threads = loop->threads;
     async__job *job = (async__job *)ASYNC_MEM(calloc)(1, sizeof *job);
-    int needs_more, error = -ENOMEM;
+    int needs_more, error = 0;
     if (!job) {
         async__threads_drop(threads);
-        return error;
+        return -ENOMEM;
     }
     job->call.function = function;
     job->with.data = data;

@@ -396,8 +396,11 @@ AsyncTestWith(reading, who_reads_wrongly_is_told, (.faults = SIM_CALM), int ends
     self->stream->data = &self->place;
     await(n, async_stream_read_until(self->stream, self->data, 10, "", 0));
     check_error(async_stream_read_until, EINVAL, n);
-    await(n, async_stream_read_until(self->stream, self->data, 10, "", (size_t)UINT32_MAX + 1));
-    cr_assert_eq(n, -EINVAL);
+    if (SIZE_MAX > UINT32_MAX) {
+        await(n, async_stream_read_until(self->stream, self->data, 10, "",
+                                         SIZE_MAX - UINT32_MAX + 1));
+        cr_assert_eq(n, -EINVAL);
+    }
     await(n, async_stream_read(self->stream, self->data, 0));
     cr_assert_eq(n, 0);
     await(n, async_stream_read_exactly(self->stream, self->data, 0));

@@ -386,15 +386,10 @@ async(starts_a_thread)
     async_end;
 }
 
-/* A child has neither the threads nor the lock. */
-TEST(posts, leave_a_child_alone_that_closes_the_loop)
+static void check_a_child_closes_the_loop(void)
 {
     int status;
-    pid_t child;
-    check_equal(async_open(NULL), 0);
-    check(async_spawn(starts_a_thread) > 0);
-    check_equal(async_loop_run(), 0);
-    child = fork();
+    pid_t child = fork();
     if (child == 0) {
         status = async_loop_close();
         test_save_coverage();
@@ -403,6 +398,15 @@ TEST(posts, leave_a_child_alone_that_closes_the_loop)
     check(child > 0);
     check_equal(waitpid(child, &status, 0), child);
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* A child has neither the threads nor the lock. */
+TEST(posts, leave_a_child_alone_that_closes_the_loop)
+{
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(starts_a_thread) > 0);
+    check_equal(async_loop_run(), 0);
+    check_a_child_closes_the_loop();
     check_equal(async_loop_close(), 0);
 }
 
@@ -416,8 +420,7 @@ async(sleeps)
 /* Nor has it a job that a thread had done and the loop had not taken: that belongs to its task. */
 TEST(offload, leaves_a_child_alone_whose_loop_has_a_job_done)
 {
-    int status, ends[2];
-    pid_t child;
+    int ends[2];
     async_stream *stream;
     struct pollfd pipe = { .events = POLLIN };
     check_equal(async_open(NULL), 0);
@@ -429,15 +432,7 @@ TEST(offload, leaves_a_child_alone_whose_loop_has_a_job_done)
     check(async_spawn(starts_a_thread) > 0);
     check(async_loop_run_once(0) > 0);
     check_equal(poll(&pipe, 1, -1), 1);
-    child = fork();
-    if (child == 0) {
-        status = async_loop_close();
-        test_save_coverage();
-        _exit(status == 0 ? 0 : 1);
-    }
-    check(child > 0);
-    check_equal(waitpid(child, &status, 0), child);
-    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_a_child_closes_the_loop();
     check_equal(async_stream_close(stream), 0);
     check_equal(async_loop_run(), 0);
     check_equal(async_loop_close(), 0);

@@ -22,25 +22,27 @@ awk '/^[A-Za-z].*\(/ && !/;$/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, 
              line = substr(line, RSTART + RLENGTH) } }' async.h | uniq > "$out/sites"
 # Where no simulated world comes, and why. What happens there is the subject of tests on the real kernel.
 cat > "$out/outside" << 'END'
-async__trace_open	test_trace.c	the trace is a file of the real system
-async__trace_flush	test_trace.c	likewise
-async__trace_close	test_trace.c	likewise
-async__lock_process	test_threads.c	two threads in one moment: in a simulation they take turns
-async__close_signals	test_signals.c	likewise, a handler that still runs
-async__default_signals	test_processes.c	in a child, and a simulated kernel has no fork
-async__place_stdio	test_processes.c	likewise
-async__carry_out	test_processes.c	likewise
-async__become	test_processes.c	likewise
-async__execute	test_processes.c	reads what only a child can say
+async__trace_open	open	test_trace.c	the trace is a file of the real system
+async__trace_flush	write	test_trace.c	likewise
+async__trace_close	close	test_trace.c	likewise
+async__lock_process	poll	test_threads.c	two threads in one moment: in a simulation they take turns
+async__close_signals	poll	test_signals.c	likewise, a handler that still runs
+async__default_signals	sigaction	test_processes.c	in a child, and a simulated kernel has no fork
+async__place_stdio	open	test_processes.c	likewise
+async__place_stdio	fcntl	test_processes.c	likewise
+async__carry_out	fcntl	test_processes.c	likewise
+async__become	fcntl	test_processes.c	likewise
+async__become	write	test_processes.c	likewise
+async__execute	read	test_processes.c	reads what only a child can say
 END
 awk -F '\t' -v OFS='\t' '
     FILENAME ~ /errnos$/ && $1 == "call" { page[$2] = $3 }
     FILENAME ~ /errnos$/ && $1 == "inject" { n[$2]++; number[$2, n[$2]] = $3; word[$2, n[$2]] = $4; from[$2, n[$2]] = $5 }
     FILENAME ~ /errnos$/ && $1 == "never" { never[$2] = never[$2] "\n    not " $4 " (" $5 ")" }
     FILENAME ~ /stats$/ && $1 == "site" { count[$3, $4, $5] += $6; visits[$3, $4] += $6 }
-    FILENAME ~ /outside$/ { outside[$1] = $3 " (tests/" $2 ")" }
-    FILENAME ~ /sites$/ && $2 in outside {
-        printf "%s, line %d: %s: %s\n", $2, $1, $3, outside[$2]
+    FILENAME ~ /outside$/ { outside[$1, $2] = $4 " (tests/" $3 ")" }
+    FILENAME ~ /sites$/ && ($2, $3) in outside {
+        printf "%s, line %d: %s: %s\n", $2, $1, $3, outside[$2, $3]
         left_out++
         next
     }
