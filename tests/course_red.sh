@@ -66,6 +66,8 @@ red 'another number' '00.2 says what it is' ex2.c '1s/0\.2/0.3/'
 red 'two hints' '00.2 has three hints' ex2.hint '1,2d'
 red 'four hints' '00.2 has three hints' ex2.hint '$s/$/\n--\nmore/'
 red 'an empty hint' '00.2 has three hints' ex2.hint '1s/.*//'
+red 'another number in French' '00.2 is there in French' ex2.fr '1s/0\.2/0.3/'
+red 'two hints in French' '00.2 is there in French' ex2.fr '1,/^--$/{/^--$/d;}'
 
 red 'the stub is right' '00.2 as it is fails' ex2.c 's/loop/course/' 'status 0'
 red 'the stub crashes' '00.2 as it is fails' ex2.c 's/^ *fprintf/abort();&/' 'It crashed: Aborted'
@@ -133,6 +135,7 @@ files()
 }
 files 'a file too many' '00-hello has no other files' 'touch forgotten.c'
 files 'no wrong patch' "00.2's wrong patch" 'rm ex2_wrong.patch'
+files 'nothing in French' '00.2 is there in French' 'rm ex2.fr'
 files 'an exercise without a check' '00-hello has no other files' 'rm ex2_check.c'
 
 # An exercise that must not compile.

@@ -160,7 +160,8 @@ export ASAN_OPTIONS="detect_stack_use_after_return=1:${ASAN_OPTIONS:-}" TSAN_OPT
 # shellcheck disable=SC2086
 status=$({ { "$program" $stop 2>&1 < /dev/null 3>&-; echo $? >&3; } | head -c 65536 > "$output"; } 3>&1)
 if [ "$status" = 0 ]; then
-    echo "  ok: $(sed -n 's/^\([0-9]* passed\).*/\1/p' "$output" | tail -n 1)"
+    passed=$(sed -n 's/^\([0-9]*\) passed.*/\1/p; s/.*Passing: [^0-9]*\([0-9]*\).*/\1/p' "$output" | tail -n 1)
+    [ "$passed" = 1 ] && echo "  ok: its check passed" || echo "  ok: its $passed checks passed"
 else
     explain
 fi

@@ -3,7 +3,7 @@
 #     docs/course/check_all.sh [06.2 | 06-callbacks]...      all, or some exercises and lessons
 # An exercise: its stub fails with a sentence of its check, without a crash or a warning; its solution passes, with the
 # sanitizers, on every backend, with gcc, and with Criterion; its wrong solution is refused; both change the TODO region
-# only; there are three hints. A page says the same in both languages; a folder has no file that nothing names.
+# only; there are three hints, and all of it in French. A page says the same in both languages; a folder has no file that nothing names.
 # Prints a line for each and, last, "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -72,6 +72,13 @@ three_hints()
         [ "$(grep -c '^--$' "$stem.hint")" = 2 ]
 }
 
+# The task and the three hints.
+in_french()
+{
+    head -n 1 "$stem.fr" | grep -q "^$(echo "$id" | sed 's/^0//')  " && [ "$(grep -c '^--$' "$stem.fr")" = 3 ] &&
+        awk '/^--$/ { parts += !!size; size = 0; next } { size += length($0) } END { exit !(parts + !!size == 4) }' "$stem.fr"
+}
+
 # solution FILE: right in every way it can be run.
 solution()
 {
@@ -104,6 +111,8 @@ one()
     verdict "$id says what it is" "the first line must begin with its number and two blanks"
     three_hints
     verdict "$id has three hints" "$stem.hint"
+    in_french 2> "$work/why"
+    verdict "$id is there in French" "$stem.fr: the task, which begins with the number, and three hints"
     if grep -q 'solved:' "$stem"_check.c; then
         solution "$stem.c" ' as it is'
         return
@@ -141,7 +150,7 @@ unknown()
         base=${file##*/}
         case $base in
         README.md | README.fr.md | *.svg | *.tsv) continue ;;
-        ex[0-9].c | ex[0-9]_check.c | ex[0-9].hint | ex[0-9].patch | ex[0-9]_wrong.patch)
+        ex[0-9].c | ex[0-9]_check.c | ex[0-9].hint | ex[0-9].fr | ex[0-9].patch | ex[0-9]_wrong.patch)
             [ -f "$folder/${base%%[._]*}_check.c" ] && continue ;;
         esac
         grep -qF -- "$base" "$folder"/README.md "$folder"/ex*.c 2>&1 || echo "$file"

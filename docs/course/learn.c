@@ -266,10 +266,12 @@ async(once, char events[1];)
     catch_signals();
     clear = "";
     go(current);
-    show_head(&exercises[current]);
     await(async_call(check));
     act(CHECKED);
+    show_head(&exercises[current]);
     show_verdict();
+    if (status == 0)
+        show_next(&exercises[next()]);
     async_return(status);
     async_end;
 }

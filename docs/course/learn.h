@@ -155,11 +155,26 @@ static void show_head(const struct exercise *it)
     printf("] %3d/%d\n%s\n\n", done(), count, file_of(it, ".c"));
 }
 
+/* Its task and its three hints, for whoever reads French (LANG=fr); or "". */
+static const char *in_french(const struct exercise *it)
+{
+    const char *all = getenv("LC_ALL"), *messages = getenv("LC_MESSAGES"),
+               *lang = getenv("LANG"),
+               *language = all && *all ? all : messages && *messages ? messages : lang;
+    int reads_french = language && strncmp(language, "fr", 2) == 0;
+    return reads_french ? contents(file_of(it, ".fr")) : "";
+}
+
 /* The comment that the exercise begins with, without its stars. */
 static void show_task(const struct exercise *it)
 {
-    const char *text = contents(file_of(it, ".c")), *end = strstr(text, "*/");
-    for (text += strspn(text, "/* "); end && text < end; text++) {
+    const char *text = in_french(it), *end = strstr(text, "\n--\n");
+    if (!end) {
+        text = contents(file_of(it, ".c"));
+        end = strstr(text, "*/");
+        text += strspn(text, "/* ");
+    }
+    for (; end && text < end; text++) {
         putchar(*text);
         if (*text == '\n')
             text += strspn(text + 1, " *");
@@ -180,7 +195,9 @@ static void show_verdict(void)
 static void show_hints(const struct exercise *it)
 {
     char text[TEXT], *hint = text;
-    snprintf(text, sizeof text, "%s", contents(file_of(it, ".hint")));
+    const char *french = strstr(in_french(it), "\n--\n");
+    snprintf(text, sizeof text, "%s",
+             french ? french + 4 : contents(file_of(it, ".hint")));
     for (int i = 1; i <= hints && hint; i++) {
         char *next = strstr(hint, "\n--\n");
         if (next)
@@ -214,6 +231,15 @@ static void show_solution(const struct exercise *it)
         puts("  The file is its own solution.\n");
     else
         printf("  one solution (- was there, + comes instead):%s\n", text);
+}
+
+/* What one goes on with, without the keys. */
+static void show_next(const struct exercise *next)
+{
+    if (done() == count)
+        printf("  All %d are done.\n", count);
+    else
+        printf("  Next: make learn EX=%s\n", next->id);
 }
 
 static void draw(void)

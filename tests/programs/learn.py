@@ -170,6 +170,14 @@ learn.key("n", "00.1 hello", "[####################]", "q quit")
 learn.key("\x03")
 learn.end(128 + signal.SIGINT)
 
+# In French: the task and the hints.
+learn = Learn("--at", "00.2", LC_ALL="fr_FR.UTF-8")
+french = read(second + ".fr").split("\n--\n")
+learn.wait(french[0], "ok", "q quit")
+learn.key("h", "hint 1/3\n" + french[1], "q quit")
+learn.key("q")
+learn.end(0)
+
 # Ended by signals, also in the middle of a check that hangs; with colours and without.
 for number, more in ((signal.SIGTERM, {}), (signal.SIGHUP, {"NO_COLOR": "1"}), (signal.SIGQUIT, {})):
     learn = Learn("--at", "00.2", term="xterm", **more)
@@ -188,13 +196,16 @@ for number, more in ((signal.SIGTERM, {}), (signal.SIGHUP, {"NO_COLOR": "1"}), (
 # Without a terminal, and one by one.
 plain = subprocess.run(["build/learn/learn"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 equal("status without keys", 0, plain.returncode)
-for text, status, words in ((solutions[second], 0, "ok"), (stub, 1, "x The program prints"),
+for text, status, words in ((solutions[second], 0, "All %d are done" % total), (stub, 1, "x The program prints"),
                             (with_body("fprintf(out, );"), 2, "x It does not compile")):
     with open(second + ".c", "w") as file:
         file.write(text)
     one = subprocess.run(["build/learn/learn", "00.2"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     equal("status of one", status, one.returncode)
     equal("words of one", True, words in one.stdout.decode())
+os.remove(".learn/progress")
+one = subprocess.run(["build/learn/learn", "00.1"], stdout=subprocess.PIPE)
+equal("what comes next", True, "Next: make learn EX=00.2\n" in one.stdout.decode())
 one = subprocess.run(["build/learn/learn", "99.9"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 equal("no such exercise", (2, "there is no exercise 99.9\n"), (one.returncode, one.stdout.decode()))
 print("%d exercises: solved, wrong, hanging, crashing, reset, hints, list, signals, terminals" % total)
