@@ -275,17 +275,17 @@ coverage:
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
 ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check \
-    course-check figures-check
+    course-check figures-check site-check
 check: | $(B)
-	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs
+	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs pandoc chromium
 	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
 	@rm -f $(B)/*.failed
 	@printf '%s\n' $(ARMS) | xargs -I @ -P 2 $(MAKE) --no-print-directory -s arm ARM=@
 	@[ -z "$$(cd $(B) && ls *.failed 2> /dev/null)" ] || { cd $(B) && echo "failed:" *.failed; exit 1; }
 
 arm:
-	@$(MAKE) --no-print-directory $(ARM) > $(B)/$(ARM).txt 2>&1 || touch $(B)/$(ARM).failed
-	@printf '== make %s\n%s\n' $(ARM) "$$(grep -v '^ok ' $(B)/$(ARM).txt | tail -n 40)"
+	@begun=$$(date +%s); $(MAKE) --no-print-directory $(ARM) > $(B)/$(ARM).txt 2>&1 || touch $(B)/$(ARM).failed; \
+	printf '== make %s, %d s\n%s\n' $(ARM) $$(($$(date +%s) - begun)) "$$(grep -v '^ok ' $(B)/$(ARM).txt | tail -n 40)"
 
 docs:
 	docs/embed.sh
@@ -309,6 +309,12 @@ figures-check:
 site: | $(B)
 	@tests/install.sh pandoc
 	docs/site.sh
+
+# The same in Chromium, as wide as a phone and as a desk.
+site-check: site
+	@tests/install.sh chromium
+	tests/site.sh
+	tests/site.sh --red
 
 include tests/bench/bench.mk
 bench:

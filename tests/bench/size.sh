@@ -13,7 +13,7 @@ root=${BENCH_ROOT:-.}
 text() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    $CC -O2 -I"$root" -o "$work/pong" "$root/tests/compile/ping_pong.c"
+    (cd "$root" && $CC -O2 -I. -o "$work/pong" tests/compile/ping_pong.c) # __FILE__ is part of it
     strip "$work/pong"
     size "$work/pong" | awk 'NR == 2 { print "text_bytes", $1 }'
 }
