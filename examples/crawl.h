@@ -540,7 +540,7 @@ static inline int crawl_report(struct crawl *it)
 {
     size_t bytes = 0;
     int i, answers = 0, errors = 0;
-    if (it->pages)
+    if (it->found > 0)
         qsort(it->pages, (size_t)it->found, sizeof *it->pages, crawl_compare);
     for (i = 0; i < it->found; i++) {
         page_print(it->pages[i], stdout);
