@@ -12,7 +12,7 @@ help:
 	@echo "make mutants   broken copies of async.h: the worlds must find each"
 	@echo "make figures   the measurements, pictures and numbers of docs/course, from new runs (some minutes)"
 	@echo "make bench     beside a hand-written epoll loop, libev, libuv and libevent: ratios"
-	@echo "make site      README and docs/ as HTML in build/site (needs pandoc)"
+	@echo "make site      README and docs/ as HTML in build/html (needs pandoc)"
 	@echo "make install   async.h, async.pc and the test kit below PREFIX (/usr/local)"
 	@echo "  arms of check: matrix refuse lint sanitize optimised tsan qemu cross coverage course-check figures-check"
 
@@ -305,7 +305,7 @@ figures:
 figures-check:
 	docs/course/figures/figures.sh --check
 
-# README and docs/ as pages of HTML in build/site, every link checked. Needs pandoc.
+# README and docs/ as pages of HTML in build/html, every link checked. Needs pandoc.
 site: | $(B)
 	@tests/install.sh pandoc
 	docs/site.sh

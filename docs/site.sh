@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes build/site of README.md and docs/: a page of HTML for each .md, and for each file they link to. Needs pandoc. Fails if a link or
+# Makes build/html of README.md and docs/: a page of HTML for each .md, and for each file they link to. Needs pandoc. Fails if a link or
 # an anchor leads nowhere.
 set -eu
-out=build/site
-list=build/site.list
+out=build/html
+list=build/html.list
 command -v pandoc > /dev/null || { echo "docs/site.sh needs pandoc (apt-get install pandoc)"; exit 1; }
 rm -rf "$out" "$list"
 mkdir -p "$out"
@@ -98,33 +98,33 @@ source_page()
     fi
 }
 
-find README.md docs -name '*.md' | sort > build/site.pages
+find README.md docs -name '*.md' | sort > build/html.pages
 while read -r source; do
     page "$source" gfm "$(dirname "$source")" < "$source"
-done < build/site.pages
+done < build/html.pages
 
 # What was linked may be a folder, whose page links to more.
 round=1
 while [ $round -le 3 ]; do
-    sort -u "$list" > build/site.sources
+    sort -u "$list" > build/html.sources
     while read -r source; do
         case $source in
         *.png | *.jpg) [ ! -f "$source" ] || { mkdir -p "$out/$(dirname "$source")"; cp "$source" "$out/$source"; } ;;
         *) [ -e "$out/$(page_of "$source")" ] || source_page "$source" ;;
         esac
-    done < build/site.sources
+    done < build/html.sources
     round=$((round + 1))
 done
 
 # Each link, each anchor and each picture must be there.
-find "$out" -name '*.html' | sort > build/site.html
-find "$out" -type f > build/site.anchors
+find "$out" -name '*.html' | sort > build/html.html
+find "$out" -type f > build/html.anchors
 while read -r file; do
     grep -o ' id="[^"]*"' "$file" | sed "s|^ id=\"|$file#|; s|\"\$||"
-done < build/site.html >> build/site.anchors
+done < build/html.html >> build/html.anchors
 while read -r file; do
     grep -oE ' (href|src)="[^"]*"' "$file" | sed "s/^ [a-z]*=\"//; s/\"\$//" | grep -v '^[a-z]*:' | sort -u | sed "s|^|$file |"
-done < build/site.html | awk '
+done < build/html.html | awk '
     NR == FNR { there[$0] = 1; next }
     {
         path = $2; fragment = ""
@@ -135,4 +135,4 @@ done < build/site.html | awk '
         if (!((full fragment) in there)) { print "dead link in " $1 ": " $2; dead++ }
         links++
     }
-    END { print links + 0 " links, " dead + 0 " dead"; exit dead > 0 }' build/site.anchors -
+    END { print links + 0 " links, " dead + 0 " dead"; exit dead > 0 }' build/html.anchors -

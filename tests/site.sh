@@ -3,10 +3,10 @@
 # callbacks and coroutines stand side by side on the desk, one below the other on the phone.
 #     tests/site.sh [--red]       --red: pages with a fault each, which must be found
 set -eu
-site=build/site
-frames=build/site-frames.html
+site=build/html
+frames=build/html-frames.html
 if [ "${1:-}" = --red ]; then
-    site=build/site-red
+    site=build/html-red
     rm -rf $site
     mkdir -p $site
     printf '<meta name=viewport content="width=device-width"><p style="width:2000px">wide' > $site/wide.html
@@ -55,12 +55,12 @@ addEventListener("load", all);
 END
 } > $frames
 "$chromium" --headless --no-sandbox --disable-gpu --allow-file-access-from-files --hide-scrollbars \
-    --virtual-time-budget=600000 --dump-dom "file://$PWD/$frames" 2> build/site-chromium.log |
-    awk '/<body>/ { on = 1; sub(/.*<body>/, "") } on { sub(/<.*/, ""); print }' > build/site.said
-cat build/site.said
+    --virtual-time-budget=600000 --dump-dom "file://$PWD/$frames" 2> build/html-chromium.log |
+    awk '/<body>/ { on = 1; sub(/.*<body>/, "") } on { sub(/<.*/, ""); print }' > build/html.said
+cat build/html.said
 if [ "${1:-}" = --red ]; then
-    [ "$(grep -c 'wide.html.*pixels' build/site.said)" = 2 ] && grep -q 'picture.html: no picture' build/site.said &&
-        grep -q 'index.html: the two servers' build/site.said && echo "3 passed, 0 failed"
+    [ "$(grep -c 'wide.html.*pixels' build/html.said)" = 2 ] && grep -q 'picture.html: no picture' build/html.said &&
+        grep -q 'index.html: the two servers' build/html.said && echo "3 passed, 0 failed"
 else
-    grep -q ' pages looked at' build/site.said && ! grep -q FAIL build/site.said
+    grep -q ' pages looked at' build/html.said && ! grep -q FAIL build/html.said
 fi
