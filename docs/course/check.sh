@@ -5,8 +5,8 @@
 # what was got. Status: 0 right, 1 wrong, 2 it does not compile. All that it printed is in build/learn/06.2.txt.
 #
 # In the check's first lines a comment may say "tsan:" (ThreadSanitizer, instead of Address- and UBSan) or
-# "refuse: WORDS" (the exercise must not compile, and the compiler must say so); then "on a line with: WORD", of its own,
-# says which line of the exercise that must be about.
+# "refuse: WORDS" (the exercise must not compile, and the compiler must say so). With that, "on a line with: WORD" may say
+# which line of the exercise must be meant: one that has WORD in it, once.
 # FACE=criterion: with Criterion, without sanitizers. CC; LEARN_DEADLINE=10, seconds for each check.
 set -u
 here=$(pwd -P)
@@ -109,7 +109,8 @@ blames()
 {
     for line in $(LC_ALL=C awk -v words="$refuse" -v name="$name.c" '
         / error: / { inside = index($0, words) }
-        inside && match($0, name ":[0-9]+:") { print substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 2) }' "$output"); do
+        inside && match($0, name ":[0-9]+:") {
+            print substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 2) }' "$output"); do
         [ "$(sed -n "${line}p" "${check%_check.c}.c" | grep -oF -- "$1" | grep -c .)" != 1 ] || return 0
     done
     return 1

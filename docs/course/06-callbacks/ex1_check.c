@@ -77,7 +77,7 @@ Check(ex_6_1, waits_as_long_as_told,
     int called;
     set_up(on_news);
     called = poll_once(3);
-    expect(polls == 1 && last_timeout_ms == 3, "poll() must be called once, with the limit 3; there were %d calls, the last with %d.",
+    expect(polls == 1 && last_timeout_ms == 3, "poll() is to be called once, with 3; there were %d calls, the last with %d.",
            polls, last_timeout_ms);
     expect_seen(); /* nobody was called */
     expect(called == 0, "Nobody was called; poll_once() returned %d.", called);
