@@ -141,4 +141,7 @@ files 'an exercise without a check' '00-hello has no other files' 'rm ex2_check.
 # An exercise that must not compile.
 refuse="s|^#include \"check.h\"|/* refuse: duplicate case value */\n&|"
 red 'what must not compile does' '00.2 is solved:' ex2_check.c "$refuse" 'must not compile, and it does'
+twice='$s/$/\nint twice(int n) { switch (n) { case 1: case 1: return n; } return 0; }/'
+red 'the compiler means another line' '00.2 is solved:' ex2_check.c \
+    "s|^#include \"check.h\"|/* refuse: duplicate case value */\n/* on a line with: fprintf( */\n&|; $twice" 'about another line'
 report_end

@@ -117,8 +117,8 @@ static inline void check_fail(const char *file, int line, const char *format, ..
 /* Must be true: otherwise the check fails with this sentence, and ends. */
 #define expect(condition, ...) ((condition) ? (void)0 : check_fail(__FILE__, __LINE__, __VA_ARGS__))
 
-/* The whole log must be these lines: otherwise both are printed, side by side. */
-#define expect_seen(...) check_lines(__FILE__, __LINE__, (const char *const[]){ __VA_ARGS__, NULL })
+/* The whole log must be these lines (none: it must be empty): otherwise both are printed, side by side. */
+#define expect_seen(...) check_lines(__FILE__, __LINE__, (const char *const[]){ "", ##__VA_ARGS__, NULL } + 1)
 
 static inline void check_lines(const char *file, int line, const char *const *lines)
 {
@@ -216,9 +216,11 @@ static volatile sig_atomic_t check_group, check_cut;
 
 static inline void check_on_signal(int signo)
 {
+    int error = errno; /* of what was interrupted */
     check_cut = signo;
     if (check_group > 0)
         kill(-check_group, SIGKILL);
+    errno = error;
 }
 
 static inline void check_catch_signals(void (*handler)(int))

@@ -5,7 +5,8 @@
 # what was got. Status: 0 right, 1 wrong, 2 it does not compile. All that it printed is in build/learn/06.2.txt.
 #
 # In the check's first lines a comment may say "tsan:" (ThreadSanitizer, instead of Address- and UBSan) or
-# "refuse: WORDS" (the exercise must not compile, and the compiler must say so).
+# "refuse: WORDS" (the exercise must not compile, and the compiler must say so). With that, "on a line with: WORD" may say
+# which line of the exercise must be meant: one that has WORD in it, once.
 # FACE=criterion: with Criterion, without sanitizers. CC; LEARN_DEADLINE=10, seconds for each check.
 set -u
 here=$(pwd -P)
@@ -40,6 +41,7 @@ program=$at/$name.$lesson.$face
 
 mode=$(sed -n 's/.*\(tsan\):.*/\1/p' "$check" | head -n 1)
 refuse=$(sed -n 's/.*refuse: *\(.*[^ ]\) *\*\/.*/\1/p' "$check" | head -n 1)
+culprit=$(sed -n 's/^\/\* on a line with: *\(.*[^ ]\) *\*\/.*/\1/p' "$check" | head -n 1)
 case $face${mode:-asan} in
 plainasan) tools='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' ;;
 plaintsan) tools=-fsanitize=thread ;;
@@ -102,14 +104,32 @@ compile()
         $objects -o "$program" $libraries > "$output" 2>&1
 }
 
+# With those words, does the compiler speak of a line of the exercise that has this in it, once?
+blames()
+{
+    for line in $(LC_ALL=C awk -v words="$refuse" -v name="$name.c" '
+        / error: / { inside = index($0, words) }
+        inside && match($0, name ":[0-9]+:") {
+            print substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 2) }' "$output"); do
+        [ "$(sed -n "${line}p" "${check%_check.c}.c" | grep -oF -- "$1" | grep -c .)" != 1 ] || return 0
+    done
+    return 1
+}
+
 refused()
 {
     if compile; then
         echo "  x This must not compile, and it does. The compiler is to say: $refuse"
         exit 1
     fi
-    grep -q -- "$refuse" "$output" && { echo "  ok: the compiler says \"$refuse\""; exit 0; }
-    echo "  x It does not compile, but not for the reason that was asked for: $refuse"
+    if ! grep -q -- "$refuse" "$output"; then
+        echo "  x It does not compile, but not for the reason that was asked for: $refuse"
+    elif [ -n "$culprit" ] && ! blames "$culprit"; then
+        echo "  x The compiler says \"$refuse\", but about another line: it must be one with a single \"$culprit\" on it."
+    else
+        echo "  ok: the compiler says \"$refuse\""
+        exit 0
+    fi
     shorten
     exit 1
 }

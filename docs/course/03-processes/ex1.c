@@ -51,7 +51,7 @@ static void fetch_all(int n, int sizes[])
     struct child children[16];
     int i;
     /* TODO: start all the children first. Then take each answer; give back
-     * what each child still has here: its pipe, and its status (waitpid). */
+     * what each child still has here: a pipe (close), a status (waitpid). */
     for (i = 0; i < n; i++) {
         children[i] = start(i);
         sizes[i] = answer_of(children[i]);

@@ -10,7 +10,8 @@ static int in_child(int (*work)(void))
     int result = 0;
     pid_t child;
     /* TODO: the child changes its own copy of `result`; the parent's is as
-     * it was. Bring the value over: any int, also -1 and 1000000. */
+     * it was. Bring the value over, for instance by a pipe, as in 3.1: any
+     * int, also -1 and 1000000. */
     child = fork();
     if (child == 0) {
         result = work();

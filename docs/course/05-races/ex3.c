@@ -8,7 +8,8 @@ struct account {
     long balance;
 };
 
-/* Move money. No thread may ever see that some of it is missing. */
+/* Move money from one account to another one: the two are never the same. No
+ * thread may ever see that some of it is missing. */
 static void transfer(struct account *from, struct account *to, long amount)
 {
     /* TODO: one thread moves money from 1 to 2 and another from 2 to 1. Each

@@ -24,7 +24,7 @@ static int watch(int fd, void (*call)(int fd, void *data), void *data)
     return -1;
 }
 
-/* A callback may do this too, with any descriptor. */
+/* A callback may call watch() and forget(), with any descriptor. */
 static void forget(int fd)
 {
     int i;
@@ -45,7 +45,8 @@ static int poll_once(int timeout_ms)
         news[i].revents = 0;
     }
     /* TODO: call poll() once, then the callbacks, in the table's order. The
-     * end of a pipe is news, too; and a callback may forget() another. */
+     * end of a pipe is news, too. A callback may forget() another, and watch()
+     * a new descriptor in its place, which has no news in this round. */
     (void)news, (void)timeout_ms;
     /* END */
     return called;

@@ -1,5 +1,6 @@
-/* 6.2  Close only after the echo has left. The handler below closes too
- * early: run the check, and read the timeline. */
+/* 6.2  Close only after the echo has left. The handler on_writable closes too
+ * early: run the check, and read the timeline. The loop calls a handler again
+ * and again, until async_cancel ends that or the descriptor is closed. */
 #include "async.h"
 
 enum { MESSAGE = 14 };

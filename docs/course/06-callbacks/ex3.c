@@ -12,12 +12,14 @@ struct session {
     char name[32]; /* for you             */
 };
 
+/* Send a line, now or as soon as the client takes it. */
 static void answer(struct session *session, const char *text)
 {
     async_stream_write(session->client, text, strlen(text));
     async_stream_write(session->client, "\n", 1);
 }
 
+/* Close: what was written and is still in the queue is sent before. */
 static void hang_up(struct session *session)
 {
     async_stream_close(session->client);

@@ -47,7 +47,9 @@ async(visit_with_awaits, async_stream *peer; char answer;)
 {
     ssize_t n;
     async_begin;
-    /* TODO: the whole visit, from the first question to the end. */
+    /* TODO: the whole visit, from the first question to the end. The peer may
+     * end in the pause, too: the callbacks note it at once. To wait for 100 ms
+     * at most: await(n, async_stream_read(...), 100); n may be -ETIMEDOUT. */
     note("ask");
     async_stream_write(self->peer, "?", 1);
     await(n, async_stream_read(self->peer, &self->answer, 1));

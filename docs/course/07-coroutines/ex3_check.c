@@ -2,8 +2,10 @@
 #define note(event) sim_log("%s", event)
 #include "ex3.c"
 
-/* The peer: it answers each question with the next of its answers, and ends after them or after '.'. */
-async(answer_questions, int fd; const char *answers; char byte, heard[16]; size_t count; int64_t answered_ns;)
+/* The peer: it answers each question with the next of its answers. It ends when it is asked and has none left, after
+ * '.', or, if it is in a hurry, 50 ms after its last answer. */
+async(answer_questions, int fd, in_a_hurry; const char *answers; char byte, heard[16]; size_t count;
+      int64_t answered_ns;)
 {
     ssize_t n;
     async_begin;
@@ -18,6 +20,10 @@ async(answer_questions, int fd; const char *answers; char byte, heard[16]; size_
             break;
         self->answered_ns = async_now();
         await(n, async_write(self->fd, self->answers++, 1));
+        if (self->in_a_hurry && !*self->answers) {
+            await(async_sleep(50));
+            break;
+        }
     }
     async_finally;
     async_close(self->fd);
@@ -26,12 +32,12 @@ async(answer_questions, int fd; const char *answers; char byte, heard[16]; size_
     async_end;
 }
 
-static async_stream *call_peer(const char *answers)
+static async_stream *call_peer(const char *answers, int in_a_hurry)
 {
     int ends[2];
     async_stream *peer;
     sim_tcp_pair(ends);
-    cr_assert(async_spawn(answer_questions, async_adopt(ends[1]), answers) > 0);
+    cr_assert(async_spawn(answer_questions, async_adopt(ends[1]), in_a_hurry, answers) > 0);
     peer = async_stream_open(async_adopt(ends[0]));
     cr_assert(peer != NULL);
     return peer;
@@ -41,12 +47,13 @@ static async_stream *call_peer(const char *answers)
 #define LATE "ask", "not yet", "ask", "not yet", "ask", "answer", "end", "the peer has heard ???."
 #define AT_ONCE "ask", "answer", "end", "the peer has heard ?."
 #define NEVER "ask", "end", "the peer has heard ?"
+#define IN_THE_PAUSE "ask", "not yet", "end", "the peer has heard ?"
 
 AsyncTestWith(ex_7_3, callbacks, (.seeds = 20, .says = "The callbacks are right as they are: leave them so."),
               struct visit visit;)
 {
     async_begin;
-    visit_with_callbacks(&self->visit, call_peer("007"));
+    visit_with_callbacks(&self->visit, call_peer("007", 0));
     await(async_join_children());
     sim_expect(LATE);
     async_end;
@@ -56,16 +63,27 @@ AsyncTestWith(ex_7_3, callbacks_never, (.seeds = 20, .says = "The callbacks are 
               struct visit visit;)
 {
     async_begin;
-    visit_with_callbacks(&self->visit, call_peer(""));
+    visit_with_callbacks(&self->visit, call_peer("", 0));
     await(async_join_children());
     sim_expect(NEVER);
+    async_end;
+}
+
+AsyncTestWith(ex_7_3, callbacks_pause,
+              (.faults = SIM_CALM, .says = "The callbacks are right as they are: leave them so."),
+              struct visit visit;)
+{
+    async_begin;
+    visit_with_callbacks(&self->visit, call_peer("0", 1));
+    await(async_join_children());
+    sim_expect(IN_THE_PAUSE);
     async_end;
 }
 
 AsyncTestWith(ex_7_3, awaits, (.seeds = 50, .says = "The coroutine notes the same events as the callbacks do."))
 {
     async_begin;
-    await(async_call(visit_with_awaits, call_peer("007")));
+    await(async_call(visit_with_awaits, call_peer("007", 0)));
     await(async_join_children());
     sim_expect(LATE);
     async_end;
@@ -74,7 +92,7 @@ AsyncTestWith(ex_7_3, awaits, (.seeds = 50, .says = "The coroutine notes the sam
 AsyncTestWith(ex_7_3, awaits_at_once, (.seeds = 50, .says = "An answer at once: the coroutine asks once only."))
 {
     async_begin;
-    await(async_call(visit_with_awaits, call_peer("7")));
+    await(async_call(visit_with_awaits, call_peer("7", 0)));
     await(async_join_children());
     sim_expect(AT_ONCE);
     async_end;
@@ -83,8 +101,18 @@ AsyncTestWith(ex_7_3, awaits_at_once, (.seeds = 50, .says = "An answer at once: 
 AsyncTestWith(ex_7_3, awaits_never, (.seeds = 50, .says = "A peer that ends without an answer gets no \".\"."))
 {
     async_begin;
-    await(async_call(visit_with_awaits, call_peer("")));
+    await(async_call(visit_with_awaits, call_peer("", 0)));
     await(async_join_children());
     sim_expect(NEVER);
+    async_end;
+}
+
+AsyncTestWith(ex_7_3, awaits_pause,
+              (.faults = SIM_CALM, .says = "A peer that ends in the pause is noticed at once: no second question."))
+{
+    async_begin;
+    await(async_call(visit_with_awaits, call_peer("0", 1)));
+    await(async_join_children());
+    sim_expect(IN_THE_PAUSE);
     async_end;
 }

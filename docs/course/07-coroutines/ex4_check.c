@@ -1,4 +1,5 @@
 /* refuse: duplicate case value */
+/* on a line with: await( */
 #include "ex4.c"
 
 int main(void)

@@ -41,7 +41,8 @@ static int serve_with_callbacks(int listener, int *count)
 
 /* ---- with coroutines ---- */
 
-/* TODO: two things are different here. The trace shows one after the other. */
+/* TODO: two things are different here. The trace shows one after the other.
+ * async_call waits for the end of what it calls, async_spawn does not. */
 async(pong, async_stream *client; int number; char data[64];)
 {
     ssize_t n;

@@ -50,7 +50,9 @@ static void serve_with_callbacks(int fd)
     async_close(fd);
 }
 
-/* TODO: answer, in both. async_write_nowait may take only a part of it. */
+/* TODO: answer, in both. async_write_nowait may take only a part of the text:
+ * async_on_writable calls you when there is room for more, as in 6.2. In the
+ * coroutine, await(n, async_write(...)) sends all of it before it goes on. */
 static void on_end(int fd, struct session *session)
 {
     capitals(session->text, session->size);

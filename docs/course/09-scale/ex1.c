@@ -11,7 +11,9 @@ async(visit, int port; async_semaphore *places; int fd; size_t got;
 {
     ssize_t n;
     async_begin;
-    /* TODO: take a place before you connect; give it back after you close. */
+    /* TODO: take a place before you connect, give it back when you close:
+     * await async_semaphore_acquire(self->places), and call
+     * async_semaphore_release(self->places), which never waits. */
     await(self->fd, async_connect("127.0.0.1", self->port));
     do {
         await(n, async_read(self->fd, self->data, sizeof self->data));

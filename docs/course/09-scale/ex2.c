@@ -18,7 +18,8 @@ static void on_client(int listener, void *data)
 {
     int client = async_accept_nowait(listener);
     (void)data;
-    /* TODO: some errors pass by themselves: they are no reason to stop. */
+    /* TODO: two errors pass by themselves, and are no reason to stop: -EMFILE
+     * (no descriptor is left) and -EAGAIN (nobody to accept now). */
     if (client < 0) {
         async_close(listener);
         return;

@@ -23,7 +23,9 @@ static int host_of(const char *page)
 }
 
 /* TODO: take a page that may be asked for now. Two workers run this: one that
- * finds none now waits, as long as pages that are under way may bring some. */
+ * finds none now waits, as long as pages that are under way may bring some. For
+ * that, await async_event_wait(&crawl->change): async_event_set wakes all who
+ * wait there, and async_event_clear lets the next ones wait again. */
 static const char *take(struct crawl *crawl)
 {
     int i;

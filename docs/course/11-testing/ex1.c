@@ -1,7 +1,10 @@
 /* 11.1  This server returns what each client sends: in most worlds, not in all.
- * The check names a world in which it does not. Replay that one, read its last
- * events, find the bug, repair it. To replay it, put the two variables before
- *     build/learn/ex1.11.plain */
+ * The check names a world in which it does not. To replay it, put the two
+ * variables before
+ *     build/learn/ex1.11.plain
+ * Read its last events, find the bug, repair it. Some of them say what the
+ * server has received from which client, and what it sends to which. (What
+ * stands at the right, "in async__...", is a place in async.h: never mind.) */
 #include "async.h"
 
 /* TODO: find out when a client gets what another one has sent. */

@@ -1,6 +1,6 @@
 /* callbacks: all pages in one thread, each cut into handlers that the loop calls.
  *
- *     cc -O2 -I. docs/course/figures/callbacks.c -o callbacks && ./callbacks
+ *     cc -O2 -I. docs/course/figures/callbacks.c -pthread -o callbacks && ./callbacks
  */
 #include "async.h"
 

@@ -1,6 +1,6 @@
 /* coroutines: all pages in one thread, a task for each. Its figure is made from the header's own trace, by trace.awk.
  *
- *     cc -O2 -I. docs/course/figures/coroutines.c -o coroutines && ./coroutines
+ *     cc -O2 -I. docs/course/figures/coroutines.c -pthread -o coroutines && ./coroutines
  */
 #include "async.h"
 

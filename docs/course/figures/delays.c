@@ -1,7 +1,7 @@
 /* delays: a web server on this machine that takes its time: page 1 for 40 ms, page 2 for 35, page 3 for 45, page 4 for
  * 40, and so on, times $DELAYS_SLOWER. It prints its port, and ends when its input does, or after two minutes.
  *
- *     cc -O2 -I. docs/course/figures/delays.c -o delays && ./delays
+ *     cc -O2 -I. docs/course/figures/delays.c -pthread -o delays && ./delays
  */
 #include "async.h"
 
