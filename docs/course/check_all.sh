@@ -173,7 +173,7 @@ lesson()
     common "$folder/README.fr.md" > "$work/fr"
     diff "$work/en" "$work/fr" > "$work/why"
     verdict "$id says the same in both" "headings, figures, exercises, code"
-    grep -o 'EX=[0-9.]*' "$folder/README.md" | sort -u > "$work/en"
+    grep -o 'EX=[0-9]*\.[0-9]*' "$folder/README.md" | sort -u > "$work/en"
     ls "$folder" | sed -n "s/^ex\([0-9]\)_check.c/EX=${id%%-*}.\1/p" > "$work/fr"
     diff "$work/en" "$work/fr" > "$work/why"
     verdict "$id names its exercises" "make learn EX=..., for each"
