@@ -150,6 +150,7 @@ explain()
         fault && !at { at = place($0) }
         END {
             sub(/^stuck$/, "It did not end within " seconds " seconds. (On a busy machine: LEARN_DEADLINE=60)", why)
+            sub(/^livelock: /, "It goes round in circles and never waits: ", why)
             if (!said) print "  x " (size >= 65536 ? "It prints without an end: see " output : fault ~ /^LeakSanitizer/ ? "It leaves memory behind." : fault ? "It crashes." : \
                 why ? why : "Its process has ended before the check.")
             for (i = 1; i <= row; i++) print rows[i]

@@ -10,6 +10,8 @@ static void report(int page, async_result n)
         return;
     if (n == -ETIMEDOUT)
         sim_log("page %d: no answer in time", page + 1);
+    else if (n < 0)
+        sim_log("page %d: %s", page + 1, strerror((int)-n));
     else
         sim_log("page %d: %d bytes", page + 1, (int)n);
 }
