@@ -142,7 +142,7 @@ unknown()
         base=${file##*/}
         case $base in
         README.md | README.fr.md | *.svg | *.tsv) continue ;;
-        ex[0-9].c | ex[0-9]_check.c | ex[0-9].hint | ex[0-9].patch | ex[0-9]_wrong.patch)
+        ex[0-9].c | ex[0-9]_check.c | ex[0-9].hint | ex[0-9].fr | ex[0-9].patch | ex[0-9]_wrong.patch)
             [ -f "$folder/${base%%[._]*}_check.c" ] && continue ;;
         esac
         grep -qF -- "$base" "$folder"/README.md "$folder"/ex*.c 2>&1 || echo "$file"
