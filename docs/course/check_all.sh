@@ -133,6 +133,7 @@ common()
 {
     awk '
         /^```/ { if (fence) { fence = 0; next } fence = 1; kind = $0; print; next }
+        fence && kind ~ /^```console/ { sub(/  +# .*/, "") } # a comment is in the language of its page
         fence && kind ~ /^```c/ { print; next }
         fence { next }
         match($0, /^#+ /) { print "heading " RLENGTH - 1 }

@@ -8,12 +8,12 @@ here=build/course/commands
 rm -rf "$here" && mkdir -p "$here" || exit 2
 for part in async.h docs examples tests; do ln -s "../../../$part" "$here/$part"; done
 
-# The commands of a page, each on a line.
+# The commands of a page, each on a line, without the comments behind them.
 commands_of()
 {
     awk '/^```console$/ { inside = 1; next } /^```/ { inside = 0 }
          inside && sub(/^> /, "") { printf " %s;", $0; next }
-         inside && sub(/^\$ /, "") { printf "%s%s", between, $0; between = "\n" }
+         inside && sub(/^\$ /, "") { sub(/  +# .*/, ""); printf "%s%s", between, $0; between = "\n" }
          END { print "" }' "$1" | sed 's/; do;/; do/'
 }
 
