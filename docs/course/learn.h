@@ -169,15 +169,16 @@ static const char *in_french(const struct exercise *it)
 static void show_task(const struct exercise *it)
 {
     const char *text = in_french(it), *end = strstr(text, "\n--\n");
-    if (!end) {
-        text = contents(file_of(it, ".c"));
-        end = strstr(text, "*/");
-        text += strspn(text, "/* ");
+    if (end) {
+        printf("%.*s\n\n", (int)(end - text), text);
+        return;
     }
-    for (; end && text < end; text++) {
+    text = contents(file_of(it, ".c"));
+    end = strstr(text, "*/");
+    for (text += strspn(text, "/* "); end && text < end; text++) {
         putchar(*text);
-        if (*text == '\n')
-            text += strspn(text + 1, " *");
+        if (strncmp(text, "\n * ", 4) == 0)
+            text += 3;
     }
     puts("\n");
 }
