@@ -107,10 +107,11 @@ compile()
 # With those words, does the compiler speak of a line of the exercise that has this in it, once?
 blames()
 {
-    for line in $(LC_ALL=C awk -v words="$refuse" -v name="$name.c" '
+    lines=$(LC_ALL=C awk -v words="$refuse" -v name="$name.c" '
         / error: / { inside = index($0, words) }
         inside && match($0, name ":[0-9]+:") {
-            print substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 2) }' "$output"); do
+            print substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 2) }' "$output")
+    for line in $lines; do
         [ "$(sed -n "${line}p" "${check%_check.c}.c" | grep -oF -- "$1" | grep -c .)" != 1 ] || return 0
     done
     return 1

@@ -79,7 +79,8 @@ Check(ex_6_1, waits_as_long_as_told,
     hurries = 1; /* whatever it says */
     called = poll_once(3);
     expect(polls == 1 && last_timeout_ms == 3,
-           "poll() is to be called once, with the limit 3. Calls: %d; the limit of the last: %d.", polls, last_timeout_ms);
+           "poll() is to be called once, with the limit 3. Calls: %d; the limit of the last: %d.", polls,
+           last_timeout_ms);
     expect_seen(); /* nobody was called */
     expect(called == 0, "Nobody was called; poll_once() returned %d.", called);
 }
