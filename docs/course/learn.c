@@ -188,6 +188,7 @@ static int go(int to)
     hints = 0;
     panel = NOTHING;
     verdict[0] = '\0';
+    status = 1; /* what is checked no more, counts no more */
     has_changed();
     save_progress();
     return access(file_of(&exercises[to], ".patch"), F_OK) == 0;
@@ -202,11 +203,15 @@ static int next(void)
     return (current + 1) % count;
 }
 
-/* As it was; that the file has changed is for `watch` to see. */
+/* As it was, and what was edited is kept; `watch` sees that. */
 static void reset(void)
 {
     const struct exercise *it = &exercises[current];
-    copy(file_of(it, ".c"), kept(it, ".mine.c"));
+    if (is_edited(it) && rename(file_of(it, ".c"), kept(it, ".mine.c")) < 0) {
+        snprintf(verdict, TEXT, "  x It stays as it is, for yours cannot be "
+                                "kept: %s.\n", strerror(errno));
+        return;
+    }
     copy(kept(it, ".c"), file_of(it, ".c"));
     panel = RESET;
 }

@@ -64,6 +64,14 @@ static void copy(const char *from, const char *to)
     }
 }
 
+/* Has it been edited? */
+static int is_edited(const struct exercise *it)
+{
+    char now[4 * TEXT];
+    snprintf(now, sizeof now, "%s", contents(file_of(it, ".c")));
+    return strcmp(now, contents(kept(it, ".c"))) != 0;
+}
+
 static int find(const char *id)
 {
     int i = 0;

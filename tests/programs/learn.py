@@ -140,8 +140,18 @@ learn.save(second + ".c", with_body("(void)out; exit(0);"), "x The program print
 learn.save(second + ".c", with_body('(void)out; for (;;) puts("x");'), "x It prints without an end")
 learn.save(second + ".c", with_body("fprintf(out, );"), "x It does not compile", "ex2.c:", "error:")
 learn.key("r", "It is as it was; yours is .learn/00.2.mine.c", "checking...", "x The program prints", "q quit")
+learn.key("r", "yours is .learn/00.2.mine.c", "q quit")
 equal("after a reset", stub, read(second + ".c"))
 equal("what the reset took", with_body("fprintf(out, );"), read(".learn/00.2.mine.c"))
+
+# What cannot be kept is not reset.
+edited = with_body("fprintf(out, \"mine\");")
+learn.save(second + ".c", edited, "x The program prints")
+os.remove(".learn/00.2.mine.c")
+os.mkdir(".learn/00.2.mine.c")
+learn.key("r", "x It stays as it is", "q quit")
+equal("not reset", edited, read(second + ".c"))
+os.rmdir(".learn/00.2.mine.c")
 
 # While one check hangs, the next save begins another; Ctrl-Z gives the terminal back, and takes it again.
 learn.text = ""

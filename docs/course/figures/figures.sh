@@ -240,14 +240,16 @@ crawl()
 
 crawl_once()
 {
-    "$out/site" -n 200 -l 50 -d -p 0 > "$out/site.log" &
+    timeout 150 "$out/site" -n 200 -l 50 -d -p 0 > "$out/site.log" &
     site=$!
+    trap 'kill "$site"' EXIT
     port=
     while [ -z "$port" ]; do
         kill -0 "$site"
         port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$out/site.log")
     done
     cost=$(timeout 120 "$out/peak" 25 "$out/crawl_$1" "http://127.0.0.1:$port/" --timeout 1000 --jobs "$2" 2> "$out/crawl.log")
+    trap - EXIT
     kill "$site"
     wait "$site" 2> "$out/wait.log" || true
     echo "$cost" | awk -v model="$1" -v jobs="$2" '{ print "crawl\t" model "\t" jobs "\t" $2 "\t" $3 "\t" $1 }'
