@@ -78,8 +78,8 @@
  *      limit of 0 means now or -ETIMEDOUT, a negative one none. async_return leaves a coroutine;
  *      a plain `return` is a panic.
  *   5. A task belongs to the task that spawned it. When a task ends, its children are cancelled and
- *      waited for, after its async_finally. What they use, also the frame of a coroutine that is
- *      called, goes only after async_cancel and async_join of them. async_detach: to the loop.
+ *      waited for, after its async_finally. What they use, also a called coroutine's frame, goes
+ *      only after async_cancel and async_join of them. async_detach gives a task to the loop.
  *   6. Cancelling and time limits arrive at an await. await(lvalue, op) shows them as -ECANCELED or
  *      -ETIMEDOUT; await(op) leaves the coroutine with that result (and drops other errors). Where
  *      an operation may give these two by itself, async_cancelled tells. Every way out passes
