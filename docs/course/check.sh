@@ -13,6 +13,7 @@ here=$(pwd -P)
 cd "$(dirname "$0")/../.." || exit 2
 cc=${CC:-cc}
 face=${FACE:-plain}
+[ $# -gt 0 ] || { sed -n '3s/^# *//p' "$0"; exit 2; }
 lesson=$(printf '%02d' "$(echo "${1%%.*}" | sed 's/^0*\(.\)/\1/')") || exit 2
 number=${1##*.}
 set -- "$lesson.$number" "${2:-}"
@@ -87,14 +88,19 @@ kit()
     done
 }
 
-# The compiler's first words about the exercise, without the way to them.
+# The compiler's first words about the exercise, without the way to them; where a macro is to blame, its line first.
 shorten()
 {
     awk -v name="$name.c" '
         /^In file included|^ +from |^cc1|compilation terminated|errors? generated/ { next }
         { at = index($0, name ":"); if (at && match($0, /^[^ ]*:/)) $0 = substr($0, at) }
-        / error: | fatal error: / { shows = 1; if (++errors > 2) exit }
-        shows { print "      " substr($0, 1, 110); if (++lines == 12) exit }' "$output"
+        / error: | fatal error: / { if (++errors > 2) exit }
+        errors && ++lines <= 12 { text[lines] = $0 }
+        errors && index($0, name ":") == 1 && !place { place = $0; sub(/: .*/, "", place) }
+        END {
+            if (place && index(text[1], name) != 1) print "      " place ":"
+            for (i = 1; i <= lines && i <= 12; i++) print "      " substr(text[i], 1, 110)
+        }' "$output"
 }
 
 compile()

@@ -223,6 +223,8 @@ static int act(int what)
         return 1;
     case CHECKED:
         exercises[current].is_done |= status == 0;
+        if (status == 0 && panel == RESET)
+            panel = NOTHING;
         save_progress();
         return 0;
     case 'n':
@@ -235,8 +237,10 @@ static int act(int what)
         panel = HINT;
         return 0;
     case 'l':
+        panel = panel == LIST ? NOTHING : LIST;
+        return 0;
     case 's':
-        panel = what == 'l' ? LIST : SOLUTION;
+        panel = SOLUTION;
     }
     return 0;
 }
@@ -274,9 +278,10 @@ async(once, char events[1];)
     await(async_call(check));
     act(CHECKED);
     show_head(&exercises[current]);
-    show_verdict();
-    if (status == 0)
-        show_next(&exercises[next()]);
+    if (status != 0)
+        show_task(&exercises[current]);
+    show_verdict(&exercises[current]);
+    show_next("make learn EX=", exercises[next()].id);
     async_return(status);
     async_end;
 }
@@ -297,6 +302,7 @@ int main(int argc, char **argv)
         take_terminal();
         result = (int)async_run(learn);
         give_terminal();
+        puts("\n  make learn goes on here.");
     }
     if (result < 0 && !ended_by)
         fprintf(stderr, "learn: %s\n", strerror(-result));

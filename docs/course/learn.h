@@ -72,10 +72,12 @@ static int is_edited(const struct exercise *it)
     return strcmp(now, contents(kept(it, ".c"))) != 0;
 }
 
+/* "06.2" or "6.2" */
 static int find(const char *id)
 {
     int i = 0;
-    while (i < count && strcmp(exercises[i].id, id) != 0)
+    while (i < count && strcmp(exercises[i].id, id) != 0 &&
+           strcmp(exercises[i].id + (*exercises[i].id == '0'), id) != 0)
         i++;
     return i < count ? i : -1;
 }
@@ -191,14 +193,15 @@ static void show_task(const struct exercise *it)
     puts("\n");
 }
 
-static void show_verdict(void)
+static void show_verdict(const struct exercise *it)
 {
     if (is_checking)
         puts("  checking...\n");
     else if (*verdict)
         printf("%s%s%s\n", status == 0 ? good : bad, verdict, plain);
     else
-        puts("  Save the file, and it is checked.\n");
+        printf("  %sSave the file, and it is checked.\n\n",
+               it->is_done ? "It was right. " : "");
 }
 
 static void show_hints(const struct exercise *it)
@@ -242,13 +245,15 @@ static void show_solution(const struct exercise *it)
         printf("  one solution (- was there, + comes instead):%s\n", text);
 }
 
-/* What one goes on with, without the keys. */
-static void show_next(const struct exercise *next)
+/* Once it is right: how one goes on. */
+static void show_next(const char *how, const char *id)
 {
+    if (status != 0 || is_checking)
+        return;
     if (done() == count)
-        printf("  All %d are done.\n", count);
+        printf("  All %d are done.\n\n", count);
     else
-        printf("  Next: make learn EX=%s\n", next->id);
+        printf("  Next: %s%s\n\n", how, id);
 }
 
 static void draw(void)
@@ -256,7 +261,8 @@ static void draw(void)
     const struct exercise *it = &exercises[current];
     show_head(it);
     show_task(it);
-    show_verdict();
+    show_verdict(it);
+    show_next("n", "");
     if (panel == HINT)
         show_hints(it);
     else if (panel == LIST)

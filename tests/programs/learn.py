@@ -120,7 +120,7 @@ def with_body(text):
 # The first is solved: saved as it is, it turns green.
 learn = Learn()
 learn.wait("00.1 hello", " 0/%d" % total, "Save the file", "h hint (1/3)", "q quit")
-learn.save(exercises[0] + ".c", read(exercises[0] + ".c"), " 1/%d" % total, "ok")
+learn.save(exercises[0] + ".c", read(exercises[0] + ".c"), " 1/%d" % total, "ok", "Next: n")
 learn.key("s", "its own solution", "q quit")
 
 # The second: hints, list, and all that can go wrong.
@@ -130,6 +130,8 @@ learn.key("h", "hint 2/3", "h hint (3/3)", "q quit")
 learn.key("h", "hint 3/3", "h hint (3/3)", "q quit")
 learn.key("h", "hint 1/3", "hint 3/3", "q quit")
 learn.key("l", "00-hello", "1 done", ">2 ----", "q quit")
+learn.key("l", "x The program prints", "q quit")
+equal("the list is closed again", False, ">2 ----" in learn.all[learn.all.rindex("checking..."):].split("q quit")[-2])
 learn.key("s", "once yours is right", "q quit")
 learn.key("?", "x The program prints", "q quit")
 learn.save(second + ".c", with_body('fprintf(out, "hello, course");'), "x The line ends with", "13 characters")
@@ -176,7 +178,7 @@ for number, path in enumerate(exercises[2:], 3):
     learn.key("n", "%s.%s " % (path.split("/")[2][:2], path[-1]), path + ".c", "\n  x ", "q quit")
     learn.save(path + ".c", solutions[path], " %d/%d" % (number, total), "ok")
 learn.key("l", "done", "q quit")
-learn.key("n", "00.1 hello", "[####################]", "q quit")
+learn.key("n", "00.1 hello", "[####################]", "It was right.", "q quit")
 learn.key("\x03")
 learn.end(128 + signal.SIGINT)
 
@@ -206,11 +208,11 @@ for number, more in ((signal.SIGTERM, {}), (signal.SIGHUP, {"NO_COLOR": "1"}), (
 # Without a terminal, and one by one.
 plain = subprocess.run(["build/learn/learn"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 equal("status without keys", 0, plain.returncode)
-for text, status, words in ((solutions[second], 0, "All %d are done" % total), (stub, 1, "x The program prints"),
+for text, status, words in ((solutions[second], 0, "All %d are done" % total), (stub, 1, "0.2  Change one word"), (stub, 1, "x The program prints"),
                             (with_body("fprintf(out, );"), 2, "x It does not compile")):
     with open(second + ".c", "w") as file:
         file.write(text)
-    one = subprocess.run(["build/learn/learn", "00.2"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    one = subprocess.run(["build/learn/learn", "0.2"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     equal("status of one", status, one.returncode)
     equal("words of one", True, words in one.stdout.decode())
 os.remove(".learn/progress")
