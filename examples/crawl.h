@@ -15,6 +15,7 @@
 #ifndef CRAWL_H
 #define CRAWL_H
 
+#include "number.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -454,7 +455,8 @@ static inline void crawl_options(struct crawl *it, int argc, char **argv)
     for (i = 2; i + 1 < argc; i += 2) {
         for (k = 0; k < 3 && strcmp(argv[i], names[k]); k++)
             ;
-        if (k == 3 || (*values[k] = atoi(argv[i + 1])) < 1)
+        if (k == 3 ||
+            read_number(values[k], names[k], argv[i + 1], 1, NUMBER_MAX) < 0)
             crawl_usage(argv[0]);
     }
     if (i != argc)

@@ -139,11 +139,19 @@ equal "killed" "1 error $url/ Input/output error" "$status $(cat "$scratch/kille
 end
 
 # What is no crawl.
-for arguments in "" "ftp://x/" "http://127.0.0.1/ --jobs 0" "http://127.0.0.1/ --jobs" "http://127.0.0.1/ --fast 1"; do
+for arguments in "" "ftp://x/" "$url/ --jobs 0" "$url/ --jobs" "$url/ --fast 1" "$url/ --limit 3x" "$url/ --limit ''" \
+    "$url/ --limit 99999999999"; do
     status=0
     # shellcheck disable=SC2086 # several words
     "$B/crawl_threads" $arguments 2> "$scratch/usage" || status=$?
     equal "status of '$arguments'" 2 "$status"
+done
+equal "what is said" "--limit 99999999999: not a number from 1 to 1000000000" "$(head -n 1 "$scratch/usage")"
+for arguments in "-n 3x" "-n 0" "-l -1" "-p 65536" "-p" "-q"; do
+    status=0
+    # shellcheck disable=SC2086 # several words
+    timeout 30 "$B/site" $arguments > "$scratch/usage" 2>&1 || status=$?
+    equal "status of 'site $arguments'" 2 "$status"
 done
 echo "360 pages by each of five crawlers, a dead host, a limit, a stop, a child that is killed; what they read:" \
     "$(cat "$scratch/parts.out")"
