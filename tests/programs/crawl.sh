@@ -138,6 +138,35 @@ wait "$crawler" || status=$?
 equal "killed" "1 error $url/ Input/output error" "$status $(cat "$scratch/killed")"
 end
 
+# A site that has no memory for the first client of its dead port: it closes that one, and takes the next.
+cat > "$scratch/refusing.h" << 'END'
+#include <stdlib.h>
+static inline void *refusing_malloc(size_t size)
+{
+    static int refused; /* the first of the size of a silence */
+    return size > 512 && size < 1024 && !refused++ ? NULL : malloc(size);
+}
+#define refusing_calloc calloc
+#define refusing_realloc realloc
+#define refusing_free free
+#define ASYNC_SYS(call) call
+#define ASYNC_MEM(call) refusing_##call
+#define ASYNC_PICK(count) 0
+#define ASYNC_TRACE(event, task) ((void)0)
+#define ASYNC_RESUME(task) ((void)0)
+END
+cc -I. -include "$scratch/refusing.h" examples/site.c -o "$scratch/refusing"
+start refusing "$scratch/refusing" -d
+site=$pid
+url=http://127.0.0.1:$port
+dead=$(sed -n 's/.*:\([0-9]*\) (dead).*/\1/p' "$scratch/refusing.out")
+exec {client}<> "/dev/tcp/127.0.0.1/$dead"
+ends "$client"
+exec {client}<> "/dev/tcp/127.0.0.1/$dead"
+until curl -s "$url/counts" | grep -q '^1 dead$'; do :; done
+exec {client}<&-
+end
+
 # What is no crawl.
 for arguments in "" "ftp://x/" "$url/ --jobs 0" "$url/ --jobs" "$url/ --fast 1" "$url/ --limit 3x" "$url/ --limit ''" \
     "$url/ --limit 99999999999"; do
