@@ -16,6 +16,7 @@
 #define CRAWL_H
 
 #include "number.h"
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -326,7 +327,8 @@ struct crawl {
     struct page **pages; /* in the order in which they were found */
     int found, given, done, running, most;
     int limit, jobs, timeout_ms; /* the options */
-    struct sockaddr_in address;  /* of the host */
+    struct sockaddr_in address;  /* of the host, which is looked up once */
+    char ip[INET_ADDRSTRLEN];    /* the same as text */
     int64_t start_ms;
     struct page *known[BUCKETS];
 };
@@ -474,6 +476,7 @@ static inline int crawl_find_host(struct crawl *it, const char *host)
     if (error)
         return error;
     memcpy(&it->address, found->ai_addr, sizeof it->address);
+    inet_ntop(AF_INET, &it->address.sin_addr, it->ip, sizeof it->ip);
     freeaddrinfo(found);
     return 0;
 }
