@@ -41,7 +41,9 @@ shared()
 # expire CRAWL: who has leased a page has it no longer
 expire()
 {
-    cli --raw zrange "$1:leases" 0 -1 | while read -r leased; do cli zadd "$1:leases" XX 0 "$leased"; done > "$scratch/expired"
+    cli --raw zrange "$1:leases" 0 -1 | while read -r leased; do
+        cli zadd "$1:leases" XX 0 "$leased"
+    done > "$scratch/expired"
 }
 
 # together CRAWL NUMBER OPTION...: so many at once, to their end; their lists are in $scratch/CRAWL.*.list
@@ -100,7 +102,8 @@ equal "asked for" "0 dead" "$(curl -s "$url/counts" | grep -v -e '^2 /' -e ' at 
 for bad in 'no URL' '' http://elsewhere/; do cli rpush bad:pending "$bad" > "$scratch/rpush"; done
 together bad 2 --jobs 2
 for list in "$scratch"/bad.*.list; do
-    sed "s/:$port/:SITE/" "$list" | cmp - <(cat "$scratch/expected"; echo 'error http://elsewhere:80/ Invalid argument') ||
+    cmp <(sed "s/:$port/:SITE/" "$list") \
+        <(cat "$scratch/expected"; echo 'error http://elsewhere:80/ Invalid argument') ||
         fail "$list is not what the sequential crawler finds, and the error"
 done
 for bad in 'no URL' http://elsewhere/; do equal "result of '$bad'" "-22 0" "$(cli hget bad:done "$bad")"; done
@@ -212,4 +215,5 @@ equal "without Redis" "1 0 1" "$status $(wc -l < "$scratch/orphan.list") $(wc -l
 status=0
 (shared orphan) > "$scratch/orphan.list" 2> "$scratch/orphan.err" || status=$?
 equal "no Redis" "1 crawl_shared: Connection refused" "$status $(cat "$scratch/orphan.err")"
-echo "four at once, a limit, a refusal; $((rounds * kills * 2)) killed, $expired pages taken again, none lost; Redis killed"
+echo "four at once, a limit, a refusal; $((rounds * kills * 2)) killed, $expired pages taken again, none lost;" \
+    "Redis killed"
