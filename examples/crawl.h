@@ -484,6 +484,8 @@ static inline void crawl_done(struct crawl *it, struct page *page,
     it->done++;
     page->status = status;
     page->size = status > 0 ? response->body : 0;
+    if (!response->data)
+        return; /* nothing has come */
     if (status == 200)
         crawl_read(it, page, response->data + response->head, response->body);
     else if (status >= 300 && status < 400)
