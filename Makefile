@@ -32,6 +32,7 @@ $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
 
 $(CRAWLERS:%=$(B)/%) $(B)/crawl_shared: examples/crawl.h
+$(CRAWLERS:%=$(B)/%) $(B)/crawl_shared $(B)/site: examples/number.h
 $(B)/crawl_shared: examples/adapters/redis.h
 
 # These stand on a library of somebody else's.

@@ -15,6 +15,8 @@
 #ifndef CRAWL_H
 #define CRAWL_H
 
+#include "number.h"
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -155,6 +157,24 @@ static inline unsigned url_hash(const struct url *it)
     return hash;
 }
 
+/* Make each &amp; an "&", which may be written as a number, too. Returns 0, or
+ * -EINVAL: another character is written as a number. */
+static inline int link_decode(char *link)
+{
+    static const char *const names[] = {"amp;", "#38;", "#x26;"};
+    size_t i, size;
+    while ((link = strchr(link, '&')) != NULL) {
+        link++;
+        for (i = 0; i < 3 && strncasecmp(link, names[i], strlen(names[i])); i++)
+            ;
+        size = i < 3 ? strlen(names[i]) : 0;
+        if (i == 3 && *link == '#')
+            return -EINVAL;
+        memmove(link, link + size, strlen(link + size) + 1);
+    }
+    return 0;
+}
+
 /* Copy the first link of a text to `link`, of PATH_SIZE. Returns where the text
  * goes on, or NULL: there is none. */
 static inline const char *next_link(const char *text, char *link)
@@ -168,9 +188,8 @@ static inline const char *next_link(const char *text, char *link)
         if (size < PATH_SIZE) {
             memcpy(link, text, size);
             link[size] = '\0';
-            while ((link = strstr(link, "&amp;")) != NULL)
-                memmove(link + 1, link + 5, strlen(link + 5) + 1), link++;
-            return text + size;
+            if (link_decode(link) == 0)
+                return text + size;
         }
     }
     return NULL;
@@ -229,29 +248,54 @@ static inline const char *response_field(const struct response *it,
     return NULL;
 }
 
-/* Returns 0, or a negative errno. Sets `head`, if it is complete. */
+/* Does the value of a field end here? There may be blanks behind it. */
+static inline int field_ends(const char *value)
+{
+    return value[strspn(value, " \t")] == '\r';
+}
+
+/* How long is the text? Returns 0, or a negative errno. */
+static inline int response_parse_length(struct response *it)
+{
+    const char *coding = response_field(it, "Transfer-Encoding");
+    const char *length = response_field(it, "Content-Length");
+    char *end;
+    it->length = SIZE_MAX;
+    if (it->status == 204 || it->status == 304) {
+        it->length = 0;
+    } else if (coding) {
+        it->chunk = it->head;
+        if (strncasecmp(coding, "chunked", 7) || !field_ends(coding + 7))
+            return -EPROTO;
+    } else if (length) {
+        it->length = strtoul(length, &end, 10);
+        if (!isdigit((unsigned char)*length) || !field_ends(end))
+            return -EPROTO;
+        if (it->length > RESPONSE_MAX)
+            return -EMSGSIZE;
+    }
+    return 0;
+}
+
+/* Returns 0, or a negative errno. Sets `head`, if it is complete. A status of
+ * 1xx is none yet: that head is dropped, and another one follows. */
 static inline int response_parse_head(struct response *it)
 {
-    const char *end = strstr(it->data, "\r\n\r\n"), *value;
-    if (!end || end - it->data > HEAD_MAX)
-        return end || it->size > HEAD_MAX ? -EMSGSIZE : 0;
-    if (sscanf(it->data, "HTTP/1.%*1[01] %3d", &it->status) != 1 ||
-        it->status < 200)
-        return -EPROTO;
-    it->head = (size_t)(end - it->data) + 4;
-    it->length = it->status == 204 || it->status == 304 ? 0 : SIZE_MAX;
-    value = response_field(it, "Transfer-Encoding");
-    if (value) {
-        it->chunk = it->head;
-        return strncasecmp(value, "chunked\r\n", 9) ? -EPROTO : 0;
+    char *end, after[2];
+    while ((end = strstr(it->data, "\r\n\r\n")) != NULL) {
+        if (end - it->data > HEAD_MAX)
+            return -EMSGSIZE;
+        if (sscanf(it->data, "HTTP/1.%*1[01] %4d%1[ \r]", &it->status,
+                   after) != 2 || it->status < 100 || it->status > 999)
+            return -EPROTO;
+        it->head = (size_t)(end - it->data) + 4;
+        if (it->status >= 200)
+            return response_parse_length(it);
+        it->size -= it->head;
+        memmove(it->data, it->data + it->head, it->size + 1);
+        it->head = 0;
     }
-    value = response_field(it, "Content-Length");
-    if (!value || it->length == 0)
-        return 0;
-    it->length = strtoul(value, NULL, 10);
-    return !isdigit((unsigned char)*value) ? -EPROTO
-           : it->length > RESPONSE_MAX     ? -EMSGSIZE
-                                           : 0;
+    return it->size > HEAD_MAX ? -EMSGSIZE : 0;
 }
 
 /* Move the text of the chunks that are complete together. Returns 1 after the
@@ -325,7 +369,8 @@ struct crawl {
     struct page **pages; /* in the order in which they were found */
     int found, given, done, running, most;
     int limit, jobs, timeout_ms; /* the options */
-    struct sockaddr_in address;  /* of the host */
+    struct sockaddr_in address;  /* of the host, which is looked up once */
+    char ip[INET_ADDRSTRLEN];    /* the same as text */
     int64_t start_ms;
     struct page *known[BUCKETS];
 };
@@ -404,27 +449,47 @@ static inline void crawl_follow(struct crawl *it, const struct page *from,
         crawl_add(it, &to);
 }
 
+/* The links of a text are new pages. A NUL in it does not end it. */
+static inline void crawl_read(struct crawl *it, const struct page *page,
+                              char *data, size_t size)
+{
+    const char *text = data;
+    char link[PATH_SIZE], *nul;
+    while ((nul = memchr(data, '\0', size)) != NULL)
+        *nul = ' ';
+    while ((text = next_link(text, link)) != NULL)
+        crawl_follow(it, page, link);
+}
+
+/* A page that has moved leads to one page. */
+static inline void crawl_redirect(struct crawl *it, const struct page *page,
+                                  const struct response *response)
+{
+    const char *location = response_field(response, "Location");
+    size_t size = location ? strcspn(location, " \t\r") : 0;
+    char link[PATH_SIZE];
+    if (!location || size >= sizeof link)
+        return;
+    memcpy(link, location, size);
+    link[size] = '\0';
+    crawl_follow(it, page, link);
+}
+
 /* The fetch has ended: `status` is HTTP's, or a negative errno. The links are
  * new pages; the response is freed. */
 static inline void crawl_done(struct crawl *it, struct page *page,
                               struct response *response, int status)
 {
-    const char *text, *location = NULL;
-    char link[PATH_SIZE];
     it->running--;
     it->done++;
     page->status = status;
     page->size = status > 0 ? response->body : 0;
-    text = status == 200 ? response->data + response->head : NULL;
-    while (text && (text = next_link(text, link)) != NULL)
-        crawl_follow(it, page, link);
-    if (status >= 300 && status < 400)
-        location = response_field(response, "Location");
-    if (location) {
-        snprintf(link, sizeof link, "%.*s", (int)strcspn(location, "\r"),
-                 location);
-        crawl_follow(it, page, link);
-    }
+    if (!response->data)
+        return; /* nothing has come */
+    if (status == 200)
+        crawl_read(it, page, response->data + response->head, response->body);
+    else if (status >= 300 && status < 400)
+        crawl_redirect(it, page, response);
     response_free(response);
 }
 
@@ -454,7 +519,8 @@ static inline void crawl_options(struct crawl *it, int argc, char **argv)
     for (i = 2; i + 1 < argc; i += 2) {
         for (k = 0; k < 3 && strcmp(argv[i], names[k]); k++)
             ;
-        if (k == 3 || (*values[k] = atoi(argv[i + 1])) < 1)
+        if (k == 3 ||
+            read_number(values[k], names[k], argv[i + 1], 1, NUMBER_MAX) < 0)
             crawl_usage(argv[0]);
     }
     if (i != argc)
@@ -472,6 +538,7 @@ static inline int crawl_find_host(struct crawl *it, const char *host)
     if (error)
         return error;
     memcpy(&it->address, found->ai_addr, sizeof it->address);
+    inet_ntop(AF_INET, &it->address.sin_addr, it->ip, sizeof it->ip);
     freeaddrinfo(found);
     return 0;
 }
@@ -535,7 +602,8 @@ static inline double cpu_seconds(void)
 }
 
 /* Print the pages in order on stdout, the totals on stderr, and free all.
- * Returns what main should: 0, or 1 if no page gave an answer. */
+ * Returns what main should: 0, or 1 if no page gave an answer, or the list did
+ * not get out. */
 static inline int crawl_report(struct crawl *it)
 {
     size_t bytes = 0;
@@ -550,7 +618,10 @@ static inline int crawl_report(struct crawl *it)
         free(it->pages[i]);
     }
     free(it->pages);
-    fflush(stdout);
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "crawl: the list could not be written\n");
+        answers = 0;
+    }
     fprintf(stderr, "%d pages, %zu bytes, %d errors, %.3f s, %.3f s of CPU, "
                     "%d at once at most\n", it->found, bytes, errors,
             (double)(now_ms() - it->start_ms) / 1000, cpu_seconds(), it->most);

@@ -22,7 +22,7 @@ async(fetch, struct page *page; struct response *response; int fd;
     ssize_t n;
     int status;
     async_begin;
-    await(self->fd, async_connect(self->page->url.host, self->page->url.port));
+    await(self->fd, async_connect(crawl.ip, self->page->url.port));
     size = crawl_request(self->page, self->data);
     await(n, async_write(self->fd, self->data, size));
     if (n < 0)

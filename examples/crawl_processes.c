@@ -38,6 +38,14 @@ static void send_all(int fd, const void *data, size_t size)
     }
 }
 
+/* What the parent reads is closed, or a child would wait for ever to be read
+ * by itself, or by the next one, where the parent is gone. */
+static void close_pipes(int count)
+{
+    while (count > 0)
+        close(pipes[--count].fd);
+}
+
 static void fetch_and_exit(const struct page *page, int fd)
 {
     struct result result;
@@ -56,18 +64,19 @@ static int start(struct page *page, int i)
     int ends[2], error;
     if (pipe(ends) < 0)
         return -errno;
+    pipes[i] = (struct pollfd){ends[0], POLLIN, 0};
     jobs[i].page = page;
     jobs[i].pid = fork();
     error = -errno;
-    if (jobs[i].pid == 0)
+    if (jobs[i].pid == 0) {
+        close_pipes(i + 1);
         fetch_and_exit(page, ends[1]);
+    }
     close(ends[1]);
     if (jobs[i].pid < 0) {
         close(ends[0]);
         return error;
     }
-    pipes[i].fd = ends[0];
-    pipes[i].events = POLLIN;
     return 0;
 }
 
@@ -123,7 +132,8 @@ int main(int argc, char **argv)
     jobs = crawl_need(calloc((size_t)crawl.jobs, sizeof *jobs));
     pipes = crawl_need(calloc((size_t)crawl.jobs, sizeof *pipes));
     for (start_more(); crawl.running > 0; start_more()) {
-        poll(pipes, (nfds_t)crawl.running, -1);
+        if (poll(pipes, (nfds_t)crawl.running, -1) < 0)
+            continue;
         for (i = crawl.running - 1; i >= 0; i--)
             if (pipes[i].revents)
                 finish(i);

@@ -13,21 +13,23 @@
  *         http://127.0.0.1:8000/ --jobs 8         (as often as you like)
  *
  * Each move is one script, which Redis runs alone: a URL is in one place. Who
- * takes a URL has it for --lease MS (10000); was it killed, another takes it.
- * It is fetched twice only then. All end when nothing is pending or leased, and
- * print the whole list; meanwhile each tells on stderr what it has done itself.
- * The same NAME again prints the list again: delete its keys to start anew.
+ * takes a URL has it for --lease MS (the timeout and 10 s); was it killed,
+ * another takes it. It is fetched twice only then. All end when nothing is
+ * pending or leased, and print the whole list; meanwhile each tells on stderr
+ * what it has done itself. The same NAME again prints the list again: delete
+ * its keys to start anew, and for another host.
  */
 #include "adapters/redis.h"
 #include "crawl.h"
 
-enum { REPLY_MS = 10000, LOOK_MS = 50, URL_SIZE = HOST_SIZE + PATH_SIZE + 16 };
+enum { REPLY_MS = 10000, LOOK_MS = 50 };
 
 /* Take a URL: one whose lease has expired, else the first that is pending.
  * Returns it; or how long to wait, in ms; or -1: there is nothing left. */
 static const char take_script[] =
     "local leases, now = KEYS[1] .. ':leases', redis.call('TIME') "
     "now = now[1] * 1000 + math.floor(now[2] / 1000) "
+    "local till = now + ARGV[1] " /* no number: it fails before it takes */
     "local first = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES') "
     "local url = first[1] "
     "if url and tonumber(first[2]) <= now then "
@@ -36,20 +38,19 @@ static const char take_script[] =
     "  url = redis.call('LPOP', KEYS[1] .. ':pending') "
     "end "
     "if url then "
-    "  redis.call('ZADD', leases, now + ARGV[1], url) "
+    "  redis.call('ZADD', leases, till, url) "
     "  return url "
     "end "
     "return first[1] and first[2] - now or -1 ";
 
-/* A URL is done, unless it was done already, with this result; there are these
- * links, one a line, and the new ones are pending. "" is no URL, but may have
- * links. The arguments: URL, "STATUS SIZE LIMIT", links. */
+/* A URL that was leased is done, with this result; there are these links, one a
+ * line, and the new ones are pending. The arguments: URL, "STATUS SIZE LIMIT",
+ * links. */
 static const char done_script[] =
     "local it, url = KEYS[1], ARGV[1] "
     "local result, limit = ARGV[2]:match('(.*) (.*)') "
-    "if url ~= '' then "
-    "  redis.call('ZREM', it .. ':leases', url) "
-    "  redis.call('HSETNX', it .. ':done', url, result) "
+    "if redis.call('ZREM', it .. ':leases', url) == 1 then "
+    "  redis.call('HSET', it .. ':done', url, result) "
     "end "
     "for link in ARGV[3]:gmatch('[^\\n]+') do "
     "  if redis.call('SCARD', it .. ':seen') < tonumber(limit) and "
@@ -60,8 +61,7 @@ static const char done_script[] =
 
 static struct crawl crawl; /* what this process has seen */
 static redis frontier;
-static char host[64], name[64];
-static const char *lease_ms = "10000";
+static char host[64], name[64], lease_ms[16];
 static int port, limit;
 
 /* Returns the type of the reply, or a negative errno. */
@@ -102,7 +102,7 @@ async(fetch, struct page *page; struct response *response; int fd;
     ssize_t n;
     int status;
     async_begin;
-    await(self->fd, async_connect(self->page->url.host, self->page->url.port));
+    await(self->fd, async_connect(crawl.ip, self->page->url.port));
     size = crawl_request(self->page, self->data);
     await(n, async_write(self->fd, self->data, size));
     if (n < 0)
@@ -117,46 +117,47 @@ async(fetch, struct page *page; struct response *response; int fd;
     async_end;
 }
 
-/* Returns 1: there is a page; 0: there will be none; or a negative errno. */
-async(take, struct page **page; redisReply *reply;)
+/* Returns 1: there is a URL, in the reply; 0: there will be none; or a negative
+ * errno. */
+async(take, redisReply **reply;)
 {
-    struct url url;
     int n;
     async_begin;
     for (;;) {
-        await(n, async_call(run, take_script, lease_ms, .reply = &self->reply));
-        if (n != REDIS_REPLY_INTEGER || self->reply->integer < 0)
-            break;
-        n = self->reply->integer < LOOK_MS ? (int)self->reply->integer
-                                           : LOOK_MS;
-        freeReplyObject(self->reply);
-        self->reply = NULL;
+        await(n, async_call(run, take_script, lease_ms, .reply = self->reply));
+        if (n != REDIS_REPLY_INTEGER || (*self->reply)->integer < 0)
+            async_return(n < 0 ? n : n == REDIS_REPLY_STRING);
+        n = (*self->reply)->integer < LOOK_MS ? (int)(*self->reply)->integer
+                                              : LOOK_MS;
+        freeReplyObject(*self->reply);
+        *self->reply = NULL;
         await(async_sleep(n));
     }
-    if (n != REDIS_REPLY_STRING)
-        async_return(n < 0 ? n : 0);
-    if (url_parse(&url, self->reply->str) < 0)
-        async_return(-EPROTO);
-    *self->page = crawl_add(&crawl, &url);
-    async_return(1);
-    async_finally;
-    freeReplyObject(self->reply);
     async_end;
 }
 
+/* The page of a URL from Redis. NULL: it is none, or one of another host. */
+static struct page *page_of(const char *text)
+{
+    struct url url;
+    if (url_parse(&url, text) < 0 ||
+        strcmp(url.host, crawl.pages[0]->url.host))
+        return NULL;
+    return crawl_add(&crawl, &url);
+}
+
 /* Its links, too: those that this process has not told of before. */
-async(tell, struct page *page; char *links, url[URL_SIZE], result[64];
+async(tell, const char *url; struct page *page; char *links, result[64];
       redisReply *reply;)
 {
     int n;
     async_begin;
-    sprintf(self->result, "%d %zu %d", self->page->status, self->page->size,
-            limit);
-    snprintf(self->url, sizeof self->url, "http://%s:%d%s",
-             self->page->url.host, self->page->url.port, self->page->url.path);
+    sprintf(self->result, "%d %zu %d",
+            self->page ? self->page->status : -EINVAL,
+            self->page ? self->page->size : 0, limit);
     await(n, async_call(run, done_script, self->url, self->result, self->links,
                         &self->reply));
-    if (n >= 0)
+    if (n >= 0 && self->page)
         page_print(self->page, stderr);
     async_return(n < 0 ? n : 0);
     async_finally;
@@ -165,23 +166,37 @@ async(tell, struct page *page; char *links, url[URL_SIZE], result[64];
     async_end;
 }
 
-async(worker, struct page *page; struct response response;)
+/* After an error the whole process ends: it knows links that it has not told,
+ * and would never tell, were it to take that page again. Another one will. */
+async(worker, redisReply *url; struct page *page; struct response response;)
 {
     int n, known;
     async_begin;
     for (;;) {
-        await(n, async_call(take, &self->page));
+        await(n, async_call(take, &self->url));
         if (n <= 0)
-            async_return(n);
-        crawl_begin(&crawl);
-        await(n, async_call(fetch, self->page, &self->response),
-              crawl.timeout_ms);
+            break;
         known = crawl.found;
-        crawl_done(&crawl, self->page, &self->response, n);
-        await(n, async_call(tell, self->page, links_since(known)));
+        self->page = page_of(self->url->str);
+        if (self->page) {
+            crawl_begin(&crawl);
+            await(n, async_call(fetch, self->page, &self->response),
+                  crawl.timeout_ms);
+            known = crawl.found;
+            crawl_done(&crawl, self->page, &self->response, n);
+        }
+        await(n, async_call(tell, self->url->str, self->page,
+                            links_since(known)));
         if (n < 0)
-            async_return(n);
+            break;
+        freeReplyObject(self->url);
+        self->url = NULL;
     }
+    if (n < 0)
+        redis_close(&frontier);
+    async_return(n);
+    async_finally;
+    freeReplyObject(self->url);
     async_end;
 }
 
@@ -266,20 +281,27 @@ static const char *option(int *argc, char **argv, const char *wanted)
     return NULL;
 }
 
+static void usage(const char *program)
+{
+    fprintf(stderr, "crawl_shared: --frontier redis://ADDRESS:PORT/NAME "
+                    "[--lease MS, longer than the timeout], and:\n");
+    crawl_usage(program);
+}
+
 int main(int argc, char **argv)
 {
     const char *at = option(&argc, argv, "--frontier");
-    const char *lease = option(&argc, argv, "--lease");
+    const char *text = option(&argc, argv, "--lease");
     async_task *workers;
-    int error;
-    if (!at || sscanf(at, "redis://%63[^:/]:%d/%63s", host, &port, name) != 3 ||
-        (lease && atoi(lease) < 1)) {
-        fprintf(stderr, "crawl_shared: --frontier redis://ADDRESS:PORT/NAME "
-                        "[--lease MS], and:\n");
-        crawl_usage(argv[0]);
-    }
+    int error, lease;
+    if (!at || sscanf(at, "redis://%63[^:/]:%5d/%63s", host, &port, name) != 3)
+        usage(argv[0]);
     crawl_open(&crawl, argc, argv);
-    lease_ms = lease ? lease : lease_ms;
+    lease = crawl.timeout_ms + REPLY_MS;
+    if (text && read_number(&lease, "--lease", text, crawl.timeout_ms + 1,
+                            NUMBER_MAX) < 0)
+        usage(argv[0]);
+    sprintf(lease_ms, "%d", lease);
     limit = crawl.limit;
     crawl.limit = INT_MAX; /* Redis knows how many there are */
     workers = crawl_need(calloc((size_t)crawl.jobs, sizeof *workers));

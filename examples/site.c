@@ -12,9 +12,10 @@
  * how many requests were there at once at most. SIGTERM and SIGINT end it.
  */
 #include "async.h"
+#include "number.h"
 
 enum { PAGE, OLD, MISSING, KINDS, COUNTS = -3, BAD, NOWHERE };
-enum { TEXT = 16384, PIECE = 1000, REQUEST_MS = 10000 };
+enum { TEXT = 16384, PIECE = 1000, REQUEST_MS = 10000, PAGES_MAX = 1000000 };
 
 static int pages = 100, latency_ms, port, wants_dead, dead_port, listener;
 static int *counts[KINDS], dead_count, now, most;
@@ -248,8 +249,10 @@ async(accept_dead, int listener;)
     async_begin;
     for (;;) {
         await(client, async_accept(self->listener));
-        if (client < 0 || async_spawn(silence, .fd = client) < 0)
+        if (client < 0)
             async_return(client);
+        if (async_spawn(silence, .fd = client) < 0)
+            async_close(client);
     }
     async_end;
 }
@@ -299,17 +302,20 @@ async(site, int dead;)
 
 static int options(int argc, char **argv)
 {
-    int c;
-    while ((c = getopt(argc, argv, "n:l:p:d")) != -1) {
-        if (c == '?')
-            return -EINVAL;
+    int c, error = 0;
+    while (error == 0 && (c = getopt(argc, argv, "n:l:p:d")) != -1) {
         if (c == 'd')
             wants_dead = 1;
+        else if (c == 'n')
+            error = read_number(&pages, "-n", optarg, 1, PAGES_MAX);
+        else if (c == 'l')
+            error = read_number(&latency_ms, "-l", optarg, 0, NUMBER_MAX);
+        else if (c == 'p')
+            error = read_number(&port, "-p", optarg, 0, 65535);
         else
-            *(c == 'n' ? &pages : c == 'l' ? &latency_ms : &port) =
-                atoi(optarg);
+            error = -EINVAL;
     }
-    return optind == argc && pages > 0 && latency_ms >= 0 ? 0 : -EINVAL;
+    return optind == argc ? error : -EINVAL;
 }
 
 int main(int argc, char **argv)

@@ -138,12 +138,136 @@ wait "$crawler" || status=$?
 equal "killed" "1 error $url/ Input/output error" "$status $(cat "$scratch/killed")"
 end
 
+# A list that cannot be written.
+site full -n 3
+for model in $crawlers; do
+    status=0
+    "$B/crawl_$model" "$url/" > /dev/full 2> "$scratch/full.err" || status=$?
+    equal "status of $model without room" 1 "$status"
+done
+end
+
+# held NAME: a site whose pages are FIFOs in $scratch/NAME: who opens one waits until it is asked for
+held()
+{
+    mkdir "$scratch/$1"
+    mkfifo "$scratch/$1"/{index,a,b,c}
+    start "$1.site" python3 tests/programs/held.py "$scratch/$1"
+    site=$pid
+    url=http://127.0.0.1:$port
+}
+
+# links LINK...: a page of 100 KB with those links
+links()
+{
+    printf 'HTTP/1.1 200 OK\r\n\r\n%100000d'
+    printf '<a href="%s">' "$@"
+}
+
+# Children whose parent is killed before they have all of their pages: they end, which is the end of their output.
+held alone
+exec {output}< <(exec "$B/crawl_processes" "$url/" --timeout 1000000 2> "$scratch/alone.err")
+crawler=$!
+links a b > "$scratch/alone/index"
+exec {a}> "$scratch/alone/a" {b}> "$scratch/alone/b"
+kill -9 "$crawler"
+links >&"$a"
+links >&"$b"
+exec {a}>&- {b}>&-
+ends "$output"
+exec {output}<&-
+kill "$site"
+
+# A poll that is interrupted each second time: nobody waits for the slow page /a, and so /c is asked for.
+cat > "$scratch/interrupted.h" << 'END'
+#include <errno.h>
+#include <poll.h>
+static int interrupted(struct pollfd *all, nfds_t count, int limit_ms)
+{
+    static int calls;
+    if (calls++ % 2 == 0)
+        return poll(all, count, limit_ms);
+    errno = EINTR;
+    return -1;
+}
+#define poll interrupted
+END
+cc -I. -include "$scratch/interrupted.h" examples/crawl_processes.c -o "$scratch/interrupted"
+held slow_page
+"$scratch/interrupted" "$url/" --timeout 1000000 > "$scratch/interrupted.list" 2> "$scratch/interrupted.err" &
+crawler=$!
+started="$started $crawler"
+links a b > "$scratch/slow_page/index"
+exec {a}> "$scratch/slow_page/a"
+links c > "$scratch/slow_page/b"
+links > "$scratch/slow_page/c"
+links >&"$a"
+exec {a}>&-
+wait "$crawler" || fail "interrupted"
+equal "pages" 4 "$(grep -c '^200' "$scratch/interrupted.list")"
+kill "$site"
+
+# The same programs with the sanitizers, on a small site.
+site sanitized -n 30 -d
+for model in $crawlers; do
+    sanitizer=address,undefined
+    [ $model != threads ] || sanitizer=thread
+    cc -O1 -g -fsanitize=$sanitizer -fno-sanitize-recover=all -I. "examples/crawl_$model.c" -pthread \
+        -o "$scratch/crawl_$model"
+    B=$scratch crawl $model --timeout 5000 &
+    started="$started $!"
+    sanitized="${sanitized:-} $!"
+done
+for job in $sanitized; do wait "$job" || fail "with the sanitizers: $(cat "$scratch"/*.err)"; done
+for model in $crawlers; do
+    cmp "$scratch/sequential.list" "$scratch/$model.list" || fail "$model finds other pages with the sanitizers"
+done
+equal "pages with the sanitizers" 36 "$(grep -c ':SITE/' "$scratch/sequential.list")"
+end
+
+# A site that has no memory for the first client of its dead port: it closes that one, and takes the next.
+cat > "$scratch/refusing.h" << 'END'
+#include <stdlib.h>
+static inline void *refusing_malloc(size_t size)
+{
+    static int refused; /* the first of the size of a silence */
+    return size > 512 && size < 1024 && !refused++ ? NULL : malloc(size);
+}
+#define refusing_calloc calloc
+#define refusing_realloc realloc
+#define refusing_free free
+#define ASYNC_SYS(call) call
+#define ASYNC_MEM(call) refusing_##call
+#define ASYNC_PICK(count) 0
+#define ASYNC_TRACE(event, task) ((void)0)
+#define ASYNC_RESUME(task) ((void)0)
+END
+cc -I. -include "$scratch/refusing.h" examples/site.c -o "$scratch/refusing"
+start refusing "$scratch/refusing" -d
+site=$pid
+url=http://127.0.0.1:$port
+dead=$(sed -n 's/.*:\([0-9]*\) (dead).*/\1/p' "$scratch/refusing.out")
+exec {client}<> "/dev/tcp/127.0.0.1/$dead"
+ends "$client"
+exec {client}<> "/dev/tcp/127.0.0.1/$dead"
+until curl -s "$url/counts" | grep -q '^1 dead$'; do :; done
+exec {client}<&-
+end
+
 # What is no crawl.
-for arguments in "" "ftp://x/" "http://127.0.0.1/ --jobs 0" "http://127.0.0.1/ --jobs" "http://127.0.0.1/ --fast 1"; do
+for arguments in "" "ftp://x/" "$url/ --jobs 0" "$url/ --jobs" "$url/ --fast 1" "$url/ --limit 3x" "$url/ --limit ''" \
+    "$url/ --limit 99999999999"; do
     status=0
     # shellcheck disable=SC2086 # several words
     "$B/crawl_threads" $arguments 2> "$scratch/usage" || status=$?
     equal "status of '$arguments'" 2 "$status"
+done
+equal "what is said" "--limit 99999999999: not a number from 1 to 1000000000" "$(head -n 1 "$scratch/usage")"
+for arguments in "-n 3x" "-n 0" "-l -1" "-p 65536" "-p" "-q"; do
+    status=0
+    # shellcheck disable=SC2086 # several words
+    timeout 30 "$B/site" $arguments > "$scratch/usage" 2>&1 || status=$?
+    equal "status of 'site $arguments'" 2 "$status"
 done
 echo "360 pages by each of five crawlers, a dead host, a limit, a stop, a child that is killed; what they read:" \
     "$(cat "$scratch/parts.out")"

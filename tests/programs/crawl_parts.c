@@ -90,13 +90,48 @@ static void check_long_links(void)
 static void check_text(void)
 {
     static const char text[] = "<a href=\"one\"><a href=''><a HREF=\"two\"><a href=\"?a&amp;b&amp;amp;c\">"
-                               "<a href=\"three";
+                               "<a href=\"?a&#38;b&#x26;c&amp;#d\"><a href=\"&#47;x\"><a href=\"three";
     char link[PATH_SIZE];
     const char *rest = next_link(text, link);
     check(rest && !strcmp(link, "one"), "first link", link);
     rest = rest ? next_link(rest, link) : NULL;
     check(rest && !strcmp(link, "?a&b&amp;c"), "second link", link);
-    check(!rest || !next_link(rest, link), "link without end", link);
+    rest = rest ? next_link(rest, link) : NULL;
+    check(rest && !strcmp(link, "?a&b&c&#d"), "third link", link);
+    check(rest && !next_link(rest, link), "another character as a number, and no end", link);
+}
+
+/* What a page of these bytes leads to: its links, or where it has moved. */
+static void check_page(const char *bytes, size_t size, int found)
+{
+    static struct crawl crawl;
+    struct response response = {0};
+    struct page *page;
+    struct url url;
+    int status, i;
+    memset(&crawl, 0, sizeof crawl);
+    crawl.limit = 100;
+    check(!url_parse(&url, "http://host/"), "url_parse", "from");
+    crawl_add(&crawl, &url);
+    page = crawl_take(&crawl);
+    status = response_add(&response, bytes, (ssize_t)size);
+    status = status ? status : response_add(&response, NULL, 0);
+    crawl_done(&crawl, page, &response, status);
+    check(crawl.found == found, "pages found", bytes);
+    for (i = 0; i < crawl.found; i++)
+        free(crawl.pages[i]);
+    free(crawl.pages);
+}
+
+static void check_pages(void)
+{
+    static const char text[] = "HTTP/1.1 200 OK\r\n\r\n<a href=\"a\">\0<a href=\"b\0c\"><a href=\"d\">";
+    static const char moved[] = "HTTP/1.1 302 Found\r\nLocation: /a \r\n\r\n";
+    char far[2 * PATH_SIZE];
+    int size = sprintf(far, "HTTP/1.1 302 Found\r\nLocation: /%0*d\r\n\r\n", PATH_SIZE, 0);
+    check_page(text, sizeof text - 1, 3);
+    check_page(moved, sizeof moved - 1, 2);
+    check_page(far, (size_t)size, 1);
 }
 
 /* ---- responses ---- */
@@ -119,6 +154,11 @@ static const struct {
     {OK "Content-Lengthy: 1\r\n\r\nno", 200, 1, "no"},
     {"HTTP/1.1 204 Nothing\r\n\r\n", 204, 0, ""},
     {"HTTP/1.1 304 Same\r\nContent-Length: 7\r\n\r\n", 304, 0, ""},
+    {"HTTP/1.1 204 Nothing\r\nTransfer-Encoding: chunked\r\n\r\n", 204, 0, ""},
+    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK "Content-Length: 2\r\n\r\nhe", 200, 0,
+     "he"},
+    {OK "Transfer-Encoding: chunked \t\r\n\r\n0\r\n\r\n", 200, 0, ""},
+    {OK "Content-Length: 2 \r\n\r\nhe", 200, 0, "he"},
     {CHUNKED "5\r\nhello\r\n0\r\n\r\n", 200, 0, "hello"},
     {CHUNKED "2\r\nhe\r\n3;name=value\r\nllo\r\n000\r\nTrailer: x\r\n\r\n", 200, 0, "hello"},
     {CHUNKED "A\r\n0123456789\r\n1\r\n!\r\n0\r\n\r\n", 200, 0, "0123456789!"},
@@ -139,7 +179,12 @@ static const struct {
     {OK "Content-Length: 99999999999999999999999\r\n\r\n", -EMSGSIZE, 0, NULL},
     {OK "Content-Length: 1048577\r\n\r\n", -EMSGSIZE, 0, NULL},
     {"HTTP/2 200\r\n\r\n", -EPROTO, 0, NULL},
-    {"HTTP/1.1 100 Continue\r\n\r\n", -EPROTO, 0, NULL},
+    {"HTTP/1.1 100 Continue\r\n\r\n", -EPROTO, 1, NULL},
+    {"HTTP/1.1 2007 OK\r\n\r\n", -EPROTO, 0, NULL},
+    {"HTTP/1.1 20 OK\r\n\r\n", -EPROTO, 0, NULL},
+    {"HTTP/1.1 200OK\r\n\r\n", -EPROTO, 0, NULL},
+    {OK "Transfer-Encoding: chunkedly\r\n\r\n", -EPROTO, 0, NULL},
+    {OK "Content-Length: 10abc\r\n\r\n0123456789", -EPROTO, 0, NULL},
     {"SSH-2.0-server\r\n\r\n", -EPROTO, 0, NULL},
 };
 
@@ -233,6 +278,7 @@ int main(void)
     check_links();
     check_long_links();
     check_text();
+    check_pages();
     check_responses();
     check_error();
     check_size();

@@ -2,7 +2,7 @@
 # is, nothing is lost.
 . tests/programs/lib.sh
 rounds=${ROUNDS:-5}
-kills=5 # by each of two killers
+kills=5 # of two at once
 cc -D_GNU_SOURCE -Wall -Wextra tests/programs/killer.c -o "$scratch/killer"
 
 # A server at a port that is free; redis-server cannot choose one by itself.
@@ -36,6 +36,14 @@ shared()
     # shellcheck disable=SC2086 # several words
     exec $killer "$B/crawl_shared" --frontier "redis://127.0.0.1:$redis_port/$1" "$url/" --limit 5000 --timeout 60000 \
         "${@:2}"
+}
+
+# expire CRAWL: who has leased a page has it no longer
+expire()
+{
+    cli --raw zrange "$1:leases" 0 -1 | while read -r leased; do
+        cli zadd "$1:leases" XX 0 "$leased"
+    done > "$scratch/expired"
 }
 
 # together CRAWL NUMBER OPTION...: so many at once, to their end; their lists are in $scratch/CRAWL.*.list
@@ -90,22 +98,79 @@ together calm 1
 same calm
 equal "asked for" "0 dead" "$(curl -s "$url/counts" | grep -v -e '^2 /' -e ' at once$')"
 
+# What is no URL, nor one of that host, is an error of its own.
+for bad in 'no URL' '' http://elsewhere/; do cli rpush bad:pending "$bad" > "$scratch/rpush"; done
+together bad 2 --jobs 2
+for list in "$scratch"/bad.*.list; do
+    cmp <(sed "s/:$port/:SITE/" "$list") \
+        <(cat "$scratch/expected"; echo 'error http://elsewhere:80/ Invalid argument') ||
+        fail "$list is not what the sequential crawler finds, and the error"
+done
+for bad in 'no URL' http://elsewhere/; do equal "result of '$bad'" "-22 0" "$(cli hget bad:done "$bad")"; done
+equal "left" "bad:done bad:seen" "$(cli keys "bad:*" | sort | xargs)"
+
+# A lease is a number, and longer than the timeout.
+for lease in 10x 60000 99999999999; do
+    status=0
+    (shared lease --lease "$lease") > "$scratch/lease" 2> "$scratch/lease.err" || status=$?
+    equal "lease $lease" "2 --lease $lease: not a number from 60001 to 1000000000" \
+        "$status $(head -n 1 "$scratch/lease.err")"
+done
+equal "what they took" "" "$(cli keys "lease:*")"
+
 # The limit is that of all of them.
 together limit 3 --limit 50
 equal "pages within the limit" "50 50 50" \
     "$(wc -l < "$scratch/limit.1.list") $(cli hlen limit:done) $(cli scard limit:seen)"
 stop "$site" TERM
 
-# kill_some CRAWL: so many processes one after the other; each is killed when it has told of some pages, 1 to 15
-kill_some()
+# A page whose links Redis refuses is not done, though its process has read them: that one ends, and the next takes it.
+mkdir "$scratch/held"
+mkfifo "$scratch"/held/{index,a,b,c}
+start held python3 tests/programs/held.py "$scratch/held"
+site=$pid
+url=http://127.0.0.1:$port
+links()
 {
-    for i in $(seq "$kills"); do
-        killer="$scratch/killer $((RANDOM % 15 + 1))"
-        (shared "$1" --lease 1000 --jobs 4) > "$scratch/killed.list" || exit 1
-    done
+    printf 'HTTP/1.1 200 OK\r\n\r\n'
+    printf '<a href="%s">' "$@"
+}
+before=$(date +%s%3N)
+shared refused --lease 600000 --jobs 2 > "$scratch/refused.list" 2> "$scratch/refused.err" &
+worker=$!
+started="$started $worker"
+links a b > "$scratch/held/index"
+exec {a}> "$scratch/held/a" {b}> "$scratch/held/b"
+lease=$(cli zscore refused:leases "$url/a")
+[ "$lease" -ge $((before + 600000)) ] && [ "$lease" -le $(($(date +%s%3N) + 600000)) ] || fail "leased until $lease"
+cli config set min-replicas-to-write 1 > "$scratch/config"
+links c >&"$a"
+exec {a}>&-
+seen "$scratch/refused.err" NOREPLICAS
+cli config set min-replicas-to-write 0 > "$scratch/config"
+expire refused
+links >&"$b"
+exec {b}>&-
+(links c > "$scratch/held/a") &
+(links > "$scratch/held/c") &
+status=0
+wait "$worker" || status=$?
+equal "status of the one that was refused" 1 "$status"
+expire refused
+(links > "$scratch/held/b") &
+together refused 1
+equal "pages" "$url/ $url/a $url/b $url/c" "$(awk '{ print $2 }' "$scratch/refused.1.list" | xargs)"
+nothing_left refused
+stop "$site" TERM
+
+# kill_one CRAWL: it is killed when it has told of some pages, 1 to 15
+kill_one()
+{
+    killer="$scratch/killer $((RANDOM % 15 + 1))"
+    shared "$1" --jobs 4 > "$scratch/killed.list"
 }
 
-# Ten are killed while others work, then two do the rest. A page is fetched twice only where a lease has expired.
+# Ten are killed, two at once, then two do the rest. A page is fetched twice only where a lease has expired.
 # There are more pages than those who are killed can have done.
 site large -n 1400
 sequential
@@ -113,13 +178,14 @@ stop "$site" TERM
 expired=0
 for round in $(seq "$rounds"); do
     site "round$round" -n 1400 -l 3
-    kill_some "k$round" &
-    first=$!
-    kill_some "k$round" &
-    second=$!
-    wait "$first" || fail "a process ended before it was killed"
-    wait "$second" || fail "a process ended before it was killed"
-    together "k$round" 2 --lease 1000 --jobs 8
+    for i in $(seq "$kills"); do
+        kill_one "k$round" &
+        first=$!
+        kill_one "k$round" &
+        wait "$first" && wait $! || fail "a process ended before it was killed"
+        expire "k$round"
+    done
+    together "k$round" 2 --jobs 8
     same "k$round"
     nothing_left "k$round"
     requests=$(curl -s "$url/counts" | awk '/ \// { sum += $1 } END { print sum }')
@@ -149,4 +215,5 @@ equal "without Redis" "1 0 1" "$status $(wc -l < "$scratch/orphan.list") $(wc -l
 status=0
 (shared orphan) > "$scratch/orphan.list" 2> "$scratch/orphan.err" || status=$?
 equal "no Redis" "1 crawl_shared: Connection refused" "$status $(cat "$scratch/orphan.err")"
-echo "four at once, a limit; $((rounds * kills * 2)) killed, $expired pages taken again, none lost; Redis killed"
+echo "four at once, a limit, a refusal; $((rounds * kills * 2)) killed, $expired pages taken again, none lost;" \
+    "Redis killed"
