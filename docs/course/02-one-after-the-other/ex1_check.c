@@ -1,6 +1,15 @@
 #include "async_test.h"
 
-#define note sim_log
+static void note_page(const char *text, int page)
+{
+    if (page < 0 || page > 2)
+        async_test_fail(__FILE__, __LINE__, "Page %d is asked for. A local "
+                        "does not outlast an await: make it a field.", page);
+    sim_log(text, page);
+}
+
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#define note note_page
 #include "ex1.c"
 
 AsyncTestWith(ex_2_1, one_after_the_other, (.seeds = 20,
@@ -22,6 +31,9 @@ AsyncTestWith(ex_2_1, sum_of_all_sizes, (.seeds = 20,
     async_result sum;
     async_begin;
     await(sum, async_call(fetch_all));
+    if (sum < 0 || sum > 3 * 6200)
+        async_test_fail(__FILE__, __LINE__, "It is %ld bytes. A local does not "
+                        "outlast an await: make it a field.", (long)sum);
     sim_log("%d bytes", (int)sum);
     sim_expect("ask for page 0", "have page 0",
                "ask for page 1", "have page 1",
@@ -40,5 +52,24 @@ AsyncTestWith(ex_2_1, delays_add_up, (.faults = SIM_CALM,
     sim_expect("ask for page 0", "have page 0",
                "ask for page 1", "have page 1",
                "ask for page 2", "have page 2", "60 ms in all");
+    async_end;
+}
+
+AsyncTestWith(ex_2_1, two_at_a_time, (.seeds = 20,
+    .says = "Two at a time do not disturb each other: "
+            "each keeps what it needs in fields."), async_task tasks[2];)
+{
+    async_result sum, other;
+    async_begin;
+    self->tasks[0] = async_keep(async_spawn(fetch_all));
+    self->tasks[1] = async_keep(async_spawn(fetch_all));
+    await(sum, async_join(self->tasks[0]));
+    if (sum != 6200)
+        async_test_fail(__FILE__, __LINE__, "The first gives %d bytes.",
+                        (int)sum);
+    await(other, async_join(self->tasks[1]));
+    if (other != 6200)
+        async_test_fail(__FILE__, __LINE__, "The second gives %d bytes.",
+                        (int)other);
     async_end;
 }

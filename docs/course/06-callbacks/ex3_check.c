@@ -77,6 +77,43 @@ AsyncTestWith(ex_6_3, sends_away_who_does_not,
     async_end;
 }
 
+AsyncTestWith(ex_6_3, knows_the_password,
+              (.seeds = 10, .says = "The password is \"secret\": neither \"secre\" nor \"secrets\" will do."),
+              async_stream *eve, *mal;)
+{
+    async_begin;
+    self->eve = call_server();
+    await(async_call(ask, self->eve, "eve", "eve"));
+    await(async_call(ask, self->eve, "eve", "secre"));
+    self->mal = call_server();
+    await(async_call(ask, self->mal, "mal", "mal"));
+    await(async_call(ask, self->mal, "mal", "secrets"));
+    sim_expect("eve: eve -> password?", "eve: secre -> no", "mal: mal -> password?", "mal: secrets -> no");
+    async_stream_close(self->mal);
+    await(async_call(leave, self->eve));
+    async_end;
+}
+
+AsyncTestWith(ex_6_3, takes_any_name,
+              (.seeds = 10, .says = "Any line is a name: an empty one, and the longest, of 31 letters."),
+              async_stream *nil, *max; char got[64];)
+{
+    ssize_t n;
+    async_begin;
+    self->nil = call_server();
+    await(async_call(ask, self->nil, "nil", ""));
+    await(async_call(ask, self->nil, "nil", "secret"));
+    self->max = call_server();
+    async_stream_write(self->max, "maximilian-the-third-of-nowhere\nsecret\n", 39);
+    await(async_call(hear, self->max, "max"));
+    await(n, async_stream_read_line(self->max, self->got, sizeof self->got), 60000);
+    sim_log("max: welcome, and %d letters", n > 9 ? (int)n - 9 : 0);
+    sim_expect("nil:  -> password?", "nil: secret -> welcome ", "max: password?", "max: welcome, and 31 letters");
+    async_stream_close(self->max);
+    await(async_call(leave, self->nil));
+    async_end;
+}
+
 AsyncTestWith(ex_6_3, takes_lines_that_come_together,
               (.seeds = 50, .says = "Three lines that come at once get the same three answers."),
               async_stream *ada;)

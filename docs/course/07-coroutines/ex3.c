@@ -47,9 +47,10 @@ async(visit_with_awaits, async_stream *peer; char answer;)
 {
     ssize_t n;
     async_begin;
-    /* TODO: the whole visit, from the first question to the end. The peer may
-     * end in the pause, too: the callbacks note it at once. To wait for 100 ms
-     * at most: await(n, async_stream_read(...), 100); n may be -ETIMEDOUT. */
+    /* TODO: the whole visit, from the first question until the peer ends. In
+     * the pause the peer sends nothing, but it may end: the callbacks note that
+     * at once. To wait for 100 ms at most:
+     * await(n, async_stream_read(...), 100); n may be -ETIMEDOUT. */
     note("ask");
     async_stream_write(self->peer, "?", 1);
     await(n, async_stream_read(self->peer, &self->answer, 1));

@@ -2,8 +2,8 @@
 #define note(event) sim_log("%s", event)
 #include "ex3.c"
 
-/* The peer: it answers each question with the next of its answers. It ends when it is asked and has none left, after
- * '.', or, if it is in a hurry, 50 ms after its last answer. */
+/* The peer: it answers each question with the next of its answers. It ends 50 ms after '.', or
+ * when it is asked and has none left; if it is in a hurry, 50 ms after its last answer. */
 async(answer_questions, int fd, in_a_hurry; const char *answers; char byte, heard[16]; size_t count;
       int64_t answered_ns;)
 {
@@ -16,8 +16,10 @@ async(answer_questions, int fd, in_a_hurry; const char *answers; char byte, hear
         self->heard[self->count++] = self->byte;
         if (self->answered_ns && self->byte == '?' && async_now() - self->answered_ns < 100 * 1000000)
             sim_log("(asked again before 100 ms had passed)");
-        if (self->byte != '?' || !*self->answers || self->count == sizeof self->heard - 1)
+        if (self->byte != '?' || !*self->answers || self->count == sizeof self->heard - 1) {
+            await(async_sleep(50));
             break;
+        }
         self->answered_ns = async_now();
         await(n, async_write(self->fd, self->answers++, 1));
         if (self->in_a_hurry && !*self->answers) {
@@ -25,6 +27,7 @@ async(answer_questions, int fd, in_a_hurry; const char *answers; char byte, hear
             break;
         }
     }
+    sim_log("(the peer ends)");
     async_finally;
     async_close(self->fd);
     await(async_sleep(60000));
@@ -44,10 +47,11 @@ static async_stream *call_peer(const char *answers, int in_a_hurry)
 }
 
 /* The traces to be had: those of the callbacks. */
-#define LATE "ask", "not yet", "ask", "not yet", "ask", "answer", "end", "the peer has heard ???."
-#define AT_ONCE "ask", "answer", "end", "the peer has heard ?."
-#define NEVER "ask", "end", "the peer has heard ?"
-#define IN_THE_PAUSE "ask", "not yet", "end", "the peer has heard ?"
+#define LATE \
+    "ask", "not yet", "ask", "not yet", "ask", "answer", "(the peer ends)", "end", "the peer has heard ???."
+#define AT_ONCE "ask", "answer", "(the peer ends)", "end", "the peer has heard ?."
+#define NEVER "ask", "(the peer ends)", "end", "the peer has heard ?"
+#define IN_THE_PAUSE "ask", "not yet", "(the peer ends)", "end", "the peer has heard ?"
 
 AsyncTestWith(ex_7_3, callbacks, (.seeds = 20, .says = "The callbacks are right as they are: leave them so."),
               struct visit visit;)

@@ -39,6 +39,18 @@ async(ping, int number, fd; char byte;)
     async_end;
 }
 
+/* Ends its side; the server is to close then, too. */
+async(leave, int number, fd; char byte;)
+{
+    ssize_t n;
+    async_begin;
+    sim_shutdown(self->fd, SHUT_WR);
+    await(n, async_read(self->fd, &self->byte, 1), 1000);
+    note_event(self->number, n == 0 ? "(is closed)" : "(is not closed)");
+    async_close(self->fd);
+    async_end;
+}
+
 async(visits, int port; int fd[3];)
 {
     async_begin;
@@ -49,9 +61,9 @@ async(visits, int port; int fd[3];)
     await(async_call(ping, 2, self->fd[2]));
     await(async_call(ping, 1, self->fd[1]));
     await(async_call(ping, 2, self->fd[2]));
-    async_close(self->fd[1]);
+    await(async_call(leave, 1, self->fd[1]));
     await(pause());
-    async_close(self->fd[2]);
+    await(async_call(leave, 2, self->fd[2]));
     await(pause());
     async_end;
 }
@@ -94,7 +106,7 @@ AsyncTestWith(ex_8_1, right_trace, (.seeds = 10, .says = "The callbacks are righ
     await(async_call(visits, async_port(self->listener)));
     sim_expect("client 1: open", "client 2: open", "client 2: ping", "client 2: (has its pong)", "client 1: ping",
                "client 1: (has its pong)", "client 2: ping", "client 2: (has its pong)", "client 1: end",
-               "client 2: end");
+               "client 1: (is closed)", "client 2: end", "client 2: (is closed)");
     async_close(self->listener);
     async_end;
 }

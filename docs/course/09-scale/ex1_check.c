@@ -98,3 +98,34 @@ AsyncTestWith(ex_9_1, gives_places_back,
     async_close(self->listener);
     async_end;
 }
+
+AsyncTestWith(ex_9_1, loses_no_place,
+              (.seeds = 20,
+               .says = "A client that cannot connect gives its place back, "
+                       "too."),
+              int listener, dead_port; async_task server;
+              async_semaphore places;)
+{
+    async_result n;
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    self->dead_port = async_port(self->listener);
+    async_close(self->listener);
+    self->listener = async_listen("127.0.0.1", 0);
+    async_ok(self->listener);
+    self->server = async_spawn(serve, self->listener);
+    async_semaphore_init(&self->places, 1);
+    await(n, async_call(visit, self->dead_port, &self->places));
+    sim_log("nobody listens: %s", n < 0 ? "an error" : "no error");
+    await(n, async_call(visit, async_port(self->listener), &self->places),
+          60000);
+    sim_log("the next client: %s", n == 5 ? "is answered"
+                                   : n == -ETIMEDOUT ? "finds no place"
+                                                     : "is not answered");
+    sim_expect("nobody listens: an error", "the next client: is answered");
+    async_finally;
+    async_cancel(self->server);
+    await(async_join(self->server));
+    async_close(self->listener);
+    async_end;
+}

@@ -13,8 +13,9 @@ async(send_file, async_stream *client; char piece[PIECE];)
     int error;
     size_t size;
     async_begin;
-    /* TODO: async_stream_write never waits. async_stream_flush does, while more
-     * is queued than async_stream_set_limits says: HIGH and LOW are for it. */
+    /* TODO: async_stream_write never waits. async_stream_flush does: while more
+     * than `high` bytes are queued, until at most `low` are. These limits are
+     * set by async_stream_set_limits(stream, high, low): use HIGH and LOW. */
     while ((size = next_piece(self->piece)) > 0) {
         error = async_stream_write(self->client, self->piece, size);
         if (error < 0)

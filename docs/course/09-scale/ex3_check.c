@@ -48,11 +48,13 @@ static size_t next_piece(char *piece)
     return PIECE;
 }
 
-/* Reads `size` bytes, slowly, and then closes. Returns how many were right. */
+/* Reads nothing for an hour, then `size` bytes, slowly, and closes. Returns
+ * how many were right. */
 async(client, int fd; size_t size, got; char data[700];)
 {
     ssize_t n, i;
     async_begin;
+    await(async_sleep(3600 * 1000));
     while (self->got < self->size) {
         await(async_sleep(1));
         await(n, async_read(self->fd, self->data, sizeof self->data));
@@ -99,6 +101,21 @@ AsyncTestWith(ex_9_3, keeps_the_queue_short,
     else
         sim_log("at most 4 KiB wait");
     sim_expect("at most 4 KiB wait");
+    async_end;
+}
+
+AsyncTestWith(ex_9_3, uses_the_queue,
+              (.faults = SIM_CALM,
+               .says = "The sender waits only when more than HIGH bytes "
+                       "are in the queue."))
+{
+    async_begin;
+    await(async_call(transfer, (size_t)pieces() * PIECE));
+    if (file.most >= HIGH)
+        sim_log("the queue grows to HIGH bytes");
+    else
+        sim_log("the queue grows to %d bytes only", (int)file.most + PIECE);
+    sim_expect("the queue grows to HIGH bytes");
     async_end;
 }
 

@@ -102,3 +102,16 @@ AsyncTestWith(ex_10_1, bounds_the_whole_page,
                "page 3: 30 bytes");
     async_end;
 }
+
+AsyncTestWith(ex_10_1, gives_3000_ms,
+              (.faults = SIM_CALM,
+               .says = "A page that takes 2,950 ms is waited for, "
+                       "one that takes 3,050 ms is not."))
+{
+    static const int rest_ms[] = { 2950, 3050, 1475 }, counts[] = { 1, 1, 2 };
+    async_begin;
+    await(async_call(world, rest_ms, counts));
+    sim_expect("page 1: 1 bytes", "page 2: no answer in time",
+               "page 3: 2 bytes");
+    async_end;
+}

@@ -4,8 +4,8 @@
 
 enum { WORDS = 10 };
 
-/* Says a word every 20 ms. */
-async(talker, int listener; int fd, count;)
+/* Says a word every 20 ms; or breaks off in the middle. */
+async(talker, int listener, breaks_off; int fd, count;)
 {
     ssize_t n;
     async_begin;
@@ -13,6 +13,10 @@ async(talker, int listener; int fd, count;)
     await(self->fd, async_accept(self->listener));
     for (; self->count < WORDS; self->count++) {
         await(async_sleep(20));
+        if (self->breaks_off && self->count == WORDS / 2) {
+            sim_reset(self->fd);
+            break;
+        }
         await(n, async_write(self->fd, "words ", 6));
         if (n < 0)
             break;
@@ -47,13 +51,13 @@ struct copying {
     int from_port, to_port, descriptors;
 };
 
-static void begin(struct copying *it)
+static void begin(struct copying *it, int breaks_off)
 {
     int from = async_listen("127.0.0.1", 0), to = async_listen("127.0.0.1", 0);
     it->from_port = async_port(from);
     it->to_port = async_port(to);
     it->descriptors = sim_descriptors() - 2;
-    it->talker = async_keep(async_spawn(talker, from));
+    it->talker = async_keep(async_spawn(talker, from, breaks_off));
     it->hearer = async_keep(async_spawn(hearer, to));
 }
 
@@ -83,7 +87,7 @@ AsyncTestWith(ex_10_2, copies_all,
 {
     async_result n;
     async_begin;
-    begin(&self->it);
+    begin(&self->it, 0);
     await(self->size, async_call(copy, self->it.from_port, self->it.to_port));
     await(n, async_call(end, &self->it));
     if (n < 0)
@@ -103,7 +107,7 @@ AsyncTestWith(ex_10_2, closes_when_cancelled,
 {
     async_result n;
     async_begin;
-    begin(&self->it);
+    begin(&self->it, 0);
     self->task = async_keep(
         async_spawn(copy, self->it.from_port, self->it.to_port));
     await(async_sleep(sim_is_calm() ? 100 : (int64_t)sim_random(250)));
@@ -122,10 +126,48 @@ AsyncTestWith(ex_10_2, closes_after_a_limit,
 {
     async_result n;
     async_begin;
-    begin(&self->it);
+    begin(&self->it, 0);
     await(n, async_call(copy, self->it.from_port, self->it.to_port),
           (int64_t)sim_random(150));
     await(n, async_call(end, &self->it));
     sim_expect("descriptors left open: 0");
+    async_end;
+}
+
+static const char *name_of(async_result n)
+{
+    static char text[32];
+    snprintf(text, sizeof text, "%d", (int)n);
+    return n == -ETIMEDOUT ? "-ETIMEDOUT"
+           : n == -ECANCELED ? "-ECANCELED"
+           : n == -ECONNRESET ? "-ECONNRESET" : text;
+}
+
+AsyncTestWith(ex_10_2, says_why_it_ended,
+              (.seeds = 50,
+               .says = "The caller sees why the copy has ended: "
+                       "its limit, a cancel, an error."),
+              struct copying it; async_task task; async_result n;)
+{
+    async_begin;
+    begin(&self->it, 0);
+    await(self->n, async_call(copy, self->it.from_port, self->it.to_port), 100);
+    sim_log("after a limit: %s", name_of(self->n));
+    await(async_call(end, &self->it));
+    begin(&self->it, 0);
+    self->task = async_keep(
+        async_spawn(copy, self->it.from_port, self->it.to_port));
+    await(async_sleep(100));
+    async_cancel(self->task);
+    await(self->n, async_join(self->task));
+    sim_log("after a cancel: %s", name_of(self->n));
+    await(async_call(end, &self->it));
+    begin(&self->it, 1);
+    await(self->n, async_call(copy, self->it.from_port, self->it.to_port));
+    sim_log("after an error: %s", name_of(self->n));
+    await(async_call(end, &self->it));
+    sim_expect("after a limit: -ETIMEDOUT", "descriptors left open: 0",
+               "after a cancel: -ECANCELED", "descriptors left open: 0",
+               "after an error: -ECONNRESET", "descriptors left open: 0");
     async_end;
 }
