@@ -279,8 +279,6 @@ async(site, int dead;)
 {
     int client;
     async_begin;
-    async_on_signal(SIGTERM, NULL, on_signal);
-    async_on_signal(SIGINT, NULL, on_signal);
     listener = async_listen("127.0.0.1", port);
     self->dead = wants_dead ? async_listen("127.0.0.1", 0) : 0;
     if (listener < 0 || self->dead < 0)
@@ -289,6 +287,8 @@ async(site, int dead;)
     dead_port = wants_dead ? async_port(self->dead) : 0;
     if (wants_dead && async_spawn(accept_dead, self->dead) < 0)
         async_return(-ENOMEM);
+    async_on_signal(SIGTERM, NULL, on_signal);
+    async_on_signal(SIGINT, NULL, on_signal);
     tell();
     for (;;) {
         await(client, async_accept(listener));
