@@ -50,8 +50,8 @@ static void fetch_all(int n, int sizes[])
 {
     struct child children[16];
     int i;
-    /* TODO: start all the children first. Then take each answer; give back
-     * what each child still has here: a pipe (close), a status (waitpid). */
+    /* TODO: start all the children first. Then, for each child: take its
+     * answer, close its pipe, and call waitpid. */
     for (i = 0; i < n; i++) {
         children[i] = start(i);
         sizes[i] = answer_of(children[i]);

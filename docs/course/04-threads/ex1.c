@@ -31,8 +31,9 @@ static void serve_all(int n, struct request requests[])
 {
     pthread_t threads[16];
     int i;
-    /* TODO: every thread serves the first request, and none runs beside
-     * another. Give each thread its request; wait when all have started. */
+    /* TODO: for now, every thread serves the first request, and none runs
+     * beside another. Give each its own request, and start all before you
+     * wait. */
     for (i = 0; i < n; i++) {
         pthread_create(&threads[i], NULL, serve, &requests[0]);
         pthread_join(threads[i], NULL);

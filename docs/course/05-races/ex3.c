@@ -1,4 +1,4 @@
-/* 5.3  The deadly embrace. Repair a transfer that can wait for ever. */
+/* 5.3  The deadlock. Repair a transfer that can wait for ever. */
 #include <pthread.h>
 #include <stdio.h>
 

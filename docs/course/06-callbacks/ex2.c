@@ -17,7 +17,9 @@ static void on_writable(int fd, void *data)
     struct echo *echo = data;
     ssize_t n = async_write_nowait(fd, echo->text + echo->sent,
                                    MESSAGE - echo->sent);
-    /* TODO: close when the whole message is sent, not before. */
+    /* TODO: close when the whole message is sent, not before. n is how many
+     * bytes have left; or -EAGAIN: none for now, the loop will call again;
+     * or another negative number: an error, and nothing will ever leave. */
     if (n > 0)
         echo->sent += (size_t)n;
     free(echo);

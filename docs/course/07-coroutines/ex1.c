@@ -1,6 +1,7 @@
 /* 7.1  A generator by hand. Each call of next() gives one letter and leaves;
  * the next call must go on there, in the middle of both loops. "a3b2" gives
- * a a a b b, then 0. No macros: switch and case are enough. */
+ * a a a b b, then 0, also when it is called once more. No macros: switch and
+ * case are enough. */
 
 struct letters {
     const char *code; /* what is still to be expanded */

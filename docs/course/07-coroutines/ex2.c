@@ -1,7 +1,7 @@
 /* 7.2  Three counters, one of them right. First write down your guess: what
  * are a and b at the end of as_given? Then run it:
  *     cc -I. docs/course/07-coroutines/ex2.c -o build/ex2 && build/ex2
- * Last, mend the copy of it that is called count: all three are to be 3. */
+ * Last, repair its copy, which is called count: all three are to be 3. */
 #include "async.h"
 
 /* Leave this one as it is: the guess is about it, and it can always be run. */
@@ -23,7 +23,7 @@ async(as_given, int *out; int i, a;)
     async_end;
 }
 
-/* TODO: first your guess, for a and b of as_given; then mend count. */
+/* TODO: first your guess, for a and b of as_given; then repair count. */
 enum { GUESS_A = -1, GUESS_B = -1 };
 
 async(count, int *out; int i, a;)

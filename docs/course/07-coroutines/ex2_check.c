@@ -29,7 +29,7 @@ static void log_counts(const char *name, const int *out)
     sim_log("%s: a %s, b %s, c %s", name, counted(a, out[0]), counted(b, out[1]), counted(c, out[2]));
 }
 
-AsyncTestWith(ex_7_2, mended,
+AsyncTestWith(ex_7_2, repaired,
               (.seeds = 50, .says = "Two tasks run count at the same time: each ends with 3 in a, b and c."),
               int one[3], two[3];)
 {

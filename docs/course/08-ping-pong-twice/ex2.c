@@ -1,6 +1,6 @@
 /* 8.2  The answer after the end. A client sends a text (at most 4096 bytes),
- * ends its own side, and still reads: both servers are to send the text back
- * in capitals, all of it, and then close. */
+ * ends its side (it sends no more), and reads on: both servers are to send the
+ * text back in capitals, all of it, and then close. */
 #include "async.h"
 #include <ctype.h>
 

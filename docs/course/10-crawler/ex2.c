@@ -22,7 +22,8 @@ async(copy, int from_port, to_port; int from, to; async_result size;
             break;
         self->size += n;
     }
-    /* TODO: a cancelled coroutine does not come here. */
+    /* TODO: a cancelled coroutine does not come here. async_return leaves, so
+     * it stands before async_finally, which every way out passes through. */
     async_close(self->from);
     async_close(self->to);
     async_return(n < 0 ? n : self->size);

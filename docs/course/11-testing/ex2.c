@@ -2,7 +2,7 @@
  * right one must pass, and two that are broken must fail. */
 #include "async.h"
 
-/* What you test with. (It stands in the check.)
+/* Your tools. (They stand in the check.)
  *   page:  a page of the site, the pages it links to ("/b /c"), and how long
  *          it takes to answer; with a negative time it refuses, at once.
  *   crawl: to be awaited, by async_call: visits the site from "/" on.

@@ -124,10 +124,10 @@ AsyncTestWith(ex_11_2, passes_the_right_one,
 /* It may need an order of events that not every world has. */
 static void judge_the_broken(void)
 {
-    static const char says_no[] = "one of your must() says no to this crawler";
-    async_expect_mark(says_no);
+    static const char is_found_out[] = "this broken crawler makes a must() false";
+    async_expect_mark(is_found_out);
     if (site.failure)
-        async_mark(says_no);
+        async_mark(is_found_out);
 }
 
 AsyncTestWith(ex_11_2, finds_who_asks_twice,
