@@ -126,7 +126,7 @@ older()
 }
 
 # Whose calls are made to fail, each of them: that takes long, and `make torture` has all.
-tortured='torture names offload posts datagrams'
+tortured='torture names offload posts datagrams sockets'
 
 was=
 for backend in $BACKENDS; do
