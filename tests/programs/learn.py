@@ -42,7 +42,8 @@ class Learn:
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         self.text = self.all = ""
-        environment = dict(os.environ, TERM=term, LEARN_DEADLINE=str(seconds), **more)
+        environment = dict(os.environ, TERM=term, LEARN_DEADLINE=str(seconds), NO_COLOR="", LC_ALL="C")
+        environment.update(more)
         self.process = subprocess.Popen(
             ["build/learn/learn", *arguments], stdin=self.slave, stdout=self.slave, stderr=self.slave,
             env=environment, start_new_session=True)
