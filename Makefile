@@ -300,7 +300,7 @@ docs-check:
 	docs/check.sh README.md docs/*.md docs/course/*.md docs/course/*/README*.md
 	docs/course/commands.sh
 
-# The course's measurements: see the head of the script. The check compares shapes, never times.
+# The course's measurements: see the head of the script. The check compares shapes.
 figures:
 	docs/course/figures/figures.sh
 figures-check:

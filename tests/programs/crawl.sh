@@ -8,15 +8,6 @@ cc -Wall -Wextra tests/programs/orphans.c -o "$scratch/orphans"
 # The parts that read: tables, and damaged responses.
 "$scratch/parts" > "$scratch/parts.out" || fail "$(head -n 5 "$scratch/parts.out")"
 
-# site NAME OPTION...: its process is $site, its address $url, its dead host's port $dead
-site()
-{
-    start "$1" "$B/site" "${@:2}"
-    site=$pid
-    url=http://127.0.0.1:$port
-    dead=$(sed -n 's/.*:\([0-9]*\) (dead).*/\1/p' "$scratch/$1.out")
-}
-
 # end: the site ends by itself
 end()
 {
@@ -147,16 +138,6 @@ for model in $crawlers; do
 done
 end
 
-# held NAME: a site whose pages are FIFOs in $scratch/NAME: who opens one waits until it is asked for
-held()
-{
-    mkdir "$scratch/$1"
-    mkfifo "$scratch/$1"/{index,a,b,c}
-    start "$1.site" python3 tests/programs/held.py "$scratch/$1"
-    site=$pid
-    url=http://127.0.0.1:$port
-}
-
 # links LINK...: a page of 100 KB with those links
 links()
 {
@@ -242,11 +223,8 @@ static inline void *refusing_malloc(size_t size)
 #define ASYNC_TRACE(event, task) ((void)0)
 #define ASYNC_RESUME(task) ((void)0)
 END
-cc -I. -include "$scratch/refusing.h" examples/site.c -o "$scratch/refusing"
-start refusing "$scratch/refusing" -d
-site=$pid
-url=http://127.0.0.1:$port
-dead=$(sed -n 's/.*:\([0-9]*\) (dead).*/\1/p' "$scratch/refusing.out")
+cc -I. -include "$scratch/refusing.h" examples/site.c -o "$scratch/site"
+B=$scratch site refusing -d
 exec {client}<> "/dev/tcp/127.0.0.1/$dead"
 ends "$client"
 exec {client}<> "/dev/tcp/127.0.0.1/$dead"

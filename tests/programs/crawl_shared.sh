@@ -21,14 +21,6 @@ cli()
     redis-cli -h 127.0.0.1 -p "$redis_port" "$@"
 }
 
-# site NAME OPTION...: its process is $site, its address $url
-site()
-{
-    start "$1" "$B/site" "${@:2}"
-    site=$pid
-    url=http://127.0.0.1:$port
-}
-
 # shared NAME OPTION...: becomes one process of that crawl; $killer: or something that runs it
 killer=
 shared()
@@ -125,11 +117,7 @@ equal "pages within the limit" "50 50 50" \
 stop "$site" TERM
 
 # A page whose links Redis refuses is not done, though its process has read them: that one ends, and the next takes it.
-mkdir "$scratch/held"
-mkfifo "$scratch"/held/{index,a,b,c}
-start held python3 tests/programs/held.py "$scratch/held"
-site=$pid
-url=http://127.0.0.1:$port
+held held
 links()
 {
     printf 'HTTP/1.1 200 OK\r\n\r\n'

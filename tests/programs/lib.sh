@@ -106,3 +106,24 @@ seen()
     exec 8<&-
     kill "$tail" 2> /dev/null || : # it may have ended by itself
 }
+
+# ---- sites for the crawlers ----
+
+# site NAME OPTION...: its process is $site, its address $url, its dead host's port $dead
+site()
+{
+    start "$1" "$B/site" "${@:2}"
+    site=$pid
+    url=http://127.0.0.1:$port
+    dead=$(sed -n 's/.*:\([0-9]*\) (dead).*/\1/p' "$scratch/$1.out")
+}
+
+# held NAME: a site whose pages are FIFOs in $scratch/NAME: who opens one waits until it is asked for
+held()
+{
+    mkdir "$scratch/$1"
+    mkfifo "$scratch/$1"/{index,a,b,c}
+    start "$1.site" python3 tests/programs/held.py "$scratch/$1"
+    site=$pid
+    url=http://127.0.0.1:$port
+}

@@ -4,7 +4,8 @@
 #
 #     figures.sh            all of it, from new runs; takes some minutes and wants a machine that does nothing else
 #     figures.sh --draw     the pictures and the pages again, from the runs that are committed
-#     figures.sh --check    are they what --draw makes? And do new runs have the same shape? No time in ms is compared.
+#     figures.sh --check    are they what --draw makes? And do new runs have the same shape? A time is compared only with the
+#                           site's own latencies, five times as long here: near their sum, or near the longest.
 #     figures.sh --crawl    only the crawl, with 1, 8 and 64 pages at a time
 #
 # The Chrome-trace JSON of the recorded runs is left below build/figures, for ui.perfetto.dev.
