@@ -88,6 +88,15 @@ record()
     esac > "$out/$to.tsv"
 }
 
+# keep_round NAME ROUND: of several runs that one stays.
+keep_round()
+{
+    for kind in tsv json; do
+        [ ! -f "$out/$1.$2.$kind" ] || mv "$out/$1.$2.$kind" "$out/$1.$kind"
+    done
+    rm -f "$out/$1".[1-9].*
+}
+
 # record_median TO PROGRAM ARGUMENT...: five runs; the one with the median time stays.
 record_median()
 {
@@ -98,11 +107,7 @@ record_median()
         record "$name.$round" "$@"
         echo "$(cut -f 1 "$out/$name.$round.cost") $round" >> "$out/$name.costs"
     done
-    round=$(sort -n "$out/$name.costs" | sed -n '3s/.* //p')
-    for kind in tsv json; do
-        [ ! -f "$out/$name.$round.$kind" ] || mv "$out/$name.$round.$kind" "$out/$name.$kind"
-    done
-    rm -f "$out/$name".[1-5].*
+    keep_round "$name" "$(sort -n "$out/$name.costs" | sed -n '3s/.* //p')"
 }
 
 # keep LESSON NAME FILE: the run that a lesson shows
@@ -119,10 +124,7 @@ record_two_threads()
         record "two-threads.$round" interleaved
         echo "$(awk -F "$tab" '{ sum += $4 - $3 } END { printf "%.0f", sum }' "$out/two-threads.$round.tsv") $round"
     done > "$out/two-threads.costs"
-    round=$(sort -n "$out/two-threads.costs" | sed -n '9s/.* //p')
-    mv "$out/two-threads.$round.tsv" "$out/two-threads.tsv"
-    mv "$out/two-threads.$round.json" "$out/two-threads.json"
-    rm -f "$out"/two-threads.[1-9].*
+    keep_round two-threads "$(sort -n "$out/two-threads.costs" | sed -n '9s/.* //p')"
 }
 
 # Three clients at once, of a server that does not end by itself.
