@@ -1289,12 +1289,13 @@ typedef struct async__item {
         struct async__item *next; /* in the queue of what can run                          */
         void *buffer;             /* while a task waits: what the operation is about       */
     } at;
-    uint32_t slot : 30, kind : 2;
+    uint32_t slot;
     uint8_t op, flags;
-    uint16_t stubborn; /* awaits since it was cancelled */
+    uint16_t kind : 4, stubborn : 12; /* stubborn: awaits since it was cancelled */
 } async__item;
 
-/* A task; its first coroutine's frame follows in the same block. 80 bytes where pointers have 8. */
+/* A task; its first coroutine's frame follows in the same block. 64 bytes where pointers have 8: with
+ * a small frame that is a block of 128, up to which glibc's malloc is at its fastest. */
 typedef struct async__task {
     async__item item;
     async_frame *leaf;   /* the coroutine that runs or waits                                   */
@@ -1313,8 +1314,7 @@ typedef struct async__task {
         } read;          /* from a stream */
         async__waiter waiter; /* its place in a queue */
     } on;
-    uint32_t parent, child, older, younger; /* a task's children are a list, the youngest first */
-    async__waiter *joiners;                 /* those who wait for this one                      */
+    async__waiter *joiners; /* those who wait for this one */
 } async__task;
 
 /* A callback; 64 bytes where pointers have 8. They are not in the table but in chunks that never
@@ -1380,11 +1380,13 @@ typedef struct async__kind {
     void (*leave)(async_loop *loop, async__task *task);               /* no more waits for it     */
 } async__kind;
 
-/* A place in the table of handles. */
+/* A place in the table of handles. The tree of tasks is here, too: a walk through it touches no task.
+ * A task's children are a list, the youngest first. */
 typedef struct async__slot {
     async__item *item;   /* NULL: free                                                            */
     uint32_t generation; /* 1 to 2^31 - 1; another for each item that lives here                  */
     uint32_t timer;      /* the number of its armed timer, 0: none; when free: the next free slot */
+    uint32_t parent, child, older, younger; /* slots of tasks; 0: nobody, or the root             */
 } async__slot;
 
 typedef struct async__timer {
@@ -1719,7 +1721,8 @@ static inline int64_t async__enroll(async_loop *loop, async__item *item)
     }
     loop->slots[slot].item = item;
     loop->slots[slot].timer = 0;
-    item->slot = slot & 0x3fffffff;
+    loop->slots[slot].child = 0;
+    item->slot = slot;
     return async__handle(slot, loop->slots[slot].generation);
 }
 
@@ -3263,24 +3266,31 @@ static inline async_op async_sleep(int64_t duration_ms)
 
 /* ---- the tree ---- */
 
-static inline void async__link(async_loop *loop, async__task *task, async__task *parent)
+static inline void async__link(async_loop *loop, uint32_t slot, uint32_t parent)
 {
-    task->parent = parent->item.slot;
-    task->younger = 0;
-    task->older = parent->child;
-    if (parent->child)
-        async__task_at(loop, parent->child)->younger = task->item.slot;
-    parent->child = task->item.slot;
+    async__slot *all = loop->slots;
+    all[slot].parent = parent;
+    all[slot].younger = 0;
+    all[slot].older = all[parent].child;
+    if (all[parent].child)
+        all[all[parent].child].younger = slot;
+    all[parent].child = slot;
 }
 
-static inline void async__unlink(async_loop *loop, async__task *task)
+static inline void async__unlink(async_loop *loop, uint32_t slot)
 {
-    if (task->younger)
-        async__task_at(loop, task->younger)->older = task->older;
+    async__slot *all = loop->slots, *it = &all[slot];
+    if (it->younger)
+        all[it->younger].older = it->older;
     else
-        async__task_at(loop, task->parent)->child = task->older;
-    if (task->older)
-        async__task_at(loop, task->older)->younger = task->younger;
+        all[it->parent].child = it->older;
+    if (it->older)
+        all[it->older].younger = it->younger;
+}
+
+static inline uint32_t async__youngest_child(const async_loop *loop, const async__task *task)
+{
+    return loop->slots[task->item.slot].child;
 }
 
 /* ---- beginning and ending ---- */
@@ -3311,7 +3321,7 @@ static inline void async__free_block(void *block, size_t size)
 
 static inline void async__free_task(async_loop *loop, async__task *task)
 {
-    async__unlink(loop, task);
+    async__unlink(loop, task->item.slot);
     async__dismiss(loop, task->item.slot);
     async__free_block(task, ASYNC__TASK_SIZE);
 }
@@ -3335,7 +3345,7 @@ static inline async_task async__spawn(const async_type *type, const void *argume
         task->leaf->deadline_ns = parent->leaf->deadline_ns;
     if ((parent == &loop->root && loop->closing) || loop->failed)
         task->item.flags |= ASYNC__CANCELLED;
-    async__link(loop, task, parent);
+    async__link(loop, task->item.slot, parent->item.slot);
     loop->live++;
     ASYNC_TRACE(spawn, task);
     if (ASYNC__EXPECT(loop->trace != NULL, 0)) {
@@ -3429,11 +3439,22 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
     }
 }
 
+static inline async__task *async__parent(const async_loop *loop, const async__task *task)
+{
+    return async__task_at(loop, loop->slots[task->item.slot].parent);
+}
+
+/* Did this parent only wait for its children, and has none any more? */
+static inline int async__was_the_last(const async_loop *loop, const async__task *parent)
+{
+    return parent->item.op == ASYNC__CHILDREN && !async__youngest_child(loop, parent);
+}
+
 /* A task without frames or children has ended, maybe the last its parent waited for, and so on. */
 static inline void async__complete(async_loop *loop, async__task *task)
 {
     while (task) {
-        async__task *parent = async__task_at(loop, task->parent);
+        async__task *parent = async__parent(loop, task);
         loop->live--;
         task->item.op = ASYNC__ENDED;
         if (task->item.slot == loop->main_slot) {
@@ -3446,14 +3467,14 @@ static inline void async__complete(async_loop *loop, async__task *task)
         if ((task->item.flags & ASYNC__KEPT) && parent->item.op != ASYNC__CHILDREN)
             break;
         async__free_task(loop, task);
-        task = parent->item.op == ASYNC__CHILDREN && !parent->child ? parent : NULL;
+        task = async__was_the_last(loop, parent) ? parent : NULL;
     }
 }
 
 /* The first coroutine has returned. Children are told to end, and waited for. */
 static inline void async__end_task(async_loop *loop, async__task *task, async_result result)
 {
-    uint32_t slot = task->child;
+    uint32_t slot = async__youngest_child(loop, task);
     if (ASYNC__EXPECT(loop->trace != NULL, 0))
         async__trace_task(loop, task, 'i', "end");
     task->result = result;
@@ -3462,13 +3483,13 @@ static inline void async__end_task(async_loop *loop, async__task *task, async_re
     ASYNC_TRACE(done, task);
     while (slot) {
         async__task *child = async__task_at(loop, slot);
-        slot = child->older;
+        slot = loop->slots[slot].older;
         if (child->item.op == ASYNC__ENDED)
             async__free_task(loop, child);
         else
             async__cancel_task(loop, child);
     }
-    if (!task->child)
+    if (!async__youngest_child(loop, task))
         async__complete(loop, task);
 }
 
@@ -3638,7 +3659,7 @@ static inline int async__join_next(async_loop *loop, async__task *task)
 /* Line up with this child or an older one that still runs. Says whether there is none. */
 static inline int async__join_child(async_loop *loop, async__task *task, uint32_t slot)
 {
-    for (; slot; slot = async__task_at(loop, slot)->older) {
+    for (; slot; slot = loop->slots[slot].older) {
         async__task *child = async__task_at(loop, slot);
         if (child->item.op != ASYNC__ENDED) {
             task->item.at.buffer = &child->joiners;
@@ -3664,8 +3685,7 @@ static inline void async__join_rest(async_loop *loop, async__task *task, async_r
 {
     int none_left;
     if (task->item.op == ASYNC__JOIN_CHILDREN) {
-        none_left = async__join_child(loop, task,
-                                      async__task_at(loop, task->on.waiter.left)->older);
+        none_left = async__join_child(loop, task, loop->slots[task->on.waiter.left].older);
     } else {
         async__join_one(task, ended);
         none_left = async__join_next(loop, task);
@@ -3703,7 +3723,7 @@ static inline async_op async_join_children(void)
     async__task *task = async__begin(loop);
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (async__join_child(loop, task, task->child))
+    if (async__join_child(loop, task, async__youngest_child(loop, task)))
         return async__done(loop, task, 0);
     loop->join_rest = async__join_rest;
     task->result = 0;
@@ -3791,17 +3811,17 @@ static inline int async_detach(async_task handle)
         async__free_task(loop, task);
         return 0;
     }
-    parent = async__task_at(loop, task->parent);
+    parent = async__parent(loop, task);
     if (parent->item.op == ASYNC__JOIN_CHILDREN && parent->on.waiter.left == task->item.slot)
         async__serve(loop, &task->joiners, &parent->on.waiter, 0);
-    async__unlink(loop, task);
-    async__link(loop, task, &loop->root);
+    async__unlink(loop, task->item.slot);
+    async__link(loop, task->item.slot, 0);
     task->item.flags &= 0xff & ~ASYNC__KEPT;
     if (task->leaf && !task->leaf->caller && !task->leaf->line)
         task->leaf->deadline_ns = ASYNC__NEVER;
     if (loop->closing)
         async__cancel_task(loop, task);
-    if (parent->item.op == ASYNC__CHILDREN && !parent->child)
+    if (async__was_the_last(loop, parent))
         async__complete(loop, parent);
     return 0;
 }
@@ -5186,7 +5206,7 @@ ASYNC__RARE static inline int async__callbacks_grow(async_loop *loop)
     all[chunks - 1] = chunk;
     loop->callback_count += ASYNC__CHUNK;
     for (i = ASYNC__CHUNK; i--;) {
-        chunk[i].item.slot = (ASYNC__CALLBACKS + count + i) & 0x3fffffff;
+        chunk[i].item.slot = ASYNC__CALLBACKS + count + i;
         chunk[i].item.kind = ASYNC__CALLBACK;
         chunk[i].generation = 1;
         chunk[i].item.at.next = loop->free_callback;
@@ -7699,7 +7719,7 @@ ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
     int error = 0;
     loop->closing = 1;
     async__drop_callbacks(loop);
-    for (slot = loop->root.child; slot; slot = async__task_at(loop, slot)->older)
+    for (slot = loop->slots[0].child; slot; slot = loop->slots[slot].older)
         if (async__task_at(loop, slot)->item.op != ASYNC__ENDED)
             async__cancel_task(loop, async__task_at(loop, slot));
     while ((loop->live || loop->draining) && !error)
@@ -7953,9 +7973,9 @@ static inline void async__dump_task(const async_loop *loop, const async__task *t
 /* The youngest child's list runs back in time; the oldest comes first here. */
 static inline uint32_t async__oldest_child(const async_loop *loop, const async__task *task)
 {
-    uint32_t slot = task->child;
-    while (slot && async__task_at(loop, slot)->older)
-        slot = async__task_at(loop, slot)->older;
+    uint32_t slot = async__youngest_child(loop, task);
+    while (slot && loop->slots[slot].older)
+        slot = loop->slots[slot].older;
     return slot;
 }
 
@@ -7971,11 +7991,11 @@ static inline void async_dump(FILE *out)
         if (next) {
             depth++;
         } else {
-            while (task != &loop->root && !task->younger) {
-                task = async__task_at(loop, task->parent);
+            while (task != &loop->root && !loop->slots[task->item.slot].younger) {
+                task = async__parent(loop, task);
                 depth--;
             }
-            next = task->younger;
+            next = loop->slots[task->item.slot].younger;
             if (task == &loop->root)
                 break;
         }

@@ -51,10 +51,10 @@ class Loop:
         return at(self.it["slots"][slot]["item"], "async__task")
 
     def children(self, task):
-        slots, slot = [], int(task["child"])
+        slots, slot = [], int(self.it["slots"][int(task["item"]["slot"])]["child"])
         while slot:
             slots.append(slot)
-            slot = int(self.task(slot)["older"])
+            slot = int(self.it["slots"][slot]["older"])
         return slots  # the youngest first
 
     def dump(self):

@@ -573,7 +573,7 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
     if (op == ASYNC__RUNNING || op == ASYNC__BEGUN)
         return "it has lost its turn";
     if (op == ASYNC__CHILDREN)
-        return task->child ? NULL : "its last child has ended";
+        return async__youngest_child(loop, task) ? NULL : "its last child has ended";
     if (op == ASYNC__ENDED)
         return task->item.flags & ASYNC__KEPT ? NULL : "it has ended, and its result is not kept";
     if (op == ASYNC__OFFLOAD && ((const async__job *)task->item.at.buffer)->is_running)
