@@ -1244,7 +1244,7 @@ static inline async_result async__run(const async_type *type, const void *argume
 #define ASYNC__BUDGET 64             /* operations a task completes before the others' turn      */
 #define ASYNC__CALLBACKS 0x20000000u /* slots from here on are callbacks                         */
 #define ASYNC__CHUNK 256u            /* callbacks allocated at once                              */
-#define ASYNC__EVENTS 512            /* events taken from the poller at once                     */
+#define ASYNC__EVENTS 128            /* events taken from the poller at once: a cache holds them */
 #define ASYNC__LINGER_MS 5000        /* a closing stream's patience with a peer that is stuck    */
 #define ASYNC__SCRATCH 65536         /* bytes handed to on_data at once, or kept spare, at most  */
 #define ASYNC__AHEAD 4096            /* bytes that a read of fewer takes from the system at once */

@@ -280,12 +280,13 @@ static int is_there(const struct server *server)
     return wanted("SERVERS", server->name) && is_built(server->program);
 }
 
-/* Every other turn goes backwards, so that a drift within a turn favours nobody. */
+/* Each turn begins with another server, so that a drift within a turn favours nobody; and nobody has
+ * two slices in a row, the second of which would find the caches warm. */
 static void take_turn(struct cell *row, struct process *loads, const int *there, int turn)
 {
     char line[LINE];
     for (int k = 0; k < SERVERS; k++) {
-        int i = turn % 2 ? SERVERS - 1 - k : k;
+        int i = (turn + k) % SERVERS;
         double trips;
         if (!there[i])
             continue;
@@ -307,14 +308,15 @@ static void close_round(struct cell *cell, int turns)
     cell->rounds++;
 }
 
-static void run_round(const struct setting *setting, struct cell *row, const int *there)
+static void run_round(const struct setting *setting, struct cell *row, const int *there,
+                      int round)
 {
     struct process processes[SERVERS], loads[SERVERS];
     int turns = quick && setting->turns > 6 ? 6 : setting->turns;
     char line[LINE];
 
-    for (int i = 0; i < SERVERS; i++) {
-        int port;
+    for (int k = 0; k < SERVERS; k++) { /* who starts first has other memory of the kernel's */
+        int i = (round + k) % SERVERS, port;
         if (!there[i])
             continue;
         processes[i] = start_server(&servers[i], same_core, &port);
@@ -435,7 +437,7 @@ static void run_setting(int s)
     for (int i = 0; i < SERVERS; i++)
         there[i] = is_there(&servers[i]);
     for (int round = 0; round < rounds; round++)
-        run_round(&settings[s], cells[s], there);
+        run_round(&settings[s], cells[s], there, round);
     counts = raw_counts(cells[s]);
     for (int i = 0; i < SERVERS; i++)
         if (there[i]) {
