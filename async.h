@@ -762,12 +762,12 @@ static inline int async_address_parse(async_address *address, const char *host, 
  * -ENAMETOOLONG, -ENOTSUP (this system has no abstract names). Never suspends. */
 static inline int async_address_unix(async_address *address, const char *path);
 
-/* Find the addresses of a host, by getaddrinfo(3) in a thread of its own (a numeric one is only
- * parsed): up to `count`, 32 at most, in the order in which they should be tried. Returns how many;
- * or -ENOENT (no such name, or no address), -EAGAIN (no server answers, or no thread to be had: try
- * later), -EIO (it refuses to say), -EINVAL (not a name or a port), -ENOMEM, -EMFILE. Whoever is
- * cancelled or out of time does not wait for the thread. Suspends. Cancel point. `host` and
- * `addresses` must outlive the await. */
+/* Find the addresses of a host, by getaddrinfo(3) in a thread of its own, of which there are 64 at
+ * most (a numeric one is only parsed): up to `count`, 32 at most, in the order in which they should
+ * be tried. Returns how many; or -ENOENT (no such name, or no address), -EAGAIN (no server answers,
+ * or no thread to be had: try later), -EIO (it refuses to say), -EINVAL (not a name or a port),
+ * -ENOMEM, -EMFILE. Whoever is cancelled or out of time does not wait for the thread. Suspends.
+ * Cancel point. `host` and `addresses` must outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_resolve(const char *host, int port,
                                                        async_address *addresses, size_t count);
 
@@ -1294,8 +1294,8 @@ typedef struct async__item {
     uint16_t kind : 4, stubborn : 12; /* stubborn: awaits since it was cancelled */
 } async__item;
 
-/* A task; its first coroutine's frame follows in the same block. 64 bytes where pointers have 8: with
- * a small frame that is a block of 128, up to which glibc's malloc is at its fastest. */
+/* A task; its first coroutine's frame follows in the same block. 64 bytes where pointers have 8:
+ * with a small frame that is a block of 128, up to which glibc's malloc is at its fastest. */
 typedef struct async__task {
     async__item item;
     async_frame *leaf;   /* the coroutine that runs or waits                                   */
@@ -1380,8 +1380,8 @@ typedef struct async__kind {
     void (*leave)(async_loop *loop, async__task *task);               /* no more waits for it     */
 } async__kind;
 
-/* A place in the table of handles. The tree of tasks is here, too: a walk through it touches no task.
- * A task's children are a list, the youngest first. */
+/* A place in the table of handles. The tree of tasks is here, too: a walk through it touches no
+ * task. A task's children are a list, the youngest first. */
 typedef struct async__slot {
     async__item *item;   /* NULL: free                                                            */
     uint32_t generation; /* 1 to 2^31 - 1; another for each item that lives here                  */
@@ -1495,7 +1495,7 @@ typedef struct async__trace {
 } async__trace;
 
 /* What a loop and other threads share: all of it but the functions is under the lock. */
-enum { ASYNC__POOL = 4 };
+enum { ASYNC__POOL = 4, ASYNC__LOOKUPS = 64 }; /* threads, at most */
 typedef struct async__threads {
     pthread_mutex_t lock;
     pthread_cond_t work;          /* there are jobs, or the pool closes                 */
@@ -1507,6 +1507,7 @@ typedef struct async__threads {
     unsigned references; /* the loop and the lookups under way: the last of them frees  */
     unsigned users;      /* of the loop alone: reasons to wait for the pipe             */
     async_handle reader; /* likewise: who reads it                                      */
+    async_semaphore lookups; /* likewise: how many more may begin                       */
     int (*withdraw)(async_loop *loop, async__task *task);
     int (*runs)(struct async__threads *threads, const async__job *job);
     void (*close)(async_loop *loop);
@@ -5660,6 +5661,7 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     }
     pthread_mutex_init(&threads->lock, NULL);
     pthread_cond_init(&threads->work, NULL);
+    async_semaphore_init(&threads->lookups, ASYNC__LOOKUPS);
     threads->references = 1;
     threads->withdraw = async__withdraw;
     threads->runs = async__job_runs;
@@ -5747,7 +5749,8 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
  * MARK: - Names
  * >>names        getaddrinfo(3) blocks, for half a minute where no server answers. So each lookup
  *                has a thread of its own and owns all that it writes to: who asked may leave, even
- *                the loop may, and it ends by itself. Connecting is written with what stands above:
+ *                the loop may, and it ends by itself. 64 at a time, for where so many wait for a
+ *                server, more would not be served sooner. Connecting is written with what stands above:
  *                a race is a task, each attempt a child, so the losers end with it.
  * ------------------------------------------------------------------------- */
 #define ASYNC__ADDRESSES 32    /* taken of one answer                                         */
@@ -5840,12 +5843,11 @@ static inline void async__lookup_arrives(void *data)
 {
     async__lookup *lookup = (async__lookup *)data;
     lookup->is_over = 1;
-    if (!lookup->news) {
+    async_semaphore_release(&lookup->threads->lookups);
+    if (lookup->news)
+        async_event_set(lookup->news);
+    else
         ASYNC_MEM(free)(lookup);
-        return;
-    }
-    async__threads_drop(lookup->threads);
-    async_event_set(lookup->news);
 }
 
 /* Who asked leaves: with the answer, or without. */
@@ -5856,8 +5858,6 @@ static inline void async__lookup_leave(async__lookup *lookup)
     lookup->news = NULL;
     if (lookup->is_over)
         ASYNC_MEM(free)(lookup);
-    else
-        async__threads_drop(lookup->threads);
 }
 
 static inline async__lookup *async__lookup_new(async__threads *threads, const char *host, int port,
@@ -5877,26 +5877,35 @@ static inline async__lookup *async__lookup_new(async__threads *threads, const ch
     return lookup;
 }
 
+/* Before the first lookup of a task: the loop hears of the ends of all. Returns 0 or a negative
+ * errno. */
+static inline int async__lookups_open(async_loop *loop)
+{
+    int error = async__threads_open(loop);
+    return error ? error : async__threads_hold(loop->threads);
+}
+
+/* Wait for one's turn. */
+static inline async_op async__lookup_turn(void)
+{
+    return async_semaphore_acquire(&async__loop()->threads->lookups);
+}
+
 /* Ask; `news` is set when the answer has come. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const char *host,
                                                   int port, int family, async_event *news)
 {
-    async_loop *loop = async__loop();
-    int error = async__threads_open(loop);
-    async__lookup *lookup;
+    async__threads *threads = async__loop()->threads;
+    async__lookup *lookup = async__lookup_new(threads, host, port, family, news);
     pthread_t thread;
-    if (!error)
-        error = async__threads_hold(loop->threads);
-    if (error)
-        return error;
-    lookup = async__lookup_new(loop->threads, host, port, family, news);
-    pthread_mutex_lock(&loop->threads->lock);
-    loop->threads->references++;
-    pthread_mutex_unlock(&loop->threads->lock);
+    int error;
+    pthread_mutex_lock(&threads->lock);
+    threads->references++;
+    pthread_mutex_unlock(&threads->lock);
     error = lookup ? async__thread_start(&thread, async__lookup_work, lookup) : -ENOMEM;
     if (error) {
-        async__threads_release(loop->threads);
-        async__threads_drop(loop->threads);
+        async__threads_release(threads);
+        async_semaphore_release(&threads->lookups);
         ASYNC_MEM(free)(lookup);
         return error;
     }
@@ -5913,10 +5922,14 @@ static inline int async__is_name(const char *host, int port)
 /* ---- async_resolve ---- */
 
 ASYNC__COROUTINE(async__resolve_name, const char *host; int port; async_address *addresses;
-                 size_t count; async__lookup *lookup; async_event news;)
+                 size_t count; async__lookup *lookup; async_event news; int error;)
 {
     async_result n;
     async_begin;
+    self->error = async__lookups_open(async__loop());
+    if (self->error)
+        async_return(self->error);
+    async_await(async__lookup_turn());
     n = async__lookup_start(&self->lookup, self->host, self->port, AF_UNSPEC, &self->news);
     if (n < 0)
         async_return(n);
@@ -5929,6 +5942,8 @@ ASYNC__COROUTINE(async__resolve_name, const char *host; int port; async_address 
     async_return(n);
     async_finally;
     async__lookup_leave(self->lookup);
+    if (!self->error)
+        async__threads_drop(async__loop()->threads);
     async_end;
 }
 
@@ -6077,16 +6092,20 @@ static inline int async__race_lost(async__race *race)
     return race->error;
 }
 
-ASYNC__COROUTINE(async__race_run, const char *host; int port; async__race race; int64_t wait_ms;)
+ASYNC__COROUTINE(async__race_run, const char *host; int port; async__race race; int64_t wait_ms;
+                 int family, error;)
 {
     async_result n;
-    int family;
     async_begin;
     self->race.fd = -1;
     self->race.last = ASYNC__V4;
-    for (family = 0; family < 2; family++) {
-        n = async__lookup_start(&self->race.lookups[family], self->host, self->port,
-                                family == ASYNC__V6 ? AF_INET6 : AF_INET, &self->race.news);
+    self->error = async__lookups_open(async__loop());
+    if (self->error)
+        async_return(self->error);
+    for (; self->family < 2; self->family++) {
+        async_await(async__lookup_turn());
+        n = async__lookup_start(&self->race.lookups[self->family], self->host, self->port,
+                                self->family == ASYNC__V6 ? AF_INET6 : AF_INET, &self->race.news);
         async__race_failed(&self->race, n);
     }
     while (self->race.fd < 0) {
@@ -6103,6 +6122,8 @@ ASYNC__COROUTINE(async__race_run, const char *host; int port; async__race race; 
     self->race.is_over = 1;
     async__lookup_leave(self->race.lookups[ASYNC__V6]);
     async__lookup_leave(self->race.lookups[ASYNC__V4]);
+    if (!self->error)
+        async__threads_drop(async__loop()->threads);
     async_end;
 }
 

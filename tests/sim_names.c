@@ -409,6 +409,38 @@ AsyncTestWith(names, are_resolved, (.seeds = 100, .torture = 1), async_result n;
     async_end;
 }
 
+/* A thread each, and 64 of them at most: the others wait for their turn, in their order, also where
+ * those who asked before have left and only their threads are still there. */
+async(asks, int64_t limit_ms; int64_t after_ns; async_result n; async_address found;)
+{
+    async_begin;
+    self->after_ns = async_now();
+    await(self->n, async_resolve("host", 443, &self->found, 1), self->limit_ms);
+    async_return(self->n < 0 ? self->n : (async_now() - self->after_ns) / 1000000);
+    async_end;
+}
+
+AsyncTest(names, are_asked_64_at_a_time, int i; async_task tasks[200]; async_result n;
+          async_address unused;)
+{
+    async_begin;
+    sim_name("host", AF_INET, 100, "192.0.2.1");
+    await(self->n, async_resolve("nobody", 80, &self->unused, 1)); /* the loop's pipe */
+    for (self->i = 0; self->i < 200; self->i++)
+        self->tasks[self->i] = async_keep(async_spawn(asks, .limit_ms = -1));
+    for (self->i = 0; self->i < 200; self->i++) {
+        await(self->n, async_join(self->tasks[self->i]));
+        cr_assert_eq(self->n, 100 * (1 + self->i / 64));
+    }
+    for (self->i = 0; self->i < 65; self->i++)
+        self->tasks[self->i] = async_keep(async_spawn(asks, .limit_ms = self->i < 64 ? 10 : 250));
+    await(self->n, async_join_all(self->tasks, 64));
+    check_error(async_resolve, ETIMEDOUT, self->n);
+    await(self->n, async_join(self->tasks[64]));
+    cr_assert_eq(self->n, 200);
+    async_end;
+}
+
 #define EIGHT "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8 "
 
 AsyncTest(names, have_32_addresses_at_most, async_result n; async_address found[34];)
