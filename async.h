@@ -1425,11 +1425,11 @@ enum {
 #define ASYNC__LEAVING 2048u  /* a closing stream's: nobody else may use it                 */
 
 typedef struct async__descriptor {
-    uint32_t generation;     /* of the registration: an event with another one is stale */
-    uint32_t identity;       /* of the file behind the number, 0: not asked             */
-    uint32_t reader, writer; /* slots of the items that wait, 0: nobody                 */
-    uint16_t bits, error;    /* error: an errno that came with an event, 0: none        */
-    uint8_t kind;
+    uint32_t generation;     /* of the registration: an event with another one is stale  */
+    uint32_t identity;       /* of the file behind the number, 0: not asked              */
+    uint32_t reader, writer; /* slots of the items that wait, 0: nobody                  */
+    uint16_t bits;
+    uint8_t error, kind;     /* error: an errno that came with an event of kqueue's, or 0 */
 } async__descriptor;
 
 struct async_loop {
@@ -1979,7 +1979,7 @@ static inline void async__event(async_loop *loop, int fd, uint32_t generation, u
         return;
     descriptor->bits = (uint16_t)(descriptor->bits | bits);
     if (error)
-        descriptor->error = (uint16_t)error;
+        descriptor->error = (uint8_t)error;
     async__rouse_both(loop, fd, bits);
 }
 
@@ -2007,12 +2007,12 @@ ASYNC__RARE static inline int async__descriptors_grow(async_loop *loop, int fd)
         count *= 2;
     if (count == loop->descriptor_count)
         return 0;
-    descriptors = (async__descriptor *)ASYNC_MEM(realloc)(loop->descriptors,
-                                                          count * sizeof *descriptors);
+    descriptors = (async__descriptor *)ASYNC_MEM(calloc)(count, sizeof *descriptors);
     if (!descriptors)
         return -ENOMEM;
-    memset(descriptors + loop->descriptor_count, 0,
-           (count - loop->descriptor_count) * sizeof *descriptors);
+    if (loop->descriptors) /* not realloc, then memset: what is not in use takes no memory yet */
+        memcpy(descriptors, loop->descriptors, loop->descriptor_count * sizeof *descriptors);
+    ASYNC_MEM(free)(loop->descriptors);
     loop->descriptors = descriptors;
     loop->descriptor_count = count;
     return 0;
