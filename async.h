@@ -3303,12 +3303,10 @@ static inline async_frame *async__frame_init(void *memory, const async_type *typ
                                              const void *arguments)
 {
     async_frame *frame = (async_frame *)memory;
-    memcpy(memory, arguments, type->size);
-    frame->caller = NULL;
+    memset(frame, 0, sizeof *frame);
+    memcpy(frame + 1, (const async_frame *)arguments + 1, type->size - sizeof *frame);
     frame->type = type;
     frame->deadline_ns = ASYNC__NEVER;
-    frame->line = 0;
-    frame->flags = 0;
     return frame;
 }
 
