@@ -8027,7 +8027,7 @@ static inline void async_dump(FILE *out)
  *
  * A list that is never closed, a comma last, which its readers allow: what is in the file is whole
  * whenever the program ends. The number of a track is that of the loop (its descriptor) and the
- * task's. */
+ * task's slot: tasks that have it one after the other share a track, under the last one's name. */
 
 ASYNC__RARE static inline void async__trace_close(async_loop *loop)
 {
@@ -8090,7 +8090,7 @@ ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__t
     return said;
 }
 
-/* A name may have any characters in it. */
+/* A name may have any characters in it. It is also an instant: the track may be another's later. */
 static inline void async__trace_name(async_loop *loop, const char *name)
 {
     char plain[64];
@@ -8099,6 +8099,7 @@ static inline void async__trace_name(async_loop *loop, const char *name)
         plain[i] = (unsigned char)name[i] < ' ' || strchr("\\\"", name[i]) ? '_' : name[i];
     plain[i] = '\0';
     async__trace_event(loop, loop->task, 'M', "thread_name", plain, loop->task->leaf, async_now());
+    async__trace_event(loop, loop->task, 'i', "name", plain, loop->task->leaf, async_now());
 }
 
 /* Who makes the file begins the list, at once: others may follow. */

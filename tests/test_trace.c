@@ -172,6 +172,7 @@ REAL_TEST(trace, has_each_task_and_each_of_its_steps, A_FILE)
     check_equal(events("\"ph\":\"M\"", "thread_name", "\"name\":\"_the_reader__\""), 1);
     check_equal(events("thread_name", "\"a name that is so long that no reader would show all of ",
                        "it on a\""), 1);
+    check_equal(events("\"ph\":\"i\"", "\"name\":\"name\"", "\"name\":\"_the_reader__\""), 1);
     check_equal(events("\"ph\":\"i\"", "\"name\":\"spawn\"", "worker"), 1);
     check_equal(events("\"ph\":\"i\"", "\"name\":\"cancel\"", "worker"), 1);
     check_equal(events("\"ph\":\"i\"", "\"name\":\"end\"", "worker"), 1);

@@ -16,6 +16,9 @@
 #
 # The control is the same file with -DCONTROL: under the same flags it must compile without a word
 # (-Wall -Wextra besides) and, where the other panics, run and end with 0.
+#
+# The guide has a table of such words for gcc and for clang. Each row has a link to its source here,
+# and each of the words in backquotes must have been said of it.
 set -u
 LC_ALL=C # the words of compilers depend on it
 export LC_ALL
@@ -61,6 +64,7 @@ one() {
     warn) warned "$5" ;;
     panic) panicked "$5" ;;
     esac
+    cat "$program.txt" >> "$program.said"
     control "$@"
 }
 
@@ -113,6 +117,55 @@ control() {
     fi
 }
 
+# guide_rows: of each row of the guide's table its source, and what gcc and clang say, with a tab
+# between them
+guide_rows() {
+    awk -F ' *[|] *' '/^## / { on = /^## What the compiler says/ }
+         on && /^\| .*`/ {
+             source = $0
+             if (!sub(/^.*compile\/refuse\//, "", source)) source = "?"
+             sub(/\.c\).*/, "", source)
+             print source "\t" $2 "\t" ($3 == "the same" ? $2 : $3)
+         }' docs/guide.md
+}
+
+# guide_words name column: the words between backquotes
+guide_words() {
+    guide_rows | awk -F '\t' -v name="$1" -v column="$2" '$1 == name {
+        while (match($column, /`[^`]+`/)) {
+            print substr($column, RSTART + 1, RLENGTH - 2)
+            $column = substr($column, RSTART + RLENGTH)
+        }
+    }'
+}
+
+# guide_said name compiler column: what the guide has the compiler say, it has said
+guide_said() {
+    [ -f "$out/$1-$2.said" ] || return
+    guide_words "$1" "$3" > "$out/$1-$2.words"
+    while IFS= read -r words; do
+        if grep -Fq -e "$words" "$out/$1-$2.said"; then
+            ok "$1: $2 says \"$words\", as in the guide"
+        else
+            fail "$1: $2 does not say \"$words\", which the guide has" "$out/$1-$2.said"
+        fi
+    done < "$out/$1-$2.words"
+}
+
+# Every row has its source, and words for both compilers.
+guide_is_whole() {
+    report_part guide
+    guide_rows > "$out/guide.rows"
+    [ -s "$out/guide.rows" ] || fail "the guide's table has no rows"
+    while IFS='	' read -r name gcc clang; do
+        case "$gcc	$clang" in
+        *\`*'	'*\`*) ;;
+        *) fail "$name: words of a compiler are missing in the guide: $gcc, $clang" ;;
+        esac
+        [ -f "tests/compile/refuse/$name.c" ] || fail "the guide's row has no source here: $gcc"
+    done < "$out/guide.rows"
+}
+
 # usable compiler flags: are compiler and libraries there? What is not is said once.
 usable() {
     have "$1" "$1" || return
@@ -128,6 +181,7 @@ usable() {
 
 source_file() {
     report_part "$(basename "$1" .c)"
+    rm -f "$out/$(basename "$1" .c)"-*.said
     demands "$1" > "$out/$(basename "$1" .c).demands"
     [ -s "$out/$(basename "$1" .c).demands" ] || fail "$1 demands nothing"
     while IFS='	' read -r compilers flags verb words; do
@@ -135,6 +189,8 @@ source_file() {
             usable "$compiler" "$flags" && one "$1" "$compiler" "$flags" "$verb" "$words"
         done
     done < "$out/$(basename "$1" .c).demands"
+    guide_said "$(basename "$1" .c)" gcc 2
+    guide_said "$(basename "$1" .c)" clang 3
 }
 
 # Two halves side by side.
@@ -146,6 +202,7 @@ half() {
     done
 }
 
+(guide_is_whole)
 if [ $# -gt 0 ]; then
     for name in "$@"; do
         source_file "tests/compile/refuse/$name.c"
