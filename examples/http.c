@@ -210,7 +210,7 @@ static void on_signal(int signo, void *unused)
 {
     (void)signo, (void)unused;
     async_close(listener);
-    listener = -EBADF; /* which is what async_accept then says */
+    listener = -1;
 }
 
 async(server, int port;)
@@ -224,12 +224,15 @@ async(server, int port;)
     async_on_signal(SIGINT, NULL, on_signal);
     printf("listening on 127.0.0.1:%d\n", async_port(listener));
     fflush(stdout);
-    do {
+    for (;;) {
         await(client, async_accept(listener));
-        if (client >= 0 && async_spawn(session, .fd = client) < 0)
+        if (client < 0)
+            break; /* most likely closed by on_signal */
+        if (async_spawn(session, .fd = client) < 0)
             async_close(client);
-    } while (client >= 0);
+    }
     await(client, async_join_children(), GRACE_MS);
+    async_return(listener < 0 ? 0 : -ENOMEM);
     async_end;
 }
 
