@@ -18,8 +18,8 @@ enum { HEAD = 8192, PIECE = 32768 };
 enum { REQUEST_MS = 10000, STUCK_MS = 30000, GRACE_MS = 5000 };
 
 async_declare(session, int fd, keeps, only_head; async_stream *stream;
-              int file; off_t at, left; /* open, while `left` bytes are to go */
-              char data[PIECE];         /* the request, then pieces of files  */
+              int file; off_t left; /* open, while `left` bytes are to go */
+              char data[PIECE];     /* the request, then of the body      */
 );
 
 static int directory, listener;
@@ -38,12 +38,12 @@ static int on_url(http_parser *parser, const char *url, size_t size)
         return 1;
     from = url + parts.field_data[UF_PATH].off;
     end = from + parts.field_data[UF_PATH].len;
-    for (; from < end; from++) {
-        code = (unsigned char)*from;
+    while (from < end) {
+        code = (unsigned char)*from++;
         if (code == '%') {
-            if (!isxdigit(from[1] & 255) || !isxdigit(from[2] & 255))
+            if (!isxdigit(from[0] & 255) || !isxdigit(from[1] & 255))
                 return 1;
-            sscanf(from + 1, "%2x", &code);
+            sscanf(from, "%2x", &code);
             from += 2;
         }
         if (code == 0)
@@ -54,29 +54,28 @@ static int on_url(http_parser *parser, const char *url, size_t size)
     return 0;
 }
 
-/* The value of a header, after so many of the same name; or NULL. */
-static const char *header(const char *head, const char *name, int skip)
+static int count_hosts(const char *head)
 {
-    size_t size = strlen(name);
+    int count = 0;
     while ((head = strchr(head, '\n')) != NULL)
-        if (!strncasecmp(++head, name, size) && skip-- == 0)
-            return head + size + strspn(head + size, " \t");
-    return NULL;
+        count += !strncasecmp(++head, "Host:", 5);
+    return count;
 }
 
 /* Returns the status that a request has earned so far. */
-static int parse(struct session *it, size_t size, char *path)
+static enum http_status parse(struct session *it, size_t size, char *path)
 {
     static const http_parser_settings settings = {.on_url = on_url};
     http_parser parser;
+    int hosts;
     *path = it->data[size] = '\0';
+    hosts = count_hosts(it->data);
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = path;
     if (http_parser_execute(&parser, &settings, it->data, size) != size ||
         HTTP_PARSER_ERRNO(&parser) != HPE_OK || !*path ||
         strcmp(it->data + size - 4, "\r\n\r\n") ||
-        header(it->data, "Host:", 1) ||
-        (parser.http_minor > 0 && !header(it->data, "Host:", 0)))
+        hosts > 1 || (hosts == 0 && parser.http_minor > 0))
         return 400;
     it->only_head = parser.method == HTTP_HEAD;
     it->keeps = http_should_keep_alive(&parser) && listener >= 0;
@@ -88,35 +87,12 @@ static int parse(struct session *it, size_t size, char *path)
     return strstr(path, "/.") || strstr(path, "//") ? 404 : 200;
 }
 
-static const char *http_time(char *text, time_t seconds)
-{
-    struct tm parts;
-    strftime(text, 32, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &parts));
-    return text;
-}
-
-/* `now` bytes of the body are there, and go with the head in one write. */
-static void answer(struct session *it, int status, const char *type,
-                   const char *more, off_t size, const char *body, size_t now)
-{
-    char head[512], date[32];
-    struct iovec pieces[2] = {{head, 0}, {(void *)(uintptr_t)body, now}};
-    pieces[0].iov_len = (size_t)snprintf(
-        head, sizeof head, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
-        "Content-Length: %lld\r\nConnection: %s\r\n%s\r\n", status,
-        http_status_str(status), http_time(date, time(NULL)),
-        type, (long long)size, it->keeps ? "keep-alive" : "close", more);
-    if (async_stream_writev(it->stream, pieces, it->only_head ? 1 : 2) < 0)
-        it->keeps = 0;
-}
-
 static const char *type_of(const char *path)
 {
     static const char *const types[][2] = {
         {".html", "text/html; charset=utf-8"}, {".css", "text/css"},
-        {".txt", "text/plain; charset=utf-8"}, {".js", "text/javascript"},
-        {".svg", "image/svg+xml"}, {".png", "image/png"},
-        {".jpg", "image/jpeg"}, {".json", "application/json"}};
+        {".js", "text/javascript"}, {".svg", "image/svg+xml"},
+        {".png", "image/png"}, {".txt", "text/plain; charset=utf-8"}};
     const char *dot = strrchr(path, '.');
     size_t i;
     for (i = 0; dot && i < sizeof types / sizeof *types; i++)
@@ -130,63 +106,69 @@ static async_result read_piece(void *data)
 {
     struct session *it = data;
     size_t size = it->left < PIECE ? (size_t)it->left : PIECE;
-    ssize_t n = pread(it->file, it->data, size, it->at);
+    ssize_t n = read(it->file, it->data, size);
     if (n < 0)
         return -errno;
-    it->at += n;
     it->left -= n;
     if (it->left == 0)
         close(it->file);
     return n;
 }
 
+/* `now` bytes of the body are in `data`, and go with the head in one write. */
+static void answer(struct session *it, enum http_status status,
+                   const char *type, off_t size, ssize_t now)
+{
+    char head[512], date[32];
+    struct iovec pieces[2] = {{head, 0}, {it->data, now < 0 ? 0 : (size_t)now}};
+    time_t seconds = time(NULL);
+    struct tm utc;
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT",
+             gmtime_r(&seconds, &utc));
+    pieces[0].iov_len = (size_t)snprintf(
+        head, sizeof head, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
+        "Content-Length: %lld\r\nConnection: %s\r\n%s\r\n", status,
+        http_status_str(status), date, type, (long long)size,
+        it->keeps ? "keep-alive" : "close",
+        status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    if (async_stream_writev(it->stream, pieces, it->only_head ? 1 : 2) < 0)
+        it->keeps = 0;
+}
+
 /* Returns 0 if there is no such file. */
 static int answer_file(struct session *it, const char *path)
 {
-    char changed[32], more[64];
-    const char *since = header(it->data, "If-Modified-Since:", 0);
     struct stat about;
-    ssize_t n;
     if (fstatat(directory, path + 1, &about, 0) < 0 || !S_ISREG(about.st_mode))
         return 0;
     it->file = openat(directory, path + 1, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (it->file < 0)
         return 0;
-    http_time(changed, about.st_mtime);
-    snprintf(more, sizeof more, "Last-Modified: %s\r\n", changed);
-    since = since && !strncmp(since, changed, strlen(changed)) ? since : NULL;
-    it->only_head |= since != NULL;
-    it->at = 0;
     it->left = it->only_head ? 0 : about.st_size;
-    n = read_piece(it);
-    answer(it, since ? 304 : 200, type_of(path), more, about.st_size, it->data,
-           n < 0 ? 0 : (size_t)n);
+    answer(it, 200, type_of(path), about.st_size, read_piece(it));
     return 1;
 }
 
 /* `size` is that of the request, or why there is none. */
 static void respond(struct session *it, ssize_t size)
 {
-    char path[HEAD + 16], text[96];
-    const char *type = "text/plain";
-    int status;
+    char path[HEAD + 16];
+    enum http_status status;
+    int n;
     requests++;
     it->keeps = it->only_head = 0;
     status = size == -EMSGSIZE ? 431 : size < 0 ? 408 :
         parse(it, (size_t)size, path);
     if (status == 200 && !strcmp(path, "/status")) {
-        type = "application/json";
-        sprintf(text, "{\"requests\":%ld,\"connections\":%ld}\n", requests,
-                connections);
-    } else {
-        if (status == 200 && answer_file(it, path))
-            return;
+        n = sprintf(it->data, "{\"requests\":%ld,\"connections\":%ld}\n",
+                    requests, connections);
+        answer(it, 200, "application/json", n, n);
+    } else if (status != 200 || !answer_file(it, path)) {
         status = status == 200 ? 404 : status;
         it->keeps &= status == 404; /* else the next request may be anywhere */
-        sprintf(text, "%d %s\n", status, http_status_str(status));
+        n = sprintf(it->data, "%d %s\n", status, http_status_str(status));
+        answer(it, status, "text/plain", n, n);
     }
-    answer(it, status, type, status == 405 ? "Allow: GET, HEAD\r\n" : "",
-           (off_t)strlen(text), text, strlen(text));
 }
 
 async_define(session)

@@ -1,5 +1,5 @@
-/* kv, a small Redis: strings that may expire, by the protocol that redis-cli
- * and all clients of Redis speak (requests are arrays; no inline commands).
+/* kv, a small Redis: strings that may expire, for redis-cli and all clients of
+ * Redis (requests are arrays; there are no inline commands).
  *
  *     cc -O2 -I. examples/kv.c -lhiredis -o kv && ./kv 7379
  *     redis-cli -p 7379 set greeting hello EX 60
@@ -9,7 +9,8 @@
  * and so goes with any loop. A pipeline is answered by one write. A client is
  * bounded: in what it sends, in what waits for it, in how long it does nothing.
  * The hash table and the growing string are uthash's. What has expired is freed
- * when it is asked for; memory has no limit, and none left is the end.
+ * when it is asked for; memory has no limit, and none left is the end. SIGTERM,
+ * SIGINT: the answers that are ready are still sent.
  */
 #include "async.h"
 #include <hiredis/hiredis.h>
@@ -17,8 +18,8 @@
 #include <uthash.h>
 #include <utstring.h>
 
-enum { ARGUMENTS = 1024, REQUEST = 1 << 20, ANSWERS = 8 << 20 }; /* at most */
-enum { PIECE = 16 << 10, IDLE_MS = 300000, STUCK_MS = 30000, GRACE_MS = 1000 };
+enum { WORDS = 1024, REQUEST = 1 << 20, PIECE = 16 << 10 }; /* at most */
+enum { IDLE_MS = 300000, STUCK_MS = 30000, SECOND = 1000000000 };
 
 typedef struct entry {
     int64_t expires_ns; /* 0: never */
@@ -28,15 +29,17 @@ typedef struct entry {
 } entry;
 
 static entry *table;
-static int listener;
 static UT_string *out; /* the answers of one turn: a stream takes copies */
 
 #define put(...) utstring_printf(out, __VA_ARGS__)
 
-static void drop(entry *it)
+static int drop(entry *it) /* or nothing. Returns how many. */
 {
+    if (!it)
+        return 0;
     HASH_DEL(table, it);
     free(it);
+    return 1;
 }
 
 static entry *find(const redisReply *key)
@@ -52,9 +55,8 @@ static entry *find(const redisReply *key)
 static void store(const redisReply *key, const redisReply *value,
                   int64_t expires_ns)
 {
-    entry *it = find(key);
-    if (it)
-        drop(it);
+    entry *it;
+    drop(find(key));
     it = malloc(sizeof *it + key->len + value->len + 1);
     if (!it)
         abort();
@@ -66,127 +68,51 @@ static void store(const redisReply *key, const redisReply *value,
     HASH_ADD_KEYPTR(hh, table, it->key, key->len, it);
 }
 
-static void put_bulk(const redisReply *text)
-{
-    put("$%zu\r\n", text->len);
-    utstring_bincpy(out, text->str, text->len);
-    put("\r\n");
-}
-
-static int is(const redisReply *text, const char *name)
-{
-    return !strcasecmp(text->str, name);
-}
-
-static int is_integer(const redisReply *text, long long *number)
+static int is_integer(const redisReply *word, long long *number)
 {
     char same[24]; /* as Redis writes it */
-    *number = strtoll(text->str, NULL, 10);
-    return text->len == (size_t)sprintf(same, "%lld", *number) &&
-           !memcmp(text->str, same, text->len);
+    *number = strtoll(word->str, NULL, 10);
+    return word->len == (size_t)sprintf(same, "%lld", *number) &&
+           !memcmp(word->str, same, word->len);
 }
 
-/* ---- commands: each returns a line to answer, or puts its answer ---- */
+/* ---- commands: each puts its answer but for the end, which it returns ---- */
 
 static const char not_integer[] =
     "-ERR value is not an integer or out of range";
 
+static const char *bulk(const redisReply *text)
+{
+    put("$%zu\r\n", text->len);
+    utstring_bincpy(out, text->str, text->len);
+    return "";
+}
+
+static const char *on_ping(const redisReply *r)
+{
+    return r->elements == 1 ? "+PONG" : bulk(r->element[1]);
+}
+
+static const char *on_get(const redisReply *r)
+{
+    const entry *it = find(r->element[1]);
+    return it ? bulk(&it->value) : "$-1";
+}
+
 static const char *on_set(const redisReply *r)
 {
-    int64_t unit_ns, expires_ns = 0;
-    int nx = 0, xx = 0;
-    long long n;
-    size_t i;
-    for (i = 3; i < r->elements; i++) {
-        const redisReply *it = r->element[i];
-        unit_ns = is(it, "ex") ? 1000000000 : is(it, "px") ? 1000000 : 0;
-        if (is(it, "nx") && !xx)
-            nx = 1;
-        else if (is(it, "xx") && !nx)
-            xx = 1;
-        else if (!unit_ns || expires_ns || ++i == r->elements)
-            return "-ERR syntax error";
-        else if (!is_integer(r->element[i], &n))
-            return not_integer;
-        else if (n < 1 || n > INT64_MAX / 2 / unit_ns)
-            return "-ERR invalid expire time in 'set' command";
-        else
-            expires_ns = async_now() + n * unit_ns;
-    }
-    if (find(r->element[1]) ? nx : xx)
-        return "$-1";
-    store(r->element[1], r->element[2], expires_ns);
+    const char *unit = r->elements == 5 ? r->element[3]->str : "";
+    int64_t unit_ns = !strcasecmp(unit, "ex") ? SECOND
+                    : !strcasecmp(unit, "px") ? SECOND / 1000 : 0;
+    long long n = 0;
+    if (r->elements > 3 && !unit_ns)
+        return "-ERR syntax error";
+    if (unit_ns && !is_integer(r->element[4], &n))
+        return not_integer;
+    if (unit_ns && (n < 1 || n > INT64_MAX / 2 / unit_ns))
+        return "-ERR invalid expire time in 'set' command";
+    store(r->element[1], r->element[2], n ? async_now() + n * unit_ns : 0);
     return "+OK";
-}
-
-static const char *on_exists(const redisReply *r) /* or del */
-{
-    int found = 0;
-    size_t i;
-    for (i = 1; i < r->elements; i++) {
-        entry *it = find(r->element[i]);
-        found += it != NULL;
-        if (it && is(r->element[0], "del"))
-            drop(it);
-    }
-    return put(":%d\r\n", found), NULL;
-}
-
-static const char *on_incr(const redisReply *r) /* or incrby, decr */
-{
-    const entry *it = find(r->element[1]);
-    long long n = 0, by = is(r->element[0], "decr") ? -1 : 1;
-    char digits[24];
-    redisReply sum = {.str = digits};
-    if ((r->elements > 2 && !is_integer(r->element[2], &by)) ||
-        (it && !is_integer(&it->value, &n)))
-        return not_integer;
-    if (by < 0 ? n < LLONG_MIN - by : n > LLONG_MAX - by)
-        return "-ERR increment or decrement would overflow";
-    sum.len = (size_t)sprintf(digits, "%lld", n + by);
-    store(r->element[1], &sum, it ? it->expires_ns : 0);
-    return put(":%s\r\n", digits), NULL;
-}
-
-static const char *on_expire(const redisReply *r)
-{
-    entry *it = find(r->element[1]);
-    long long n;
-    if (!is_integer(r->element[2], &n))
-        return not_integer;
-    if (n > INT64_MAX / 2 / 1000000000)
-        return "-ERR invalid expire time in 'expire' command";
-    if (it)
-        it->expires_ns = async_now() + (n < 0 ? 0 : n * 1000000000);
-    return it ? ":1" : ":0";
-}
-
-static const char *on_ttl(const redisReply *r)
-{
-    const entry *it = find(r->element[1]);
-    if (!it || !it->expires_ns)
-        return it ? ":-1" : ":-2";
-    return put(":%.0f\r\n", (double)(it->expires_ns - async_now()) / 1e9), NULL;
-}
-
-static const char *on_ping(const redisReply *r) /* or echo */
-{
-    return r->elements == 1 ? "+PONG" : (put_bulk(r->element[1]), NULL);
-}
-
-static const char *on_mget(const redisReply *r) /* or get: no count */
-{
-    size_t i;
-    if (is(r->element[0], "mget"))
-        put("*%zu\r\n", r->elements - 1);
-    for (i = 1; i < r->elements && utstring_len(out) <= ANSWERS; i++) {
-        const entry *it = find(r->element[i]);
-        if (it)
-            put_bulk(&it->value);
-        else
-            put("$-1\r\n");
-    }
-    return NULL;
 }
 
 static const char *on_mset(const redisReply *r)
@@ -197,6 +123,54 @@ static const char *on_mset(const redisReply *r)
     for (i = 1; i < r->elements; i += 2)
         store(r->element[i], r->element[i + 1], 0);
     return "+OK";
+}
+
+static const char *on_del(const redisReply *r)
+{
+    int count = 0;
+    size_t i;
+    for (i = 1; i < r->elements; i++)
+        count += drop(find(r->element[i]));
+    put(":%d", count);
+    return "";
+}
+
+static const char *on_incr(const redisReply *r)
+{
+    const entry *it = find(r->element[1]);
+    char digits[24];
+    redisReply sum = {.str = digits};
+    long long n = 0;
+    if (it && !is_integer(&it->value, &n))
+        return not_integer;
+    if (n == LLONG_MAX)
+        return "-ERR increment or decrement would overflow";
+    sum.len = (size_t)sprintf(digits, "%lld", n + 1);
+    store(r->element[1], &sum, it ? it->expires_ns : 0);
+    put(":%s", digits);
+    return "";
+}
+
+static const char *on_expire(const redisReply *r)
+{
+    entry *it = find(r->element[1]);
+    long long n;
+    if (!is_integer(r->element[2], &n))
+        return not_integer;
+    if (n > INT64_MAX / 2 / SECOND)
+        return "-ERR invalid expire time in 'expire' command";
+    if (it)
+        it->expires_ns = async_now() + (n < 0 ? 0 : n * SECOND);
+    return it ? ":1" : ":0";
+}
+
+static const char *on_ttl(const redisReply *r)
+{
+    const entry *it = find(r->element[1]);
+    if (!it || !it->expires_ns)
+        return it ? ":-1" : ":-2";
+    put(":%.0f", (double)(it->expires_ns - async_now()) / SECOND);
+    return "";
 }
 
 /* What redis-cli and redis-benchmark ask before they begin. */
@@ -210,29 +184,42 @@ static const struct command {
     size_t least, most; /* words, the name among them */
     const char *(*run)(const redisReply *r);
 } commands[] = {
-    {"get", 2, 2, on_mget},      {"mget", 2, ARGUMENTS, on_mget},
-    {"ping", 1, 2, on_ping},     {"set", 3, ARGUMENTS, on_set},
-    {"echo", 2, 2, on_ping},     {"mset", 3, ARGUMENTS, on_mset},
-    {"incr", 2, 2, on_incr},     {"exists", 2, ARGUMENTS, on_exists},
-    {"decr", 2, 2, on_incr},     {"del", 2, ARGUMENTS, on_exists},
-    {"incrby", 3, 3, on_incr},   {"config", 3, 3, on_command},
-    {"expire", 3, 3, on_expire}, {"command", 1, 2, on_command},
-    {"ttl", 2, 2, on_ttl},
-};
+    {"get", 2, 2, on_get},        {"set", 3, WORDS, on_set},
+    {"ping", 1, 2, on_ping},      {"mset", 3, WORDS, on_mset},
+    {"incr", 2, 2, on_incr},      {"del", 2, WORDS, on_del},
+    {"expire", 3, 3, on_expire},  {"ttl", 2, 2, on_ttl},
+    {"config", 3, 3, on_command}, {"command", 1, 2, on_command},
+    {NULL, 0, 0, NULL}};
 
-static void execute(const redisReply *r)
+static int is_request(const redisReply *r)
+{
+    size_t i = 0;
+    while (r && i < r->elements && r->element[i]->type == REDIS_REPLY_STRING)
+        i++;
+    return i > 0 && i == r->elements;
+}
+
+/* Returns 1; or -1, if it is no request. */
+static int execute(const redisReply *r)
 {
     const struct command *it = commands;
-    const struct command *end = it + sizeof commands / sizeof *commands;
-    const char *line;
-    while (it < end && !is(r->element[0], it->name))
+    const char *end = "";
+    if (!is_request(r)) {
+        put("-ERR Protocol error: expected at most %d bulk strings, %d bytes"
+            "\r\n", WORDS, REQUEST);
+        return -1;
+    }
+    while (it->name && strcasecmp(r->element[0]->str, it->name) != 0)
         it++;
-    if (it == end)
-        put("-ERR unknown command\r\n");
+    if (!it->name)
+        end = "-ERR unknown command";
     else if (r->elements < it->least || r->elements > it->most)
-        put("-ERR wrong number of arguments for '%s' command\r\n", it->name);
-    else if ((line = it->run(r)))
-        put("%s\r\n", line);
+        put("-ERR wrong number of arguments for '%s' command", it->name);
+    else
+        end = it->run(r);
+    utstring_bincpy(out, end, strlen(end));
+    utstring_bincpy(out, "\r\n", 2);
+    return 1;
 }
 
 /* ---- requests ---- */
@@ -246,15 +233,7 @@ static void *on_array(const redisReadTask *task, int count)
 static void *on_array(const redisReadTask *task, size_t count)
 #endif
 {
-    return count > ARGUMENTS ? NULL : usual->createArray(task, count);
-}
-
-static int is_request(const redisReply *r)
-{
-    size_t i = 0;
-    while (i < r->elements && r->element[i]->type == REDIS_REPLY_STRING)
-        i++;
-    return i > 0 && i == r->elements;
+    return count > WORDS ? NULL : usual->createArray(task, count);
 }
 
 /* Answer the next request; `size` bytes have come since the last. Returns 1;
@@ -262,19 +241,14 @@ static int is_request(const redisReply *r)
 static int answer(redisReader *reader, size_t *size)
 {
     void *request;
-    int state = 0;
-    if (redisReaderGetReply(reader, &request) != REDIS_OK ||
-        (request ? !is_request(request) : *size > REQUEST ||
-                   atoll(reader->buf + reader->pos) > REQUEST)) {
-        put("-ERR Protocol error: expected at most %d bulk strings, %d bytes"
-            "\r\n", ARGUMENTS, REQUEST);
-        state = -1;
-    } else if (request) {
-        execute(request);
-        *size = reader->len - reader->pos;
-        state = 1;
-    }
+    int state;
+    redisReaderGetReply(reader, &request);
+    if (!request && !reader->err && *size <= REQUEST &&
+        atoll(reader->buf + reader->pos) <= REQUEST)
+        return 0;
+    state = execute(request);
     freeReplyObject(request);
+    *size = reader->len - reader->pos;
     return state;
 }
 
@@ -291,7 +265,7 @@ async(session, int fd, state; async_stream *stream; redisReader *reader;
     limited = *usual;
     limited.createArray = on_array;
     self->reader->fn = &limited;
-    while (self->state >= 0) {
+    do {
         if (self->state == 0) {
             await(n, async_stream_read(self->stream, self->input, PIECE),
                   IDLE_MS);
@@ -304,13 +278,11 @@ async(session, int fd, state; async_stream *stream; redisReader *reader;
         do
             self->state = answer(self->reader, &self->size);
         while (self->state > 0 && utstring_len(out) < PIECE);
-        if (utstring_len(out) > ANSWERS || async_stream_write(
-                self->stream, utstring_body(out), utstring_len(out)) < 0)
-            break;
-        await(n, async_stream_flush(self->stream), STUCK_MS);
-        if (n < 0)
-            break;
-    }
+        n = async_stream_write(self->stream, utstring_body(out),
+                               utstring_len(out));
+        if (n == 0)
+            await(n, async_stream_flush(self->stream), STUCK_MS);
+    } while (n == 0 && self->state >= 0);
     async_finally;
     redisReaderFree(self->reader);
     if (async_stream_close(self->stream) < 0)
@@ -321,30 +293,29 @@ async(session, int fd, state; async_stream *stream; redisReader *reader;
 static void on_signal(int signo, void *unused)
 {
     (void)signo, (void)unused;
-    async_close(listener);
-    listener = -1;
+    async_loop_stop(); /* cancels all tasks; streams send what they have */
 }
 
-async(server, int port;)
+async(server, int port, listener;)
 {
     int client;
     async_begin;
-    listener = async_listen("127.0.0.1", self->port);
-    if (listener < 0)
-        async_return(listener);
+    self->listener = async_listen("127.0.0.1", self->port);
+    if (self->listener < 0)
+        async_return(self->listener);
     async_on_signal(SIGTERM, NULL, on_signal);
     async_on_signal(SIGINT, NULL, on_signal);
-    printf("listening on 127.0.0.1:%d\n", async_port(listener));
+    printf("listening on 127.0.0.1:%d\n", async_port(self->listener));
     fflush(stdout);
     for (;;) {
-        await(client, async_accept(listener));
+        await(client, async_accept(self->listener));
         if (client < 0)
-            break; /* most likely closed by on_signal */
+            async_return(client);
         if (async_spawn(session, .fd = client) < 0)
             async_close(client);
     }
-    await(client, async_join_children(), GRACE_MS);
-    async_return(listener < 0 ? 0 : -ENOMEM);
+    async_finally;
+    async_close(self->listener);
     async_end;
 }
 
@@ -353,7 +324,8 @@ int main(int argc, char **argv)
     int error;
     utstring_new(out);
     error = (int)async_run(server, .port = argc > 1 ? atoi(argv[1]) : 7379);
-    if (error < 0)
-        fprintf(stderr, "kv: %s\n", strerror(-error));
-    return error < 0;
+    if (error == -ECANCELED) /* by on_signal */
+        return 0;
+    fprintf(stderr, "kv: %s\n", strerror(-error));
+    return 1;
 }

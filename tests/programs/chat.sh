@@ -46,10 +46,6 @@ done
 say bob $'\e[31mred\r'
 hears ann "bob: ?[31mred"
 hears cid "bob: ?[31mred"
-say cid /who
-for who in cid bob ann; do
-    hears cid "* $who is here"
-done
 
 # Names.
 talk dan $socat
@@ -115,8 +111,10 @@ say bob /quit
 ends "$from_bob"
 hears ann "* bob has left"
 say ann "alone"
-say ann /who
-hears ann "* ann is here"
+talk again $nc
+hear "$from" "* your name?"
+echo bob >&"$to" # which is free again
+hears ann "* bob has joined"
 
 status=0
 "$B/chat" "$port" 2> "$scratch/second.err" || status=$?
