@@ -5748,8 +5748,9 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
  * >>names        getaddrinfo(3) blocks, for half a minute where no server answers. So each lookup
  *                has a thread of its own and owns all that it writes to: who asked may leave, even
  *                the loop may, and it ends by itself. There are 64 at a time: where so many
- *                wait for a server, more would not be served sooner. Connecting is written with what
- *                stands above: a race is a task, each attempt a child, so the losers end with it.
+ *                wait for a server, more would not be served sooner. Connecting is written with
+ *                what stands above: a race is a task, each attempt a child, so the losers end with
+ *                it.
  * ------------------------------------------------------------------------- */
 #define ASYNC__ADDRESSES 32    /* taken of one answer                                         */
 #define ASYNC__PATIENCE_MS 50  /* RFC 8305, 8: an answer for IPv4 waits so long for IPv6's    */
