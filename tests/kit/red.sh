@@ -297,7 +297,7 @@ broken_wakes() {
     broken lost_turn caller 'lost wake-up: a task waits although it has lost its turn: calls, line [0-9]*, [a-z]*' \
         "$(within async__leaf_returned 's/return 1;/return 0;/')"
     broken last_child family 'lost wake-up: a task waits although its last child has ended: task [0-9]*, its children' \
-        "$(within async__complete 's/task = parent->item.op == .*/task = NULL;/')"
+        "$(within async__complete 's/task = async__was_the_last.*/task = NULL;/')"
     broken not_kept two_sleeps 'lost wake-up: a task waits although it has ended, and its result is not kept: task [0-9]*, ended' \
         "$(within async__complete 's/(task->item.flags & ASYNC__KEPT) && parent/parent/')"
     broken no_cancel cancelled_sleep 'lost wake-up: a task waits although it was cancelled: sleeper, line [0-9]*, sleep' \
