@@ -259,7 +259,7 @@ cross:
 	tests/cross.sh
 qemu:
 	tests/qemu.sh
-tsan:
+tsan: $(B)/tests-plain
 	tests/tsan.sh
 kit-red:
 	tests/kit/red.sh

@@ -6,7 +6,7 @@ set -eu
 out=build/coverage
 rm -rf "$out"
 mkdir -p "$out/core" "$out/kit" "$out/older" "$out/simulated"
-common="-std=gnu11 -g -O0 --coverage -I. -Itests -pthread -DASYNC_HAS_KQUEUE=1 -Itests/kqueue -w"
+common="-std=gnu11 -O0 --coverage -I. -Itests -pthread -DASYNC_HAS_KQUEUE=1 -Itests/kqueue -w"
 BACKENDS=${BACKENDS:-poll epoll kqueue}
 
 # compile folder flags sources...

@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.." || exit 2
 B=build/mutants
 JOBS=${JOBS:-2}
 CC=${CC:-cc}
-FLAGS='-pthread -std=gnu11 -g -w -Itests'
+FLAGS='-pthread -std=gnu11 -w -Itests'
 if [ "$(uname -s)" = Linux ]; then
     emulation=tests/kqueue/kqueue.c
     BACKENDS='poll epoll kqueue'
@@ -29,16 +29,20 @@ if command -v timeout > /dev/null; then limit='timeout 280'; else limit=; fi
 ASYNC_WATCHDOG=${ASYNC_WATCHDOG:-100}
 ASYNC_SEEDS=${ASYNC_SEEDS:-50}
 export ASYNC_WATCHDOG ASYNC_SEEDS JOBS CC
+kit='-O1 -Itests/kit -DASYNC_TEST_PLAIN'
+own=$(grep -l '^#define ASYNC_' tests/sim_*.c) # what sets the header up for itself
 
-# objects folder flags file...: compiles what is not there yet
+# objects include folder flags file...: compiles what is not there yet
 objects() {
-    folder=$1
-    flags=$2
-    shift 2
+    include=$1
+    folder=$2
+    flags=$3
+    shift 3
+    mkdir -p "$folder"
     for source; do
         object=$folder/$(basename "$source" .c).o
         # shellcheck disable=SC2086
-        [ -f "$object" ] || $CC "-I$(dirname "$folder")" -I. $FLAGS $flags \
+        [ -f "$object" ] || $CC "-I$include" -I. $FLAGS $flags \
             "-DTEST_BACKEND_LIST=\"$BACKENDS\"" -c "$source" -o "$object" || return 1
     done
 }
@@ -51,31 +55,53 @@ order() {
     done | awk '!seen[$0]++'
 }
 
-# simulated folder patch: file by file, up to the first test that fails. Its line is in killed.txt.
+# tests folder: the objects of the tests, which see functions that are declared only; into $tests.
+# Most mutants change nothing else than the functions, and share those of the control.
+tests() {
+    mkdir -p "$1/declared"
+    "$B/mutate" externs "$1/async.h" > "$1/declared/async.h"
+    tests=$1/declared
+    cmp -s "$tests/async.h" "$B/control/declared/async.h" && tests=$B/control/declared
+    # shellcheck disable=SC2046
+    objects "$tests" "$tests" "$kit" tests/kit/async_sim.c tests/kit/async_test.c $emulation \
+        $(ls tests/sim_*.c | grep -vxF "$own")
+}
+
+# functions folder: the header's functions, no more inline, in one object
+functions() {
+    mkdir -p "$1/defined"
+    sed '/^[^ #]/s/static inline //' "$1/async.h" > "$1/defined/async.h"
+    printf '#include "async_test.h"\n' > "$1/defined/functions.c"
+    objects "$1/defined" "$1/defined" "$kit -O0" "$1/defined/functions.c"
+}
+
+# worlds folder object...: the tests in these objects up to the first that fails. Its line is in
+# killed.txt.
+worlds() {
+    folder=$1
+    shift
+    $CC "$folder/defined/functions.o" "$tests/async_sim.o" "$tests/async_test.o" \
+        ${emulation:+"$tests/kqueue.o"} "$@" -pthread -o "$folder/worlds" || return 1
+    $limit "$folder/worlds" --stop > "$folder/output.txt" 2>&1 < /dev/null && return
+    { sed -n 's/^\[FAIL\] //p' "$folder/output.txt"; echo 'the tests  end badly'; } |
+        sed -n '1s/  /: /p' > "$folder/killed.txt"
+}
+
+# simulated folder patch: file by file; those that need the functions inline come last.
 simulated() {
-    mkdir -p "$1/sim"
     : > "$1/killed.txt"
+    tests "$1" && functions "$1" || return 1
+    # shellcheck disable=SC2046
+    worlds "$1" $(order "$2" | grep -vxF "$own" | sed "s|.*/\(.*\)\.c|$tests/\1.o|") || return 1
+    [ ! -s "$1/killed.txt" ] && [ -n "$own" ] || return 0
     # shellcheck disable=SC2086
-    objects "$1/sim" '-O1 -Itests/kit -DASYNC_TEST_PLAIN' tests/kit/async_sim.c \
-        tests/kit/async_test.c $emulation || return 1
-    kit=$(echo "$1"/sim/*.o)
-    for source in $(order "$2"); do
-        program=$1/$(basename "$source" .c)
-        objects "$1/sim" '-O1 -Itests/kit -DASYNC_TEST_PLAIN' "$source" || return 1
-        # shellcheck disable=SC2086
-        $CC $kit "$1/sim/$(basename "$source" .c).o" -pthread -o "$program" || return 1
-        $limit "$program" --stop > "$1/output.txt" 2>&1 < /dev/null && continue
-        { sed -n 's/^\[FAIL\] //p' "$1/output.txt"; echo "$(basename "$source" .c)  ends badly"; } |
-            sed -n '1s/  /: /p' > "$1/killed.txt"
-        break
-    done
+    objects "$1" "$1/own" "$kit" $own && worlds "$1" "$1"/own/*.o
 }
 
 # The tests of the core. "yes" in survives.txt: they have noticed nothing.
 core() {
-    mkdir -p "$1/core"
     # shellcheck disable=SC2086
-    objects "$1/core" '-O0 -DTEST_PLAIN -DASYNC_HAS_KQUEUE=1' tests/test_*.c tests/test.c \
+    objects "$1" "$1/core" '-O0 -DTEST_PLAIN -DASYNC_HAS_KQUEUE=1' tests/test_*.c tests/test.c \
         tests/plain.c $emulation || return 1
     $CC "$1"/core/*.o -pthread -o "$1/tests" || return 1
     echo yes > "$1/survives.txt"
@@ -102,7 +128,7 @@ one() {
     if [ -n "${CORE:-}" ]; then
         core "$B/$name" > "$B/$name/core-build.txt" 2>&1 || echo "FAIL $name: the core's tests"
     fi
-    rm -rf "$B/$name/sim" "$B/$name/core"
+    rm -rf "$B/$name/declared" "$B/$name/defined" "$B/$name/own" "$B/$name/worlds" "$B/$name/core"
 }
 
 # table patch...
@@ -139,6 +165,7 @@ else
 fi
 rm -rf "$B"
 mkdir -p "$B/control"
+$CC -std=c99 -O1 tests/mutate.c -o "$B/mutate" || exit 2
 cp async.h "$B/control/async.h"
 simulated "$B/control" /dev/null > "$B/control/build.txt" 2>&1 || echo 'does not compile' \
     >> "$B/control/killed.txt"
@@ -146,7 +173,6 @@ if [ -s "$B/control/killed.txt" ]; then
     echo "FAIL control: async.h without a fault: $(cat "$B/control/killed.txt")"
     exit 1
 fi
-rm -rf "$B/control"
 echo 'ok control'
 echo "$patches" | xargs -P "$JOBS" -n 1 "tests/$(basename "$0")" --one | tee "$B/lines.txt"
 failed=$(grep -c '^FAIL' "$B/lines.txt")

@@ -3,7 +3,8 @@
 #
 #     tests/mutate.sh [count [seed]]      300 mutants, drawn with seed 1; FULL=1: with all worlds
 #
-# Each is compiled into one object, which is linked with the tests, compiled once. The tests run up
+# Each is compiled into one object, which is linked with the tests, compiled once (but for those that
+# set the header up for themselves, which are left out). The tests run up
 # to the first that fails: with few seeds, then with torture, then with more seeds. A mutant that
 # does not compile, or compiles to the same code, does not count, and another is drawn. Results go
 # to build/mutate/results0.txt, where a run that was cut short goes on. What survives is listed, and
@@ -52,7 +53,8 @@ judge() {
 [ "$B/mutate" -nt tests/mutate.c ] || $CC -std=c99 -O1 tests/mutate.c -o "$B/mutate" || exit 2
 "$B/mutate" externs async.h > "$B/externs/async.h"
 objects=
-for source in tests/kit/async_sim.c tests/kit/async_test.c tests/sim_*.c $emulation; do
+for source in tests/kit/async_sim.c tests/kit/async_test.c \
+    $(grep -L '^#define ASYNC_' tests/sim_*.c) $emulation; do
     object=$B/externs/$(basename "$source" .c).o
     objects="$objects $object"
     if [ ! "$object" -nt "$source" ] || [ ! "$object" -nt async.h ]; then

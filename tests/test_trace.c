@@ -18,6 +18,8 @@
 
 /* ----------------------------------------------------------------------------
  * MARK: - Reading a trace
+ *
+ * Some strspn(3) and strchr(3) go to the end of the text first, which is long: loops stand here.
  * ------------------------------------------------------------------------- */
 static char path[64], text[4 << 20];
 
@@ -42,7 +44,7 @@ static void end_trace(void)
 
 static const char *skip(const char *p)
 {
-    while (*p == ' ' || *p == '\n') /* some strspn(3) goes to the end of the text first */
+    while (*p == ' ' || *p == '\n')
         p++;
     return p;
 }
@@ -89,10 +91,11 @@ static char event[1000];
 static int events(const char *first, const char *second, const char *third)
 {
     int count = 0;
-    for (char *line = text, *end; line; line = end ? end + 1 : NULL) {
-        size_t size = (end = strchr(line, '\n')) ? (size_t)(end - line) : strlen(line);
+    for (char *line = text, *end; line; line = *end ? end + 1 : NULL) {
         char copy[1000];
-        snprintf(copy, sizeof copy, "%.*s", (int)size, line);
+        for (end = line; *end && *end != '\n';)
+            end++;
+        snprintf(copy, sizeof copy, "%.*s", (int)(end - line), line);
         if (!strstr(copy, first) || !strstr(copy, second) || !strstr(copy, third))
             continue;
         memcpy(event, copy, sizeof event);

@@ -79,12 +79,20 @@ in_french()
         awk '/^--$/ { parts += !!size; size = 0; next } { size += length($0) } END { exit !(parts + !!size == 4) }' "$stem.fr"
 }
 
-# solution FILE: right in every way it can be run.
+# Which compiler a name stands for.
+version_of()
+{
+    "$1" --version 2>&1 | sed '1s/^[^ ]* //'
+}
+
+# solution FILE: right in every way it can be run. With gcc, too, where cc is another.
 solution()
 {
     checked 0 "$1"
     verdict "$id is solved${2:-}" "the check refuses the solution"
-    for way in CC=gcc FACE=criterion; do
+    gcc=CC=gcc
+    [ "$(version_of "${CC:-cc}")" != "$(version_of gcc)" ] || gcc=
+    for way in $gcc FACE=criterion; do
         checked 0 "$1" "$way"
         verdict "$id is solved, $way" "the check refuses the solution"
     done

@@ -87,20 +87,30 @@ dialect() {
         done
         [ "$1" = tcc ] && break # it does not optimise
     done
-    # shellcheck disable=SC2086
-    run_all "$1 -std=$2" "$1" "-std=$2" "-I$INCLUDE"
+    for source in use_all callbacks no_short; do
+        run_one "$1 -std=$2" $source "$1" "$out/$1-$2-O0-$source.o"
+    done
 }
 
 # run_all name command...: build and run the programs
 run_all() {
-    run_name=$1
-    run_program=$out/$(echo "$1" | tr ' /=' '---')
+    run_all_name=$1
     shift
     for source in use_all callbacks no_short; do
-        "$@" "$here/$source.c" -o "$run_program-$source" 2> "$run_program.txt" ||
-            { fail "$run_name builds $source" "$run_program.txt"; continue; }
-        report_silent "$run_name runs $source" limited "$run_program-$source"
+        run_one "$run_all_name" $source "$@" "$here/$source.c"
     done
+}
+
+# run_one name source command...
+run_one() {
+    run_name="$1 runs $2"
+    run_program=$out/$(echo "$1" | tr ' /=' '---')-$2
+    shift 2
+    if "$@" -o "$run_program" 2> "$run_program.txt"; then
+        report_silent "$run_name" limited "$run_program"
+    else
+        fail "$run_name: does not build" "$run_program.txt"
+    fi
 }
 
 # In a folder of its own: use_all makes a socket in the current one.
@@ -150,12 +160,15 @@ order_builds() {
     return 1
 }
 
-# order compiler dialect before macro when: builds in silence, or stops with those words
+# order compiler dialect before macro when: builds in silence, or stops with those words. What comes
+# before the header decides what is declared: code is made of it where nothing does.
 order() {
+    order_only=-fsyntax-only
+    case $1/$3 in */first | tcc/*) order_only= ;; esac
     order_name="$1 -std=$2 after $3, ${4:-no macro} ${5:-}"
     order_file "$3" "$4" "$5" > "$out/order-$1.c"
     # shellcheck disable=SC2046
-    "$1" "-std=$2" $(flags_of "$1") "-I$INCLUDE" -c "$out/order-$1.c" -o "$out/order-$1.o" \
+    "$1" "-std=$2" $(flags_of "$1") "-I$INCLUDE" $order_only -c "$out/order-$1.c" -o "$out/order-$1.o" \
         > "$out/order-$1.txt" 2>&1
     order_status=$?
     if [ $order_status -eq 0 ] && [ ! -s "$out/order-$1.txt" ]; then

@@ -223,8 +223,8 @@ whole_face() {
 
 # ---- a broken async.h ---------------------------------------------------------
 
-# broken name body words edit...: a copy of async.h, changed by sed, under the plain face; each of
-# the edits must change something.
+# broken name body words edit...: a copy of async.h, changed by sed, under the plain face, which has
+# no need of debug information; each of the edits must change something.
 broken() {
     name=$1 body=$2 words=$3 copy=$work/broken.h
     shift 3
@@ -236,7 +236,7 @@ broken() {
     done
     for source in tests/kit/async_test.c tests/kit/red/broken.c; do
         # shellcheck disable=SC2086
-        $CC $FLAGS -w -DASYNC_TEST_PLAIN "-DASYNC_TEST_HEADER=\"$copy\"" -c "$source" \
+        $CC $FLAGS -g0 -w -DASYNC_TEST_PLAIN "-DASYNC_TEST_HEADER=\"$copy\"" -c "$source" \
             -o "$work/$(basename "$source" .c).o" || exit 2
     done
     # shellcheck disable=SC2086
