@@ -191,6 +191,10 @@ test-worlds-valgrind: $(B)/worlds-plain
 	ASYNC_SEEDS=30 timeout 400 $(VALGRIND) $(B)/worlds-plain
 
 sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
+	for cc in $(CC) clang; do \
+	    ! command -v $$cc || { $$cc -O0 -I. -fsanitize=address tests/compile/kept_local.c -pthread -o $(B)/kept-local && \
+	        ASAN_OPTIONS=detect_stack_use_after_return=1 $(B)/kept-local; } || exit 1; \
+	done
 	ASAN_OPTIONS=detect_stack_use_after_return=1 timeout 400 $(B)/tests-sanitize
 	ASAN_OPTIONS=detect_stack_use_after_return=1 ASYNC_SEEDS=50 timeout 600 $(B)/worlds-sanitize
 

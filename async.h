@@ -278,12 +278,14 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__NORETURN __attribute__((noreturn))
 #define ASYNC__RARE __attribute__((cold)) /* out of line, small: what is not done per operation */
+#define ASYNC__REAL_STACK __attribute__((no_sanitize_address)) /* locals stay where they are */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
 #define ASYNC__MUST_AWAIT
 #define ASYNC__UNUSED
 #define ASYNC__NORETURN
 #define ASYNC__RARE
+#define ASYNC__REAL_STACK
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
 
@@ -3496,14 +3498,14 @@ static inline void async__end_task(async_loop *loop, async__task *task, async_re
 
 /* Overwrite the stack that the next step will use: a plain local that was kept across an await
  * shows at once. */
-static inline void async__scribble_below(void)
+ASYNC__REAL_STACK static inline void async__scribble_below(void)
 {
     void *(*volatile fill)(void *, int, size_t) = memset; /* or a compiler finds it useless */
     char dead[4096];
     fill(dead, 0xdb, sizeof dead);
 }
 
-static inline void async__scribble(void)
+ASYNC__REAL_STACK static inline void async__scribble(void)
 {
     void (*volatile below)(void) = async__scribble_below; /* a frame of its own, never inlined */
     below();
@@ -7014,20 +7016,19 @@ static inline void async__stream_wake(async_loop *loop, uint32_t *waiter, async_
 typedef async_result async__share(const async_stream *stream, async__task *task, const char *bytes,
                                   size_t count, int at_end);
 
-static inline async_result async__share_some(const async_stream *stream, async__task *task,
-                                             const char *bytes, size_t count, int at_end)
-{
-    size_t size = task->on.read.size;
-    (void)stream, (void)bytes;
-    return count >= size ? (async_result)size : count || at_end ? (async_result)count : -EAGAIN;
-}
-
 static inline async_result async__share_all(const async_stream *stream, async__task *task,
                                             const char *bytes, size_t count, int at_end)
 {
     size_t size = task->on.read.size;
     (void)stream, (void)bytes;
     return count >= size ? (async_result)size : at_end ? (async_result)count : -EAGAIN;
+}
+
+/* What is there is all, unless it is nothing. */
+static inline async_result async__share_some(const async_stream *stream, async__task *task,
+                                             const char *bytes, size_t count, int at_end)
+{
+    return async__share_all(stream, task, bytes, count, at_end || count);
 }
 
 /* Where the separator that is searched ends, 0: it is not in these bytes. */

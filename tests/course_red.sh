@@ -117,6 +117,7 @@ red 'wrong on one backend' '00.2 is solved, poll' ex2_check.c 's/^    greet(out)
 red 'wrong with Criterion' '00.2 is solved, FACE=criterion' ex2_check.c '$s/$/\n#ifndef ASYNC_TEST_PLAIN\nTest(ex_0_2, fails) { cr_assert(0); }\n#endif/'
 red 'the wrong one is right' '00.2 wrong is refused' ex2_wrong.patch 's/hello, course/&\\n/' 'status 0'
 red 'the wrong one does not compile' '00.2 wrong is refused' ex2_wrong.patch 's/hello, course"/&,,/' 'status 2'
+red 'the wrong one is refused in other words' '00.2 wrong is refused' ex2_wrong.patch '1s/^/Says: hello, curse\n/' 'status 1'
 
 red 'another heading' '00-hello says the same' README.fr.md 's/^# /## /'
 red 'another figure' '00-hello says the same' README.fr.md 's/loop.svg/boucle.svg/'
@@ -143,5 +144,7 @@ refuse="s|^#include \"check.h\"|/* refuse: duplicate case value */\n&|"
 red 'what must not compile does' '00.2 is solved:' ex2_check.c "$refuse" 'must not compile, and it does'
 twice='$s/$/\nint twice(int n) { switch (n) { case 1: case 1: return n; } return 0; }/'
 red 'the compiler means another line' '00.2 is solved:' ex2_check.c \
-    "s|^#include \"check.h\"|/* refuse: duplicate case value */\n/* on a line with: fprintf( */\n&|; $twice" 'about another line'
+    "s|^#include \"check.h\"|/* refuse: duplicate case value */\n/* on 1 line with: fprintf( */\n&|; $twice" 'about 0 of 1 lines'
+red 'the compiler means another thing, too' '00.2 is solved:' ex2_check.c "$refuse; ${twice%/}\nint other = missing;/" \
+    'finds something else wrong, too'
 report_end

@@ -1,42 +1,7 @@
 #!/bin/sh
-# Installs what is missing, saying so: tests/install.sh criterion valgrind ... The names are this project's; the table below
-# has those of the systems' packages.
+# Installs what is missing, saying so: tests/install.sh criterion valgrind ... The names are this project's; `thing` has
+# those of the systems' packages.
 set -eu
-
-# What the example programs and their tests are made with, a line for each subject; Debian's names.
-programs='
-pkgconf socat netcat-openbsd
-libglib2.0-dev
-libhttp-parser-dev curl wrk
-libhiredis-dev uthash-dev redis-server redis-tools python3
-libssl-dev openssl
-libcurl4-openssl-dev nginx-light
-libc-ares-dev dnsmasq-base
-gdb
-'
-
-# package NAME -> what apt, brew and pkg call it
-package()
-{
-    case $1:$2 in
-    apt:criterion) echo libcriterion-dev ;;
-    apt:peers)
-        echo libuv1-dev libev-dev libevent-dev
-        echo redis-server redis-tools nginx-light wrk haproxy golang-go libhiredis-dev uthash-dev libhttp-parser-dev
-        ;;
-    apt:programs) echo $programs ;;
-    apt:qemu) echo qemu-user ;;
-    apt:musl) echo musl-tools ;;
-    apt:m32) echo gcc-multilib g++-multilib ;;
-    apt:clang) echo clang libclang-rt-dev ;;
-    apt:s390x) echo gcc-s390x-linux-gnu libc6-dev-s390x-cross ;;
-    apt:pkg-config) echo pkgconf ;;
-    *:programs) echo "make programs knows Debian's packages only: please install by hand:" $programs >&2 && exit 1 ;;
-    brew:peers) echo libuv libev libevent ;;
-    pkg:peers) echo libuv libev libevent ;;
-    *) echo "$2" ;;
-    esac
-}
 
 # Are these programs and headers there?
 all()
@@ -46,26 +11,43 @@ all()
     done
 }
 
-# Is it there?
-have()
+m32()
 {
+    echo 'int main(void){return 0;}' | cc -m32 -x c - -o "${TMPDIR:-/tmp}/m32.$$" 2> /dev/null &&
+        rm "${TMPDIR:-/tmp}/m32.$$" # not to /dev/null: root may lose it to a linker
+}
+
+# What both the peers of the benchmarks and the example programs need.
+both='redis-server redis-tools nginx-light wrk libhiredis-dev uthash-dev libhttp-parser-dev'
+has_both='all redis-server redis-benchmark nginx wrk hiredis/hiredis.h uthash.h http_parser.h'
+
+# thing NAME: the packages of apt, those of brew and pkg, and what succeeds where it is there. Else all three are its name.
+thing()
+{
+    apt=$1
+    other=$1
+    there="command -v $1"
     case $1 in
-    criterion) pkg-config --exists criterion 2> /dev/null ;;
+    pkg-config) apt=pkgconf ;;
+    clang) apt='clang libclang-rt-dev' ;;
+    criterion) apt=libcriterion-dev there='pkg-config --exists criterion' ;;
+    qemu) apt=qemu-user there='command -v qemu-s390x' ;;
+    musl) apt=musl-tools there='command -v musl-gcc' ;;
+    m32) apt='gcc-multilib g++-multilib' there=m32 ;;
+    s390x) apt='gcc-s390x-linux-gnu libc6-dev-s390x-cross' there='command -v s390x-linux-gnu-gcc' ;;
     peers)
-        pkg-config --exists libuv libevent 2> /dev/null && all ev.h redis-server redis-benchmark nginx wrk haproxy go \
-            uthash.h hiredis/hiredis.h http_parser.h
+        apt="libuv1-dev libev-dev libevent-dev haproxy golang-go $both"
+        other='libuv libev libevent'
+        there="pkg-config --exists libuv libevent && all ev.h haproxy go && $has_both"
         ;;
     programs)
-        all socat nc curl wrk redis-server redis-cli redis-benchmark python3 openssl nginx dnsmasq gdb uthash.h \
-            hiredis/hiredis.h http_parser.h openssl/ssl.h ares.h && pkg-config --exists glib-2.0 libcurl
+        apt="pkgconf socat netcat-openbsd libglib2.0-dev curl python3 libssl-dev openssl libcurl4-openssl-dev libc-ares-dev
+            dnsmasq-base gdb $both"
+        other=
+        there="all socat nc curl redis-cli python3 openssl dnsmasq gdb openssl/ssl.h ares.h &&
+            pkg-config --exists glib-2.0 libcurl && $has_both"
         ;;
-    qemu) command -v qemu-s390x ;;
-    musl) command -v musl-gcc ;;
-    m32) echo 'int main(void){return 0;}' | cc -m32 -x c - -o "${TMPDIR:-/tmp}/m32.$$" 2> /dev/null &&
-        rm "${TMPDIR:-/tmp}/m32.$$" ;; # not to /dev/null: root may lose it to a linker
-    s390x) command -v s390x-linux-gnu-gcc ;;
-    *) command -v "$1" ;;
-    esac > /dev/null
+    esac
 }
 
 install()
@@ -87,10 +69,11 @@ install()
     fi
 }
 
-manager=apt
-command -v apt-get > /dev/null || manager=pkg
-command -v brew > /dev/null && manager=brew
-for thing in "$@"; do
-    # shellcheck disable=SC2046 # several packages may serve one name
-    have "$thing" || install $(package "$manager" "$thing")
+# shellcheck disable=SC2086 # several packages may serve one name
+for name in "$@"; do
+    thing "$name"
+    eval "$there" > /dev/null 2>&1 && continue
+    ! command -v apt-get > /dev/null || other=$apt
+    [ -n "$other" ] || { echo "make $name knows Debian's packages only: please install by hand:" $apt >&2; exit 1; }
+    install $other
 done

@@ -186,6 +186,8 @@ TASK_TEST(processes, keep_their_end_for_one_who_asks_late, async_process child; 
     check_equal(waitpid(self->child.pid, NULL, WNOHANG), -1); /* it is no zombie any more */
     await(self->n, async_process_wait(&self->child));
     check_equal(self->n, 9);
+    await(self->n, async_process_wait(&self->child));
+    check_equal(self->n, -ESRCH);
     async_end;
 }
 
@@ -372,7 +374,7 @@ static void reads_text(int fd, const char *expected)
     fclose(file);
 }
 
-/* Descriptors above 2, and our own 1 and 2 the other way round; they are blocking there. */
+/* Descriptors above 2, and our own 1 and 2 the other way round. */
 TASK_TEST(processes, take_descriptors_of_ours, int first[2]; int second[2]; int saved[2];
           async_process_options options; async_result n;)
 {
@@ -449,9 +451,27 @@ static int in_child(int (*body)(void))
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+/* The pipe that reports the exec gets their numbers. */
+static int loses_stdio(void)
+{
+    async_process child;
+    async_process_options options;
+    const char *arguments[] = { "no-such-program-in-the-path", NULL };
+    memset(&options, 0, sizeof options);
+    options.in = options.out = options.err = ASYNC_TO_NULL;
+    if (async_open(NULL) != 0 || async_catch_signal(SIGCHLD) < 0)
+        return 1;
+    for (int i = 0; i < 3; i++)
+        close(i);
+    if (async_process_start(&child, arguments, &options) != -ENOENT)
+        return 2;
+    return async_loop_close();
+}
+
 TEST(processes, are_right_where_we_have_no_stdio)
 {
     check_equal(in_child(without_stdio), 0);
+    check_equal(in_child(loses_stdio), 0);
 }
 
 /* The loop's own descriptors have the numbers 0 to 2 now. */
@@ -537,24 +557,31 @@ TASK_TEST(processes, lead_a_session_or_a_group, async_process child; int i;
 }
 
 #ifdef __linux__
-/* The same as a child of popen(3), however many descriptors the loop has. */
-TASK_TEST(processes, inherit_no_other_descriptor, char ours[400]; char theirs[400]; int ends[2];
-          async_process cat; FILE *pipe; async_result n;)
+async(lists_descriptors, char text[400]; const char *expected; int ends[2]; async_process cat;
+      async_result n;)
 {
     async_begin;
-    self->pipe = popen("ls /proc/self/fd", "r");
-    check(self->pipe != NULL);
-    self->theirs[fread(self->theirs, 1, sizeof self->theirs - 1, self->pipe)] = '\0';
-    while (pclose(self->pipe) < 0) {
-    }
     check_equal(async_pipe(self->ends), 0);
     check_equal(start_cat(&self->cat), 0);
-    await(self->n, async_call(runs, .script = "ls /proc/self/fd", .text = self->ours,
-                              .size = sizeof self->ours));
-    check_text(self->ours, self->theirs);
+    await(self->n, async_call(runs, .script = "ls /proc/self/fd", .text = self->text,
+                              .size = sizeof self->text, .options.in = ASYNC_TO_NULL,
+                              .options.err = 1));
+    check_text(self->text, self->expected);
     async_close(self->cat.in);
     await(self->n, async_process_wait(&self->cat));
     async_end;
+}
+
+/* The same as a child of popen(3) before there is a loop, however many descriptors that has. */
+TEST(processes, inherit_no_other_descriptor)
+{
+    char expected[400] = "";
+    FILE *pipe = popen("ls /proc/self/fd", "r");
+    check(pipe != NULL);
+    check(fread(expected, 1, sizeof expected - 1, pipe) > 0);
+    while (pclose(pipe) < 0) {
+    }
+    check_equal(async_run(lists_descriptors, .expected = expected), 0);
 }
 #endif
 

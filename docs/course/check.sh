@@ -5,8 +5,8 @@
 # what was got. Status: 0 right, 1 wrong, 2 it does not compile. All that it printed is in build/learn/06.2.txt.
 #
 # In the check's first lines a comment may say "tsan:" (ThreadSanitizer, instead of Address- and UBSan) or
-# "refuse: WORDS" (the exercise must not compile, and the compiler must say so). With that, "on a line with: WORD" may say
-# which line of the exercise must be meant: one that has WORD in it, once.
+# "refuse: WORDS" (the exercise must not compile, and the compiler must say that alone). With that, "on 2 lines with: WORD"
+# may say which lines of the exercise must be meant: so many that have WORD in them, once.
 # FACE=criterion: with Criterion, without sanitizers. CC; LEARN_DEADLINE=10, seconds for each check.
 set -u
 here=$(pwd -P)
@@ -42,7 +42,8 @@ program=$at/$name.$lesson.$face
 
 mode=$(sed -n 's/.*\(tsan\):.*/\1/p' "$check" | head -n 1)
 refuse=$(sed -n 's/.*refuse: *\(.*[^ ]\) *\*\/.*/\1/p' "$check" | head -n 1)
-culprit=$(sed -n 's/^\/\* on a line with: *\(.*[^ ]\) *\*\/.*/\1/p' "$check" | head -n 1)
+least=$(sed -n 's/^\/\* on \([0-9]*\) lines* with: .*/\1/p' "$check" | head -n 1)
+culprit=$(sed -n 's/^\/\* on [0-9]* lines* with: *\(.*[^ ]\) *\*\/.*/\1/p' "$check" | head -n 1)
 case $face${mode:-asan} in
 plainasan) tools='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' ;;
 plaintsan) tools=-fsanitize=thread ;;
@@ -110,17 +111,16 @@ compile()
         $objects -o "$program" $libraries > "$output" 2>&1
 }
 
-# With those words, does the compiler speak of a line of the exercise that has this in it, once?
-blames()
+# With those words, of how many lines of the exercise does the compiler speak that have this in them, once?
+blamed()
 {
     lines=$(LC_ALL=C awk -v words="$refuse" -v name="$name.c" '
         / error: / { inside = index($0, words) }
         inside && match($0, name ":[0-9]+:") {
             print substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 2) }' "$output")
-    for line in $lines; do
-        [ "$(sed -n "${line}p" "${check%_check.c}.c" | grep -oF -- "$1" | grep -c .)" != 1 ] || return 0
-    done
-    return 1
+    for line in $(echo "$lines" | sort -u); do
+        [ "$(sed -n "${line}p" "${check%_check.c}.c" | grep -oF -- "$1" | grep -c .)" != 1 ] || echo "$line"
+    done | grep -c .
 }
 
 refused()
@@ -131,9 +131,14 @@ refused()
     fi
     if ! grep -q -- "$refuse" "$output"; then
         echo "  x It does not compile, but not for the reason that was asked for: $refuse"
-    elif [ -n "$culprit" ] && ! blames "$culprit"; then
-        echo "  x The compiler says \"$refuse\", but about another line: it must be one with a single \"$culprit\" on it."
+    elif [ -n "$culprit" ] && [ "$(blamed "$culprit")" -lt "$least" ]; then
+        echo "  x The compiler says \"$refuse\", but about $(blamed "$culprit") of $least lines that it should:" \
+            "each has a single \"$culprit\" on it."
+    elif grep ' error: ' "$output" | grep -v -e "$refuse" -e 'too many errors' > "$output.others"; then
+        echo "  x The compiler says \"$refuse\", but finds something else wrong, too:"
+        mv "$output.others" "$output"
     else
+        rm "$output.others"
         echo "  ok: the compiler says \"$refuse\""
         exit 0
     fi

@@ -2,8 +2,9 @@
 # Checks the exercises themselves, and the pages they stand in:
 #     docs/course/check_all.sh [06.2 | 06-callbacks]...      all, or some exercises and lessons
 # An exercise: its stub fails with a sentence of its check, without a crash or a warning; its solution passes, with the
-# sanitizers, on every backend, with gcc, and with Criterion; its wrong solution is refused; both change the TODO region
-# only; there are three hints, and all of it in French. A page says the same in both languages; a folder has no file that nothing names.
+# sanitizers, on every backend, with gcc, and with Criterion; its wrong solutions (ex1_wrong*.patch) are refused, in the
+# words that the patch begins with, if it does ("Says: ..."); all of them change the TODO region only; there are three
+# hints, and all of it in French. A page says the same in both languages; a folder has no file that nothing names.
 # Prints a line for each and, last, "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -130,10 +131,13 @@ one()
     patched "$stem.patch"
     verdict "$id.patch changes the region only" "it does not apply as it is, or changes something else"
     solution "$work/$name.c"
-    patched "$stem"_wrong.patch
-    verdict "$id's wrong patch changes the region only" "it does not apply as it is, or changes something else"
-    checked 1 "$work/$name.c"
-    verdict "$id wrong is refused" "status $status"
+    for wrong in "$stem"_wrong*.patch; do
+        which=$(basename "$wrong" .patch | sed "s/^${name}_//; s/_/ /g; s/\*//") # the star, where there is none
+        patched "$wrong"
+        verdict "$id's $which patch changes the region only" "it does not apply as it is, or changes something else"
+        checked 1 "$work/$name.c" && grep -qF -- "$(sed -n 's/^Says: //p' "$wrong")" "$work/why"
+        verdict "$id $which is refused" "status $status, or other words"
+    done
 }
 
 # What both pages must have in common, in order.
@@ -159,7 +163,7 @@ unknown()
         base=${file##*/}
         case $base in
         README.md | README.fr.md | *.svg | *.tsv) continue ;;
-        ex[0-9].c | ex[0-9]_check.c | ex[0-9].hint | ex[0-9].fr | ex[0-9].patch | ex[0-9]_wrong.patch)
+        ex[0-9].c | ex[0-9]_check.c | ex[0-9].hint | ex[0-9].fr | ex[0-9].patch | ex[0-9]_wrong*.patch)
             [ -f "$folder/${base%%[._]*}_check.c" ] && continue ;;
         esac
         grep -qF -- "$base" "$folder"/README.md "$folder"/ex*.c 2>&1 || echo "$file"

@@ -11,11 +11,6 @@ limit=$(ulimit -Hn)
 [ "$limit" = unlimited ] || ulimit -n "$limit"
 ${CC:-cc} -O2 -Wall -Wextra -o "$B/clients" tests/programs/clients.c
 
-memory()
-{
-    awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
-}
-
 # hold SERVERS: that many processes of echo and as many of clients.
 hold()
 {

@@ -1,5 +1,5 @@
 /* refuse: duplicate case value */
-/* on a line with: await( */
+/* on 2 lines with: await( */
 #include "ex4.c"
 
 int main(void)

@@ -23,7 +23,17 @@ static void note_event(int number, const char *event)
     note_line(line);
 }
 
+/* No memory for a task, as long as a check wants that. */
+static int spawns_fail;
+
+static async_task spawn_or_fail(const async_type *type, const void *arguments)
+{
+    return spawns_fail ? -ENOMEM : async__spawn(type, arguments);
+}
+
 #define note(number, event) note_event(number, event)
+#undef async_spawn
+#define async_spawn(...) ASYNC__START(spawn_or_fail, __VA_ARGS__, )
 #include "ex1.c"
 
 /* Between two steps all that is under way arrives. */
@@ -107,6 +117,27 @@ AsyncTestWith(ex_8_1, right_trace, (.seeds = 10, .says = "The callbacks are righ
     sim_expect("client 1: open", "client 2: open", "client 2: ping", "client 2: (has its pong)", "client 1: ping",
                "client 1: (has its pong)", "client 2: ping", "client 2: (has its pong)", "client 1: end",
                "client 1: (is closed)", "client 2: end", "client 2: (is closed)");
+    async_close(self->listener);
+    async_end;
+}
+
+AsyncTestWith(ex_8_1, no_memory,
+              (.seeds = 10, .says = "A client for whom async_spawn fails (it returns a negative number) is closed."),
+              int listener, fd; char byte; async_task server;)
+{
+    ssize_t n;
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    self->server = async_spawn(serve_with_awaits, self->listener);
+    spawns_fail = 1;
+    await(self->fd, async_connect("127.0.0.1", async_port(self->listener)));
+    await(n, async_write(self->fd, "x", 1));
+    await(n, async_read(self->fd, &self->byte, 1), 10000);
+    spawns_fail = 0;
+    if (n == -ETIMEDOUT)
+        async_test_fail(__FILE__, __LINE__, "The client has no answer, and waits for ever.");
+    async_close(self->fd);
+    async_cancel(self->server);
     async_close(self->listener);
     async_end;
 }

@@ -13,6 +13,8 @@ static struct {
     int asked[HOSTS];  /* pages that this host is asked for, now     */
     const char *rude;  /* a page that came while its host was asked  */
     int fetched, ended_at; /* pages, and those when the first worker ended */
+    int slowness;
+    long wakes;        /* of the worker that was woken most          */
 } site;
 
 static void add(struct crawl *crawl, const char *page)
@@ -36,7 +38,7 @@ async_define(fetch)
     sim_log("ask %s", self->page);
     if (++site.asked[host_of(self->page)] > 1 && !site.rude)
         site.rude = self->page;
-    await(async_sleep(self->page[0] == 'b' ? 250 : 100));
+    await(async_sleep((self->page[0] == 'b' ? 250 : 100) * site.slowness));
     site.asked[host_of(self->page)]--;
     site.fetched++;
     add_links(self->crawl, self->page);
@@ -50,22 +52,25 @@ async(work, struct crawl *crawl;)
     await(async_call(worker, self->crawl));
     if (!site.ended_at)
         site.ended_at = site.fetched;
+    if (site.wakes < async_wakes(async_current_task()))
+        site.wakes = async_wakes(async_current_task());
     async_end;
 }
 
-async(crawls)
+async(crawls, int slowness;)
 {
     static struct crawl crawl; /* outlives the workers, whatever they do */
     async_result n;
     async_begin;
     memset(&site, 0, sizeof site);
+    site.slowness = self->slowness ? self->slowness : 1;
     memset(&crawl, 0, sizeof crawl);
     add(&crawl, "a/1");
     add(&crawl, "a/2");
     add(&crawl, "b/1");
     async_spawn(work, &crawl);
     async_spawn(work, &crawl);
-    await(n, async_join_children(), 60000);
+    await(n, async_join_children(), 600000);
     async_return(n);
     async_end;
 }
@@ -122,5 +127,20 @@ AsyncTestWith(ex_10_4, is_not_slow,
     sim_expect("ask a/1", "ask b/1", "done a/1", "ask a/2", "done a/2",
                "ask c/1", "done b/1", "ask a/3", "done c/1", "done a/3",
                "ask b/2", "ask a/4", "done a/4", "done b/2");
+    async_end;
+}
+
+/* While a slow page is under way nothing changes for many seconds. */
+AsyncTestWith(ex_10_4, sleeps,
+              (.faults = SIM_CALM,
+               .says = "A worker that finds no page is woken by a change, and "
+                       "does not ask a clock."))
+{
+    async_begin;
+    await(async_call(crawls, .slowness = 100));
+    if (site.wakes > 25)
+        async_test_fail(__FILE__, __LINE__,
+                        "A worker was woken %ld times for 7 pages: it looks "
+                        "again and again.", site.wakes);
     async_end;
 }
