@@ -3197,6 +3197,7 @@ ASYNC__RARE static inline int async__refuse(async_loop *loop, async__task *task)
     if (error == -ECANCELED && task->item.stubborn < ASYNC__STUBBORN &&
         ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
+    task->item.flags &= 0xff & ~ASYNC__SERVED; /* whatever it was handed before */
     async__postpone(task, error);
     return 1;
 }
@@ -3210,6 +3211,7 @@ static inline int async__refused(async_loop *loop, async__task *task)
 static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
 {
     if (ASYNC__EXPECT(--loop->budget <= 0 || result == ASYNC__PENDING, 0)) {
+        task->item.flags |= ASYNC__SERVED;
         async__postpone(task, result);
         return async__pending(loop);
     }
@@ -3764,6 +3766,7 @@ static inline void async__interrupt(async_loop *loop, async__task *task, int err
 {
     if (task->item.op <= ASYNC__READY || !async__unpark(loop, task))
         return;
+    task->item.flags &= 0xff & ~ASYNC__SERVED; /* by one of several */
     async__wake(loop, task, async__cut_short(task, error));
 }
 

@@ -402,3 +402,34 @@ AsyncTestWith(cancel, before_an_operation_is_heard_of_instead_of_it, (.seeds = 2
     cr_assert_eq(sim_count(connect) + sim_count(pthread_create), 0);
     async_end;
 }
+
+/* One of two has ended, then told to end: it must not go on behind the await. */
+async(sleeps_for, int ms;)
+{
+    async_begin;
+    await(async_sleep(self->ms));
+    async_end;
+}
+
+async(joins_both, async_task tasks[2]; int *went_on;)
+{
+    async_begin;
+    await(async_join_all(self->tasks, 2));
+    *self->went_on = 1;
+    async_end;
+}
+
+AsyncTest(cancelling, ends_a_join_of_several_of_which_one_has_ended, async_task tasks[2]; async_task task; int went_on;)
+{
+    async_result n;
+    async_begin;
+    self->tasks[0] = async_keep(async_spawn(sleeps_for, 10));
+    self->tasks[1] = async_keep(async_spawn(sleeps_for, 1000));
+    self->task = async_keep(async_spawn(joins_both, { self->tasks[0], self->tasks[1] }, &self->went_on));
+    await(async_sleep(100));
+    async_cancel(self->task);
+    await(n, async_join(self->task));
+    cr_assert_eq(n, -ECANCELED);
+    cr_assert_eq(self->went_on, 0);
+    async_end;
+}

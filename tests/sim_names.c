@@ -557,3 +557,79 @@ AsyncTest(names, no_address_is_refused, async_address at; async_result n;)
     async_close((int)self->n);
     async_end;
 }
+
+/* ----------------------------------------------------------------------------
+ * MARK: - A turn that is given, and one that is not
+ * ------------------------------------------------------------------------- */
+
+/* It has the permit, but its share of the turn is over; it is told to end before the next. */
+async(asks_late, int after; int i; async_event set; async_address found;)
+{
+    async_result n;
+    async_begin;
+    async_event_set(&self->set);
+    for (self->i = 0; self->i < self->after; self->i++)
+        await(async_event_wait(&self->set));
+    await(n, async_resolve("host", 443, &self->found, 1));
+    async_return(n);
+    async_end;
+}
+
+AsyncTest(names, have_back_the_turn_of_who_was_told_to_end_before_it_ran, int i, after; async_task task; async_result n;
+          async_address unused;)
+{
+    async_begin;
+    sim_name("host", AF_INET, 100, "192.0.2.1");
+    for (self->after = 58; self->after < 66; self->after++) {
+        for (self->i = 0; self->i < 64; self->i++) {
+            self->task = async_keep(async_spawn(asks_late, self->after));
+            await(async_yield());
+            async_cancel(self->task);
+            await(self->n, async_join(self->task));
+        }
+        await(self->n, async_resolve("host", 443, &self->unused, 1), 5000);
+        cr_assert_eq(self->n, 1);
+    }
+    await(async_sleep(1000));
+    await(self->n, async_resolve("host", 443, &self->unused, 1), 5000);
+    cr_assert_eq(self->n, 1);
+    cr_assert_eq(async__loop()->threads->lookups.permits, 64);
+    async_end;
+}
+
+/* Served long ago; its turn is over at the call; told to end; the turn is refused. */
+async(asks_served, int after; int i; async_event *go; async_event set; async_address found;)
+{
+    async_result n;
+    async_begin;
+    async_event_set(&self->set);
+    await(async_event_wait(self->go));
+    for (self->i = 0; self->i < self->after; self->i++)
+        await(n, async_event_wait(&self->set));
+    await(n, async_resolve("host", 443, &self->found, 1));
+    async_return(n);
+    async_end;
+}
+
+AsyncTest(names, have_no_more_turns_than_were_given, int after; async_event go; async_task task;
+          async_result n; async_address unused;)
+{
+    async_begin;
+    sim_name("host", AF_INET, 100, "192.0.2.1");
+    await(self->n, async_resolve("host", 443, &self->unused, 1), 5000);
+    for (self->after = 50; self->after < 70; self->after++) {
+        async_event_clear(&self->go);
+        self->task = async_keep(async_spawn(asks_served, self->after, .go = &self->go));
+        await(async_yield());
+        await(async_yield());
+        async_event_set(&self->go);
+        await(async_yield());
+        async_cancel(self->task);
+        await(self->n, async_join(self->task));
+    }
+    await(async_sleep(1000));
+    await(self->n, async_resolve("host", 443, &self->unused, 1), 5000);
+    cr_assert_eq(self->n, 1);
+    cr_assert_eq(async__loop()->threads->lookups.permits, 64);
+    async_end;
+}
