@@ -1885,6 +1885,7 @@ static inline void async__postpone(async__task *task, async_result result)
 {
     task->result = result;
     task->item.op = ASYNC__READY;
+    task->item.flags &= 0xff & ~ASYNC__SERVED; /* of an await before */
 }
 
 /* The task can go on: with this result of what it awaited. */
@@ -3197,7 +3198,6 @@ ASYNC__RARE static inline int async__refuse(async_loop *loop, async__task *task)
     if (error == -ECANCELED && task->item.stubborn < ASYNC__STUBBORN &&
         ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
-    task->item.flags &= 0xff & ~ASYNC__SERVED; /* whatever it was handed before */
     async__postpone(task, error);
     return 1;
 }
@@ -3211,8 +3211,8 @@ static inline int async__refused(async_loop *loop, async__task *task)
 static inline async_op async__done(async_loop *loop, async__task *task, async_result result)
 {
     if (ASYNC__EXPECT(--loop->budget <= 0 || result == ASYNC__PENDING, 0)) {
-        task->item.flags |= ASYNC__SERVED;
         async__postpone(task, result);
+        task->item.flags |= ASYNC__SERVED;
         return async__pending(loop);
     }
     task->item.op = ASYNC__BEGUN;
@@ -3229,7 +3229,6 @@ static inline async_op async__park(async_loop *loop, async__task *task, unsigned
 {
     async_frame *frame = task->leaf;
     task->item.op = op & 0xff;
-    task->item.flags &= 0xff & ~ASYNC__SERVED;
     async__date(loop, frame);
     if (frame->deadline_ns != ASYNC__NEVER && !loop->slots[task->item.slot].timer)
         async__timer_start(loop, task->item.slot, frame->deadline_ns);
@@ -3422,13 +3421,14 @@ static inline void async__serve(async_loop *loop, async__waiter **queue, async__
 {
     async__task *task = async__task_at(loop, waiter->slot);
     async__leave_queue(queue, waiter);
-    task->item.flags |= ASYNC__SERVED;
     if (task->item.op == ASYNC__SELECT)
         loop->select(loop, task, waiter, result);
     else if (async__joins_several(task))
         loop->join_rest(loop, task, result);
     else
         async__wake(loop, task, result);
+    if (task->item.op == ASYNC__READY) /* else it waits for more */
+        task->item.flags |= ASYNC__SERVED;
 }
 
 /* Those who wait for this task learn that it has ended; its result is with them. */
@@ -3766,7 +3766,6 @@ static inline void async__interrupt(async_loop *loop, async__task *task, int err
 {
     if (task->item.op <= ASYNC__READY || !async__unpark(loop, task))
         return;
-    task->item.flags &= 0xff & ~ASYNC__SERVED; /* by one of several */
     async__wake(loop, task, async__cut_short(task, error));
 }
 

@@ -419,7 +419,8 @@ async(joins_both, async_task tasks[2]; int *went_on;)
     async_end;
 }
 
-AsyncTest(cancelling, ends_a_join_of_several_of_which_one_has_ended, async_task tasks[2]; async_task task; int went_on;)
+AsyncTest(cancel, ends_a_join_of_several_of_which_one_has_ended, async_task tasks[2]; async_task task;
+          int went_on;)
 {
     async_result n;
     async_begin;
@@ -431,5 +432,35 @@ AsyncTest(cancelling, ends_a_join_of_several_of_which_one_has_ended, async_task 
     await(n, async_join(self->task));
     cr_assert_eq(n, -ECANCELED);
     cr_assert_eq(self->went_on, 0);
+    async_end;
+}
+
+/* What an earlier await was handed does not count for this one. */
+async(yields_after_its_permit, async_semaphore *permits; int *stage;)
+{
+    int n;
+    async_begin;
+    await(n, async_semaphore_acquire(self->permits));
+    *self->stage = 1 + n;
+    await(async_yield());
+    *self->stage = 2;
+    async_end;
+}
+
+AsyncTestWith(cancel, ends_a_yield_of_who_was_served_before, (.seeds = 50), async_semaphore permits;
+              async_task task; int stage, was;)
+{
+    async_result n;
+    async_begin;
+    self->task = async_keep(async_spawn(yields_after_its_permit, &self->permits, &self->stage));
+    await(async_sleep(1));
+    async_semaphore_release(&self->permits);
+    while (!self->stage)
+        await(async_yield());
+    self->was = self->stage;
+    async_cancel(self->task);
+    await(n, async_join(self->task));
+    async_sometimes(self->was == 1);
+    cr_assert(n == (self->was == 1 ? -ECANCELED : 0) && self->stage == self->was);
     async_end;
 }
