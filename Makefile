@@ -279,11 +279,12 @@ coverage:
 
 # The slow arms, two at a time, the longest first; all of them run, and any that failed is named at the end. What
 # several of them are made of is made before.
-ARMS = coverage programs cross optimised red sanitize qemu lint matrix mutants tsan fuzz-check refuse torture docs-check \
-    course-check figures-check site-check
+ARMS = lint coverage cross red qemu sanitize matrix optimised programs fuzz-check tsan mutants docs-check torture refuse \
+    course-check site-check figures-check
 check: | $(B)
 	@tests/install.sh pkg-config criterion valgrind clang tcc musl m32 qemu lcov programs pandoc chromium
-	@$(MAKE) --no-print-directory -j2 $(B)/worlds-plain $(B)/worlds-older $(B)/planted $(B)/planted-plain
+	@$(MAKE) --no-print-directory -j2 $(B)/tests-plain $(B)/worlds-plain $(B)/worlds-older $(B)/planted \
+	    $(B)/planted-plain
 	@rm -f $(B)/*.failed
 	@printf '%s\n' $(ARMS) | xargs -I @ -P 2 $(MAKE) --no-print-directory -s arm ARM=@
 	@[ -z "$$(cd $(B) && ls *.failed 2> /dev/null)" ] || { cd $(B) && echo "failed:" *.failed; exit 1; }
