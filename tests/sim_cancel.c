@@ -419,14 +419,15 @@ async(joins_both, async_task tasks[2]; int *went_on;)
     async_end;
 }
 
-AsyncTest(cancel, ends_a_join_of_several_of_which_one_has_ended, async_task tasks[2]; async_task task;
-          int went_on;)
+AsyncTest(cancel, ends_a_join_of_several_of_which_one_has_ended, async_task tasks[2];
+          async_task task; int went_on;)
 {
     async_result n;
     async_begin;
     self->tasks[0] = async_keep(async_spawn(sleeps_for, 10));
     self->tasks[1] = async_keep(async_spawn(sleeps_for, 1000));
-    self->task = async_keep(async_spawn(joins_both, { self->tasks[0], self->tasks[1] }, &self->went_on));
+    self->task = async_keep(async_spawn(joins_both, { self->tasks[0], self->tasks[1] },
+                                        &self->went_on));
     await(async_sleep(100));
     async_cancel(self->task);
     await(n, async_join(self->task));

@@ -575,8 +575,8 @@ async(asks_late, int after; int i; async_event set; async_address found;)
     async_end;
 }
 
-AsyncTest(names, have_back_the_turn_of_who_was_told_to_end_before_it_ran, int i, after; async_task task; async_result n;
-          async_address unused;)
+AsyncTest(names, have_back_the_turn_of_who_was_told_to_end_before_it_ran, int i, after;
+          async_task task; async_result n; async_address unused;)
 {
     async_begin;
     sim_name("host", AF_INET, 100, "192.0.2.1");
