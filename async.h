@@ -5753,8 +5753,8 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
  *                has a thread of its own and owns all that it writes to: who asked may leave, even
  *                the loop may, and it ends by itself. There are 64 at a time: where so many
  *                wait for a server, more would not be served sooner. Connecting is written with
- *                what stands above: a race is a task, each attempt a child, so the losers end with
- *                it.
+ *                what stands above: a race is a task, each question and each attempt a child, so
+ *                the losers end with it.
  * ------------------------------------------------------------------------- */
 #define ASYNC__ADDRESSES 32    /* taken of one answer                                         */
 #define ASYNC__PATIENCE_MS 50  /* RFC 8305, 8: an answer for IPv4 waits so long for IPv6's    */
@@ -5880,20 +5880,6 @@ static inline async__lookup *async__lookup_new(async__threads *threads, const ch
     return lookup;
 }
 
-/* Before the first lookup of a task: the loop hears of the ends of all. Returns 0 or a negative
- * errno. */
-static inline int async__lookups_open(async_loop *loop)
-{
-    int error = async__threads_open(loop);
-    return error ? error : async__threads_hold(loop->threads);
-}
-
-/* Wait for one's turn. */
-static inline async_op async__lookup_turn(void)
-{
-    return async_semaphore_acquire(&async__loop()->threads->lookups);
-}
-
 /* Ask; `news` is set when the answer has come. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const char *host,
                                                   int port, int family, async_event *news)
@@ -5924,7 +5910,14 @@ static inline int async__is_name(const char *host, int port)
 
 /* ---- async_resolve ---- */
 
-ASYNC__COROUTINE(async__resolve_name, const char *host; int port; async_address *addresses;
+/* Before a lookup: the loop hears of the ends of all. Returns 0 or a negative errno. */
+static inline int async__lookups_open(async_loop *loop)
+{
+    int error = async__threads_open(loop);
+    return error ? error : async__threads_hold(loop->threads);
+}
+
+ASYNC__COROUTINE(async__resolve_name, const char *host; int port, family; async_address *addresses;
                  size_t count; async__lookup *lookup; async_event news; int error;)
 {
     async_result n;
@@ -5932,8 +5925,8 @@ ASYNC__COROUTINE(async__resolve_name, const char *host; int port; async_address 
     self->error = async__lookups_open(async__loop());
     if (self->error)
         async_return(self->error);
-    async_await(async__lookup_turn());
-    n = async__lookup_start(&self->lookup, self->host, self->port, AF_UNSPEC, &self->news);
+    async_await(async_semaphore_acquire(&async__loop()->threads->lookups));
+    n = async__lookup_start(&self->lookup, self->host, self->port, self->family, &self->news);
     if (n < 0)
         async_return(n);
     async_await(async_event_wait(&self->news));
@@ -5950,12 +5943,25 @@ ASYNC__COROUTINE(async__resolve_name, const char *host; int port; async_address 
     async_end;
 }
 
+/* Wait for one's turn, and for the answer. Returns how many addresses, or a negative errno. */
+static inline async_op async__resolve(const char *host, int port, int family,
+                                      async_address *addresses, size_t count)
+{
+    struct async__resolve_name call;
+    memset(&call, 0, sizeof call);
+    call.host = host;
+    call.port = port;
+    call.family = family;
+    call.addresses = addresses;
+    call.count = count;
+    return async__call(async__resolve_name_type(), &call);
+}
+
 static inline async_op async_resolve(const char *host, int port, async_address *addresses,
                                      size_t count)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    struct async__resolve_name call;
     async_address address;
     int error = async_address_parse(&address, host, port);
     async__check_buffer(loop, host);
@@ -5966,12 +5972,7 @@ static inline async_op async_resolve(const char *host, int port, async_address *
         addresses[0] = address;
     if (!error || !async__is_name(host, port))
         return async__done(loop, task, error ? error : count != 0);
-    memset(&call, 0, sizeof call);
-    call.host = host;
-    call.port = port;
-    call.addresses = addresses;
-    call.count = count;
-    return async__call(async__resolve_name_type(), &call);
+    return async__resolve(host, port, AF_UNSPEC, addresses, count);
 }
 
 /* ---- async_connect: happy eyeballs ---- */
@@ -5979,14 +5980,17 @@ static inline async_op async_resolve(const char *host, int port, async_address *
 enum { ASYNC__V6, ASYNC__V4 }; /* families, in the order of preference */
 
 typedef struct async__race {
-    async__lookup *lookups[2];
-    async_result next[2]; /* the first of the addresses found that was not tried      */
-    async_event news;     /* an answer has come, or an attempt has ended              */
-    int64_t due_ns;       /* no attempt before; 0: now                                */
-    unsigned tried, running;
-    int last;      /* family tried                                             */
-    int fd, error; /* who has won, -1: nobody yet; or what to say              */
-    int is_over;
+    const char *host;
+    int port;
+    int last;              /* family tried                                         */
+    int fd, error;         /* who has won, -1: nobody yet; or what to say          */
+    int is_over, running;  /* children: questions and attempts                     */
+    int has_tried;         /* an attempt was made                                  */
+    async_event news;      /* a child has ended                                    */
+    int64_t due_ns;        /* no attempt before; 0: now                            */
+    async_result found[2]; /* how many; 0: no answer yet; or a negative errno      */
+    async_result next[2];  /* the first of the addresses found that was not tried  */
+    async_address addresses[2][ASYNC__ADDRESSES];
 } async__race;
 
 /* How much an error says about the host. */
@@ -6015,7 +6019,22 @@ static inline void async__race_failed(async__race *race, async_result error)
         race->error = (int)error;
 }
 
-/* One of the race's children. */
+/* The race's children: a question of each family, and each attempt. */
+ASYNC__COROUTINE(async__race_ask, async__race *race; int family;)
+{
+    async_result n;
+    async_begin;
+    async_await(n, async__resolve(self->race->host, self->race->port,
+                                  self->family == ASYNC__V6 ? AF_INET6 : AF_INET,
+                                  self->race->addresses[self->family], ASYNC__ADDRESSES));
+    self->race->running--;
+    self->race->found[self->family] = n;
+    if (n < 0)
+        async__race_failed(self->race, n);
+    async_event_set(&self->race->news);
+    async_end;
+}
+
 ASYNC__COROUTINE(async__race_attempt, async__race *race; async_address address;)
 {
     int fd;
@@ -6034,26 +6053,37 @@ ASYNC__COROUTINE(async__race_attempt, async__race *race; async_address address;)
     async_end;
 }
 
-static inline void async__race_try(async__race *race, int family)
+/* Returns 0 or a negative errno. */
+static inline int async__race_spawn(async__race *race, const async_type *type, const void *child)
 {
-    struct async__race_attempt call;
-    async_task task;
-    memset(&call, 0, sizeof call);
-    call.race = race;
-    call.address = race->lookups[family]->addresses[race->next[family]++];
-    task = async__spawn(async__race_attempt_type(), &call);
-    race->tried++;
-    race->last = family;
-    race->due_ns = task < 0 ? 0 : async__from_now(ASYNC__STAGGER_MS);
+    async_task task = async__spawn(type, child);
     race->running += task > 0;
-    if (task < 0)
-        async__race_failed(race, (async_result)task);
+    if (task > 0)
+        return 0;
+    async__race_failed(race, (async_result)task);
+    return (int)task;
 }
 
-/* Is an answer still to come? */
-static inline int async__race_asks(const async__race *race, int family)
+static inline void async__race_question(async__race *race, int family)
 {
-    return race->lookups[family] && !race->lookups[family]->is_over;
+    struct async__race_ask child;
+    memset(&child, 0, sizeof child);
+    child.race = race;
+    child.family = family;
+    race->found[family] = async__race_spawn(race, async__race_ask_type(), &child);
+}
+
+static inline void async__race_try(async__race *race, int family)
+{
+    struct async__race_attempt child;
+    int error;
+    memset(&child, 0, sizeof child);
+    child.race = race;
+    child.address = race->addresses[family][race->next[family]++];
+    error = async__race_spawn(race, async__race_attempt_type(), &child);
+    race->has_tried = 1;
+    race->last = family;
+    race->due_ns = error ? 0 : async__from_now(ASYNC__STAGGER_MS);
 }
 
 /* The family of the next address to try: the families take turns. -1: there is none now. */
@@ -6061,8 +6091,7 @@ static inline int async__race_next(const async__race *race)
 {
     int i, family = !race->last;
     for (i = 0; i < 2; i++, family = !family)
-        if (race->lookups[family] && race->lookups[family]->is_over &&
-            race->next[family] < race->lookups[family]->found)
+        if (race->next[family] < race->found[family])
             return family;
     return -1;
 }
@@ -6074,47 +6103,26 @@ static inline int64_t async__race_on(async__race *race)
     int family;
     while ((family = async__race_next(race)) >= 0) {
         int64_t now_ns = async_now();
-        int waits = !race->tried && family == ASYNC__V4 && async__race_asks(race, ASYNC__V6);
-        if (!race->tried && !(waits && race->due_ns))
+        int waits = !race->has_tried && family == ASYNC__V4 && !race->found[ASYNC__V6];
+        if (!race->has_tried && !(waits && race->due_ns))
             race->due_ns = waits ? async__from_now(ASYNC__PATIENCE_MS) : 0;
         if (race->due_ns > now_ns)
             return (race->due_ns - now_ns + 999999) / 1000000;
         async__race_try(race, family);
     }
-    return race->running || async__race_asks(race, ASYNC__V6) || async__race_asks(race, ASYNC__V4)
-               ? -1 : -ENOENT;
+    return race->running ? -1 : -ENOENT;
 }
 
-/* Of two failures the one that says more. */
-static inline int async__race_lost(async__race *race)
-{
-    int family;
-    for (family = 0; family < 2; family++)
-        if (race->lookups[family] && race->lookups[family]->found < 0)
-            async__race_failed(race, race->lookups[family]->found);
-    return race->error;
-}
-
-ASYNC__COROUTINE(async__race_run, const char *host; int port; async__race race; int64_t wait_ms;
-                 int family, error;)
+ASYNC__COROUTINE(async__race_run, async__race race; int64_t wait_ms;)
 {
     async_result n;
     async_begin;
-    self->race.fd = -1;
-    self->race.last = ASYNC__V4;
-    self->error = async__lookups_open(async__loop());
-    if (self->error)
-        async_return(self->error);
-    for (; self->family < 2; self->family++) {
-        async_await(async__lookup_turn());
-        n = async__lookup_start(&self->race.lookups[self->family], self->host, self->port,
-                                self->family == ASYNC__V6 ? AF_INET6 : AF_INET, &self->race.news);
-        async__race_failed(&self->race, n);
-    }
+    async__race_question(&self->race, ASYNC__V6);
+    async__race_question(&self->race, ASYNC__V4);
     while (self->race.fd < 0) {
         self->wait_ms = async__race_on(&self->race);
         if (self->wait_ms == -ENOENT)
-            async_return(async__race_lost(&self->race));
+            async_return(self->race.error);
         async_event_clear(&self->race.news);
         async_await(n, async_event_wait(&self->race.news), self->wait_ms);
         if (self->race.fd < 0 && async_cancelled())
@@ -6123,19 +6131,26 @@ ASYNC__COROUTINE(async__race_run, const char *host; int port; async__race race; 
     async_return(self->race.fd);
     async_finally;
     self->race.is_over = 1;
-    async__lookup_leave(self->race.lookups[ASYNC__V6]);
-    async__lookup_leave(self->race.lookups[ASYNC__V4]);
-    if (!self->error)
-        async__threads_drop(async__loop()->threads);
     async_end;
 }
 
+static inline async_task async__race_start(const char *host, int port)
+{
+    struct async__race_run call;
+    memset(&call, 0, sizeof call);
+    call.race.host = host;
+    call.race.port = port;
+    call.race.last = ASYNC__V4;
+    call.race.fd = -1;
+    return async__spawn(async__race_run_type(), &call);
+}
+
 /* Who leaves early waits for the race to end, which takes no time, and may find that it was won. */
-ASYNC__COROUTINE(async__connect_name, struct async__race_run race; async_task task;)
+ASYNC__COROUTINE(async__connect_name, const char *host; int port; async_task task;)
 {
     async_result fd;
     async_begin;
-    self->task = async_keep(async__spawn(async__race_run_type(), &self->race));
+    self->task = async_keep(async__race_start(self->host, self->port));
     async_await(fd, async_join(self->task));
     async_return(fd);
     async_finally;
@@ -6159,8 +6174,8 @@ static inline async_op async_connect(const char *host, int port)
     if (!error || !async__is_name(host, port))
         return async__connect(loop, task, error, &address, NULL);
     memset(&call, 0, sizeof call);
-    call.race.host = host;
-    call.race.port = port;
+    call.host = host;
+    call.port = port;
     return async__call(async__connect_name_type(), &call);
 }
 

@@ -441,6 +441,38 @@ AsyncTest(names, are_asked_64_at_a_time, int i; async_task tasks[200]; async_res
     async_end;
 }
 
+/* Both questions of a connection have their places in the queue at once: who asks after it is not
+ * served between them, and the first answer is of use while the second question waits. */
+AsyncTest(names, of_one_connection_wait_their_turns_together, int listeners[2]; int i, j, port, fd;
+          int64_t at_ns; async_task tasks[200];)
+{
+    async_begin;
+    self->port = listen_at_both(self->listeners);
+    async_ok(self->port);
+    for (self->j = 62; self->j < 65; self->j++) {
+        sim_name("host", AF_INET, 30000, "192.0.2.1");
+        sim_name("both", AF_INET6, 10, "::1");
+        sim_name("both", AF_INET, 10, "199.0.0.1");
+        self->at_ns = async_now();
+        for (self->i = 0; self->i < self->j; self->i++)
+            self->tasks[self->i] = async_keep(async_spawn(asks, .limit_ms = -1));
+        self->tasks[199] = async_keep(async_spawn(dial, "both", self->port));
+        await(async_sleep(1)); /* both ask */
+        for (; self->i < 199; self->i++)
+            self->tasks[self->i] = async_keep(async_spawn(asks, .limit_ms = -1));
+        await(self->fd, async_join(self->tasks[199]));
+        cr_assert_eq(self->fd, AF_INET6);
+        cr_assert_eq((async_now() - self->at_ns) / 1000000, self->j < 64 ? 10 : 30010);
+        for (self->i = 0; self->i < 199; self->i++)
+            async_cancel(self->tasks[self->i]);
+        await(self->fd, async_join_all(self->tasks, 199));
+        await(async_sleep(60000)); /* for the threads left behind */
+    }
+    async_close(self->listeners[0]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
 #define EIGHT "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8 "
 
 AsyncTest(names, have_32_addresses_at_most, async_result n; async_address found[34];)
