@@ -8026,17 +8026,14 @@ static inline void async_dump(FILE *out)
             (unsigned)(loop->heap_count - loop->heap_dead), loop->backend->name);
     for (;;) { /* down to the children, then to the younger siblings, then up */
         uint32_t next = async__oldest_child(loop, task);
-        if (next) {
-            depth++;
-        } else {
-            while (task != &loop->root && !loop->slots[task->item.slot].younger) {
-                task = async__parent(loop, task);
-                depth--;
-            }
+        depth += next != 0;
+        while (!next && task != &loop->root) {
             next = loop->slots[task->item.slot].younger;
-            if (task == &loop->root)
-                break;
+            task = next ? task : async__parent(loop, task);
+            depth -= !next;
         }
+        if (!next)
+            break;
         task = async__task_at(loop, next);
         async__dump_task(loop, task, depth, out);
     }

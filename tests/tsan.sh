@@ -4,8 +4,8 @@
 #
 #     CC=clang tests/tsan.sh     from the repository's top; output is below build/tsan
 #
-# Without it: build/tests-plain, if the Makefile has built that; and nothing is in SKIP, which leaves
-# out what raises signals in the middle of the emulation's locks.
+# Without it: build/tests-plain where that is up to date and nothing is in SKIP, which leaves out what
+# raises signals in the middle of the emulation's locks.
 set -u
 . tests/report.sh
 
@@ -36,7 +36,7 @@ build() {
 # execute name flags: build, run, and leave the number of passes in $passes
 execute() {
     passes=0
-    if [ "$1" = native ] && [ -z "${SKIP:-}" ] && [ -x build/tests-plain ]; then
+    if [ "$1" = native ] && [ -z "${SKIP:-}" ] && make -q build/tests-plain > "$out/native.fresh" 2>&1; then
         cp build/tests-plain "$out/native"
     else
         build "$1" "$2" || { fail "$1 builds" "$out/$1.build"; return 1; }
