@@ -1199,22 +1199,6 @@ template <class frame> static inline const frame *async__temporary(const frame &
 #define await(...) async_await(__VA_ARGS__)
 #endif
 
-/* What the macros call; explained where it stands. */
-static inline void async__at(async_frame *frame, uint32_t line);
-static inline int async__await(async_op operation);
-static inline async_result async__result(void);
-static inline int async__interrupted(async_frame *frame);
-static inline void async__limit(async_frame *frame, int64_t timeout_ms);
-static inline void async__shield(void);
-ASYNC__MUST_AWAIT static inline async_op async__settled(async_op operation);
-static inline void async__return(async_frame *frame, async_result result);
-static inline void async__enter_finally(async_frame *frame);
-static inline void async__leave_frame(async_frame *frame);
-static inline void async__check_line(const async_frame *frame);
-static inline async_task async__spawn(const async_type *type, const void *arguments);
-ASYNC__MUST_AWAIT static inline async_op async__call(const async_type *type, const void *arguments);
-static inline async_result async__run(const async_type *type, const void *arguments);
-
 /* ----------------------------------------------------------------------------
  * MARK: - Seam
  * >>seam         Every system call, allocation and choice between tasks goes through one of these,
@@ -1404,10 +1388,8 @@ enum {
     ASYNC__PIPE,         /* short means drained                                   */
     ASYNC__SOCKET,       /* read to EAGAIN: datagrams, other listeners            */
     ASYNC__DATAGRAM_V6,  /* likewise; it knows IPv4 addresses as mapped ones only */
-    ASYNC__STREAM_TCP,   /* short means drained                                   */
-    ASYNC__STREAM_UNIX,  /* likewise, unless descriptors came along               */
-    ASYNC__LISTENER_TCP, /* accepts ASYNC__STREAM_TCP                             */
-    ASYNC__LISTENER_UNIX /* accepts ASYNC__STREAM_UNIX                            */
+    ASYNC__STREAM_TCP,   /* short means drained; or a listener that accepts such  */
+    ASYNC__STREAM_UNIX   /* likewise, unless descriptors came along               */
 };
 
 /* Bits of a descriptor. R and W are sticky: set by events, generously; cleared by EAGAIN, or by a
@@ -2075,28 +2057,25 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
     return error;
 }
 
-ASYNC__RARE static inline int async__kind_of_socket(int family, int type, int listens)
+ASYNC__RARE static inline int async__kind_of_socket(int family, int type)
 {
     if (type == SOCK_DGRAM && family == AF_INET6)
         return ASYNC__DATAGRAM_V6;
     if (type != SOCK_STREAM || (family != AF_UNIX && family != AF_INET && family != AF_INET6))
         return ASYNC__SOCKET;
-    if (family == AF_UNIX)
-        return listens ? ASYNC__LISTENER_UNIX : ASYNC__STREAM_UNIX;
-    return listens ? ASYNC__LISTENER_TCP : ASYNC__STREAM_TCP;
+    return family == AF_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP;
 }
 
 /* What cannot be found out stays 0, which is read to EAGAIN. */
 ASYNC__RARE static inline int async__socket_kind(int fd)
 {
-    int type = 0, listens = 0;
-    socklen_t type_size = sizeof type, listens_size = sizeof listens, size = sizeof(async_address);
+    int type = 0;
+    socklen_t type_size = sizeof type, size = sizeof(async_address);
     async_address address;
     memset(&address, 0, sizeof address);
     ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &type_size);
-    ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size);
     ASYNC_SYS(getsockname)(fd, &address.is.any, &size);
-    return async__kind_of_socket(address.is.any.sa_family, type, listens);
+    return async__kind_of_socket(address.is.any.sa_family, type);
 }
 
 ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
@@ -2108,24 +2087,27 @@ ASYNC__RARE static inline int async__kind_of(int fd, const struct stat *status)
     return S_ISSOCK(status->st_mode) ? async__socket_kind(fd) : ASYNC__OTHER;
 }
 
+/* `flag` is O_NONBLOCK or 0. Returns 1 if that changes something, 0 if not, or -errno. */
+ASYNC__RARE static inline int async__set_nonblocking(int fd, int flag)
+{
+    int status = ASYNC_SYS(fcntl)(fd, F_GETFL);
+    if (status < 0 || (status & O_NONBLOCK) == flag)
+        return status < 0 ? -errno : 0;
+    return ASYNC_SYS(fcntl)(fd, F_SETFL, status ^ O_NONBLOCK) < 0 ? -errno : 1;
+}
+
 /* Non-blocking, and closed by exec (but for 0, 1 and 2). Returns bits of changes, or -errno. */
 ASYNC__RARE static inline int async__set_flags(int fd)
 {
-    int status = ASYNC_SYS(fcntl)(fd, F_GETFL), changed = 0;
-    int flags = status < 0 ? -1 : ASYNC_SYS(fcntl)(fd, F_GETFD);
-    if (status < 0 || flags < 0)
-        return -errno;
-    if (!(status & O_NONBLOCK)) {
-        changed |= (int)ASYNC__BLOCKING;
-        if (ASYNC_SYS(fcntl)(fd, F_SETFL, status | O_NONBLOCK) < 0)
-            return -errno;
-    }
-    if (!(flags & FD_CLOEXEC) && fd > 2) {
-        changed |= (int)ASYNC__INHERITED;
-        if (ASYNC_SYS(fcntl)(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
-            return -errno;
-    }
-    return changed;
+    int flags = ASYNC_SYS(fcntl)(fd, F_GETFD);
+    int changed = flags < 0 ? -errno : async__set_nonblocking(fd, O_NONBLOCK);
+    if (changed < 0)
+        return changed;
+    changed = changed ? (int)ASYNC__BLOCKING : 0;
+    if (flags & FD_CLOEXEC || fd <= 2)
+        return changed;
+    return ASYNC_SYS(fcntl)(fd, F_SETFD, flags | FD_CLOEXEC) < 0 ? -errno
+                                                                 : changed | (int)ASYNC__INHERITED;
 }
 
 /* The same for one that async.h has just made: or else it is closed. Returns it or -errno. */
@@ -2135,17 +2117,6 @@ ASYNC__RARE static inline int async__prepare(int fd)
     if (error < 0)
         ASYNC_SYS(close)(fd);
     return error < 0 ? error : fd;
-}
-
-static inline int async__is_nonblocking(int fd)
-{
-    return (ASYNC_SYS(fcntl)(fd, F_GETFL) & O_NONBLOCK) != 0;
-}
-
-ASYNC__RARE static inline void async__set_blocking(int fd, int blocking)
-{
-    int status = ASYNC_SYS(fcntl)(fd, F_GETFL);
-    ASYNC_SYS(fcntl)(fd, F_SETFL, blocking ? status & ~O_NONBLOCK : status | O_NONBLOCK);
 }
 
 /* What async__set_flags had changed is changed back. O_NONBLOCK belongs to the open file, not to
@@ -2158,12 +2129,11 @@ ASYNC__RARE static inline void async__restore_flags(async_loop *loop, int fd, un
         ASYNC_SYS(fcntl)(fd, F_SETFD, ASYNC_SYS(fcntl)(fd, F_GETFD) & ~FD_CLOEXEC);
     if (!(changed & ASYNC__BLOCKING))
         return;
-    async__set_blocking(fd, 1);
+    async__set_nonblocking(fd, 0);
     for (other = 0; other < loop->descriptor_count; other++) {
         async__descriptor *descriptor = &loop->descriptors[other];
         if ((descriptor->bits & ASYNC__ADOPTED) && descriptor->identity == identity &&
-            !async__is_nonblocking((int)other)) {
-            async__set_blocking((int)other, 0);
+            async__set_nonblocking((int)other, O_NONBLOCK) == 1) {
             descriptor->bits |= ASYNC__BLOCKING;
             return;
         }
@@ -2248,8 +2218,8 @@ ASYNC__RARE static inline int async_release(int fd)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backends
- * >>backends     Each has the five verbs, in the same order, and a function that returns them as a
- *                table. All that the system has are compiled in; async_open chooses one.
+ * >>backends     Each has the five verbs, in the same order, and ends with its row of the table. All
+ *                that the system has are compiled in; async_open chooses one.
  * ------------------------------------------------------------------------- */
 
 /* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one is
@@ -2298,16 +2268,6 @@ ASYNC__RARE static inline void async__poll_remove(async_loop *loop, int fd)
     (void)fd;
 }
 
-static inline short async__poll_interest(const async__descriptor *descriptor)
-{
-    int wants = 0;
-    if (descriptor->reader && !(descriptor->bits & ASYNC__RETRY))
-        wants |= POLLIN | POLLPRI;
-    if (descriptor->writer && !(descriptor->bits & ASYNC__RETRY))
-        wants |= POLLOUT;
-    return (short)wants;
-}
-
 static inline unsigned async__poll_bits(short events)
 {
     unsigned bits = 0;
@@ -2329,11 +2289,12 @@ ASYNC__RARE static inline int async__poll_wait(async_loop *loop, int64_t timeout
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count && loop->waiting; fd++) {
         const async__descriptor *descriptor = &loop->descriptors[fd];
-        short interest = async__poll_interest(descriptor);
-        if (!interest)
+        int wants = descriptor->reader ? POLLIN | POLLPRI : 0;
+        wants |= descriptor->writer ? POLLOUT : 0;
+        if (!wants || descriptor->kind == ASYNC__FILE || (descriptor->bits & ASYNC__RETRY))
             continue;
         entries[count].fd = (int)fd;
-        entries[count].events = interest;
+        entries[count].events = (short)wants;
         entries[count++].revents = 0;
     }
     if (ASYNC_SYS(poll)(entries, count, async__milliseconds(timeout_ns)) < 0)
@@ -2347,12 +2308,9 @@ ASYNC__RARE static inline int async__poll_wait(async_loop *loop, int64_t timeout
     return 0;
 }
 
-static inline const async__backend *async__poll(void)
-{
-    static const async__backend backend = { "poll", async__poll_open, async__poll_close,
-                                            async__poll_add, async__poll_remove, async__poll_wait };
-    return &backend;
-}
+#define ASYNC__POLL \
+    { "poll", async__poll_open, async__poll_close, \
+      async__poll_add, async__poll_remove, async__poll_wait },
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backend: epoll
@@ -2365,9 +2323,6 @@ static inline const async__backend *async__poll(void)
 #if ASYNC_HAS_EPOLL
 ASYNC__RARE static inline int async__epoll_open(async_loop *loop)
 {
-    loop->events = ASYNC_MEM(malloc)(ASYNC__EVENTS * sizeof(struct epoll_event));
-    if (!loop->events)
-        return -ENOMEM;
     loop->poller = ASYNC_SYS(epoll_create1)(EPOLL_CLOEXEC);
     return loop->poller < 0 ? -errno : 0;
 }
@@ -2376,7 +2331,6 @@ ASYNC__RARE static inline void async__epoll_close(async_loop *loop)
 {
     if (loop->poller >= 0)
         ASYNC_SYS(close)(loop->poller);
-    ASYNC_MEM(free)(loop->events);
 }
 
 ASYNC__RARE static inline int async__epoll_add(async_loop *loop, int fd, unsigned bits)
@@ -2400,9 +2354,7 @@ ASYNC__RARE static inline int async__epoll_add(async_loop *loop, int fd, unsigne
 
 ASYNC__RARE static inline void async__epoll_remove(async_loop *loop, int fd)
 {
-    struct epoll_event event; /* before Linux 2.6.9 it must not be NULL */
-    memset(&event, 0, sizeof event);
-    ASYNC_SYS(epoll_ctl)(loop->poller, EPOLL_CTL_DEL, fd, &event);
+    ASYNC_SYS(epoll_ctl)(loop->poller, EPOLL_CTL_DEL, fd, NULL);
 }
 
 static inline unsigned async__epoll_bits(uint32_t events)
@@ -2440,7 +2392,7 @@ ASYNC__RARE static inline void async__epoll_rebuild(async_loop *loop)
 
 static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
 {
-    struct epoll_event *events = (struct epoll_event *)loop->events;
+    struct epoll_event events[ASYNC__EVENTS];
     int i, ghosts = 0;
     int count = ASYNC_SYS(epoll_wait)(loop->poller, events, ASYNC__EVENTS,
                                       async__milliseconds(timeout_ns));
@@ -2458,18 +2410,11 @@ static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
     return 0;
 }
 
-static inline const async__backend *async__epoll(void)
-{
-    static const async__backend backend = { "epoll", async__epoll_open, async__epoll_close,
-                                            async__epoll_add, async__epoll_remove,
-                                            async__epoll_wait };
-    return &backend;
-}
+#define ASYNC__EPOLL \
+    { "epoll", async__epoll_open, async__epoll_close, \
+      async__epoll_add, async__epoll_remove, async__epoll_wait },
 #else
-static inline const async__backend *async__epoll(void)
-{
-    return NULL;
-}
+#define ASYNC__EPOLL
 #endif
 
 /* ----------------------------------------------------------------------------
@@ -2482,9 +2427,6 @@ static inline const async__backend *async__epoll(void)
 #if ASYNC_HAS_KQUEUE
 ASYNC__RARE static inline int async__kqueue_open(async_loop *loop)
 {
-    loop->events = ASYNC_MEM(malloc)(ASYNC__EVENTS * sizeof(struct kevent));
-    if (!loop->events)
-        return -ENOMEM;
     loop->poller = ASYNC_SYS(kqueue)();
     if (loop->poller < 0)
         return -errno;
@@ -2497,17 +2439,6 @@ ASYNC__RARE static inline void async__kqueue_close(async_loop *loop)
 {
     if (loop->poller >= 0 && !async__is_foreign(loop))
         ASYNC_SYS(close)(loop->poller);
-    ASYNC_MEM(free)(loop->events);
-}
-
-static inline void async__kqueue_describe(struct kevent *change, int fd, int filter, unsigned flags,
-                                          uint32_t generation)
-{
-    memset(change, 0, sizeof *change);
-    change->ident = (uintptr_t)fd;
-    change->filter = (__typeof__(change->filter))filter;
-    change->flags = (__typeof__(change->flags))flags;
-    change->udata = (__typeof__(change->udata))(uintptr_t)generation;
 }
 
 /* One change, and what its receipt says: 0 or a negative errno. */
@@ -2515,12 +2446,14 @@ ASYNC__RARE static inline int async__kqueue_change(async_loop *loop, int fd, int
                                                    unsigned flags)
 {
     struct kevent change, receipt;
-    struct timespec at_once;
+    struct timespec at_once = { 0, 0 };
     int count;
-    memset(&at_once, 0, sizeof at_once);
+    memset(&change, 0, sizeof change);
     memset(&receipt, 0, sizeof receipt);
-    async__kqueue_describe(&change, fd, filter, flags | EV_RECEIPT,
-                           loop->descriptors[fd].generation);
+    change.ident = (uintptr_t)fd;
+    change.filter = (__typeof__(change.filter))filter;
+    change.flags = (__typeof__(change.flags))(flags | EV_RECEIPT);
+    change.udata = (__typeof__(change.udata))(uintptr_t)loop->descriptors[fd].generation;
     do
         count = ASYNC_SYS(kevent)(loop->poller, &change, 1, &receipt, 1, &at_once);
     while (count < 0 && errno == EINTR);
@@ -2553,48 +2486,33 @@ ASYNC__RARE static inline void async__kqueue_remove(async_loop *loop, int fd)
         async__kqueue_change(loop, fd, EVFILT_WRITE, EV_DELETE);
 }
 
-static inline void async__kqueue_event(async_loop *loop, const struct kevent *event)
-{
-    unsigned bits = (int)event->filter == (int)EVFILT_READ ? ASYNC__R : ASYNC__W;
-    int error = 0;
-    if (event->flags & EV_EOF) {
-        bits |= ASYNC__HUP;
-        error = (int)event->fflags;
-    }
-    async__event(loop, (int)event->ident, (uint32_t)(uintptr_t)event->udata, bits, error);
-}
-
 static inline int async__kqueue_wait(async_loop *loop, int64_t timeout_ns)
 {
-    struct kevent *events = (struct kevent *)loop->events;
-    struct timespec timeout;
+    struct kevent events[ASYNC__EVENTS];
+    struct timespec timeout = { 0, 0 };
     int i, count;
     if (timeout_ns > ASYNC__DAY_NS)
         timeout_ns = ASYNC__DAY_NS;
-    memset(&timeout, 0, sizeof timeout);
     timeout.tv_sec = (time_t)(timeout_ns / 1000000000);
     timeout.tv_nsec = (long)(timeout_ns % 1000000000);
     count = ASYNC_SYS(kevent)(loop->poller, NULL, 0, events, ASYNC__EVENTS,
                               timeout_ns < 0 ? NULL : &timeout);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
-    for (i = 0; i < count; i++)
-        async__kqueue_event(loop, &events[i]);
+    for (i = 0; i < count; i++) {
+        unsigned bits = (int)events[i].filter == (int)EVFILT_READ ? ASYNC__R : ASYNC__W;
+        int is_end = (events[i].flags & EV_EOF) != 0;
+        async__event(loop, (int)events[i].ident, (uint32_t)(uintptr_t)events[i].udata,
+                     is_end ? bits | ASYNC__HUP : bits, is_end ? (int)events[i].fflags : 0);
+    }
     return 0;
 }
 
-static inline const async__backend *async__kqueue(void)
-{
-    static const async__backend backend = { "kqueue", async__kqueue_open, async__kqueue_close,
-                                            async__kqueue_add, async__kqueue_remove,
-                                            async__kqueue_wait };
-    return &backend;
-}
+#define ASYNC__KQUEUE \
+    { "kqueue", async__kqueue_open, async__kqueue_close, \
+      async__kqueue_add, async__kqueue_remove, async__kqueue_wait },
 #else
-static inline const async__backend *async__kqueue(void)
-{
-    return NULL;
-}
+#define ASYNC__KQUEUE
 #endif
 
 /* Watch for writes as well: at the first EAGAIN of one. Returns 0 or a negative errno. */
@@ -2631,14 +2549,11 @@ static inline void async__cancel_task(async_loop *loop, async__task *task);
 /* The backend of that name; the best there is where no name is given. */
 ASYNC__RARE static inline const async__backend *async__backend_named(const char *name)
 {
-    const async__backend *all[3];
-    int i;
-    all[0] = async__epoll();
-    all[1] = async__kqueue();
-    all[2] = async__poll();
-    for (i = 0; i < 3; i++)
-        if (all[i] && (!name || !*name || strcmp(name, all[i]->name) == 0))
-            return all[i];
+    static const async__backend all[] = { ASYNC__EPOLL ASYNC__KQUEUE ASYNC__POLL };
+    size_t i;
+    for (i = 0; i < sizeof all / sizeof *all; i++)
+        if (!name || !*name || strcmp(name, all[i].name) == 0)
+            return &all[i];
     return NULL;
 }
 
@@ -2708,7 +2623,17 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     return 0;
 }
 
-static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor);
+/* Ask for another try after 10 ms, then 20, 40, up to 100; a success begins anew. */
+ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor)
+{
+    descriptor->bits |= ASYNC__RETRY;
+    if (loop->retry_ns != ASYNC__NEVER)
+        return;
+    loop->backoff_ns = loop->backoff_ns ? loop->backoff_ns * 2 : 10000000;
+    if (loop->backoff_ns > 100000000)
+        loop->backoff_ns = 100000000;
+    loop->retry_ns = async_now() + loop->backoff_ns;
+}
 
 /* Operations that ran out of descriptors, or into a full backlog, have another try. */
 ASYNC__RARE static inline void async__retry(async_loop *loop)
@@ -2728,39 +2653,22 @@ ASYNC__RARE static inline void async__retry(async_loop *loop)
     }
 }
 
-/* Ask for another try after 10 ms, then 20, 40, up to 100; a success begins anew. */
-ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor)
-{
-    descriptor->bits |= ASYNC__RETRY;
-    if (loop->retry_ns != ASYNC__NEVER)
-        return;
-    loop->backoff_ns = loop->backoff_ns ? loop->backoff_ns * 2 : 10000000;
-    if (loop->backoff_ns > 100000000)
-        loop->backoff_ns = 100000000;
-    loop->retry_ns = async_now() + loop->backoff_ns;
-}
-
-/* A timer has come: what it was armed for happens. */
-static inline void async__expire(async_loop *loop, async__timer timer)
-{
-    async__item *item = async__item_at(loop, timer.slot);
-    async__task *task = (async__task *)(void *)item;
-    if (item->kind != ASYNC__TASK)
-        loop->kinds[item->kind]->due(loop, item);
-    else if (item->op == ASYNC__SLEEP && timer.deadline_ns < task->leaf->deadline_ns)
-        async__wake(loop, task, 0);
-    else
-        async__interrupt(loop, task, -ETIMEDOUT);
-}
-
+/* Timers have come: what they were armed for happens. */
 ASYNC__RARE static inline void async__expire_due(async_loop *loop)
 {
     const async__timer *next;
     loop->now_ns = async_now();
     while ((next = async__timer_next(loop)) != NULL && next->deadline_ns <= loop->now_ns) {
-        async__timer timer = *next;
-        async__timer_stop(loop, timer.slot);
-        async__expire(loop, timer);
+        int64_t deadline_ns = next->deadline_ns;
+        async__item *item = async__item_at(loop, next->slot);
+        async__task *task = (async__task *)(void *)item;
+        async__timer_stop(loop, next->slot);
+        if (item->kind != ASYNC__TASK)
+            loop->kinds[item->kind]->due(loop, item);
+        else if (item->op == ASYNC__SLEEP && deadline_ns < task->leaf->deadline_ns)
+            async__wake(loop, task, 0);
+        else
+            async__interrupt(loop, task, -ETIMEDOUT);
     }
     if (loop->retry_ns <= loop->now_ns)
         async__retry(loop);
@@ -2978,21 +2886,21 @@ static inline int64_t async__nearest(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Every operation starts so, and what bounds one comes before it. */
-static inline void async__check_idle(const async__task *task)
+/* Every operation starts so, and what bounds one comes before it. Returns the running task. */
+static inline async__task *async__begin(async_loop *loop)
 {
-    if (ASYNC__EXPECT(task->item.op == ASYNC__RUNNING, 1))
-        return;
-    async__panic(task->item.op == ASYNC__IDLE
-                     ? "an operation was begun outside a coroutine"
-                     : "two operations at once: the one before was not awaited");
+    if (ASYNC__EXPECT(loop->task->item.op != ASYNC__RUNNING, 0))
+        async__panic(loop->task->item.op == ASYNC__IDLE
+                         ? "an operation was begun outside a coroutine"
+                         : "two operations at once: the one before was not awaited");
+    return loop->task;
 }
 
 /* This await gets a limit of its own; the nearer one wins. */
 static inline void async__limit(async_frame *frame, int64_t timeout_ms)
 {
     async_loop *loop = async__loop();
-    async__check_idle(loop->task);
+    async__begin(loop);
     loop->own_limit_ns = timeout_ms < 0 ? ASYNC__NEVER : async__from_now(timeout_ms);
     if (!(frame->flags & ASYNC__FINALLY))
         frame->end.outer_ns = frame->deadline_ns;
@@ -3004,8 +2912,7 @@ static inline void async__limit(async_frame *frame, int64_t timeout_ms)
 static inline void async__shield(void)
 {
     async_loop *loop = async__loop();
-    async_frame *frame = loop->task->leaf;
-    async__check_idle(loop->task);
+    async_frame *frame = async__begin(loop)->leaf;
     if (frame->flags & (ASYNC__FINALLY | ASYNC__SHIELDED))
         return;
     if (!(frame->flags & ASYNC__TIMED))
@@ -3060,14 +2967,6 @@ static inline void async__return(async_frame *frame, async_result result)
     frame->line = frame->flags & ASYNC__FINALLY ? ASYNC__END : ASYNC__LEAVE;
 }
 
-/* It has, say, a mutex now, which it must have the chance to unlock. */
-static inline int async__was_served(async__task *task)
-{
-    int served = (task->item.flags & ASYNC__SERVED) != 0;
-    task->item.flags &= 0xff & ~ASYNC__SERVED;
-    return served;
-}
-
 /* After await without lvalue: nobody sees the result, so an interruption leaves the coroutine. */
 static inline int async__interrupted(async_frame *frame)
 {
@@ -3075,7 +2974,10 @@ static inline int async__interrupted(async_frame *frame)
     int error;
     if (ASYNC__EXPECT(!loop->told, 1))
         return 0;
-    error = loop->told == 2 || async__was_served(loop->task) ? 0 : async_cancelled();
+    if (loop->task->item.flags & ASYNC__SERVED) /* it has, say, a mutex, which it must unlock */
+        loop->told = 2;
+    loop->task->item.flags &= 0xff & ~ASYNC__SERVED;
+    error = loop->told == 2 ? 0 : async_cancelled();
     if (error)
         async__return(frame, error);
     else
@@ -3168,7 +3070,7 @@ static inline int async__await(async_op operation)
 }
 
 /* The operand of a limited or a shielded await: done at once, it needs no bounds. */
-static inline async_op async__settled(async_op operation)
+ASYNC__MUST_AWAIT static inline async_op async__settled(async_op operation)
 {
     async_frame *frame = async__current->task->leaf;
     if (operation.value != ASYNC__PENDING && (frame->flags & (ASYNC__TIMED | ASYNC__SHIELDED)))
@@ -3179,14 +3081,6 @@ static inline async_op async__settled(async_op operation)
 static inline async_result async__result(void)
 {
     return async__current->task->result;
-}
-
-/* Every operation starts here. Returns the running task. */
-static inline async__task *async__begin(async_loop *loop)
-{
-    async__task *task = loop->task;
-    async__check_idle(task);
-    return task;
 }
 
 /* A task that was told to end does not begin anything: it gets the reason, after one turn. */
@@ -3358,7 +3252,7 @@ static inline async_task async__spawn(const async_type *type, const void *argume
     return handle;
 }
 
-static inline async_op async__call(const async_type *type, const void *arguments)
+ASYNC__MUST_AWAIT static inline async_op async__call(const async_type *type, const void *arguments)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
@@ -4384,14 +4278,6 @@ static inline int async__accept_raw(int listener)
 }
 #endif
 
-/* What a listener of that kind accepts. */
-static inline int async__accepted_kind(int kind)
-{
-    if (kind == ASYNC__SOCKET)
-        return ASYNC__SOCKET;
-    return kind == ASYNC__LISTENER_UNIX ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP;
-}
-
 /* Take a connection, if there is hope. Returns it, adopted, or -EAGAIN, or a negative errno.
  * Without a descriptor left the connection stays in the backlog, and the listener has another try a
  * little later, or when one is closed. */
@@ -4406,8 +4292,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     while (async__accept_goes_on(-fd));
     if (fd >= 0) {
         loop->backoff_ns = 0;
-        return async__adopt_own(loop, fd, async__accepted_kind(descriptor->kind),
-                                ASYNC__R | ASYNC__W);
+        return async__adopt_own(loop, fd, descriptor->kind, ASYNC__R | ASYNC__W);
     }
     if (!async__no_descriptor_left(-fd))
         return async__try_failed(loop, descriptor, ASYNC__R, -fd);
@@ -4937,7 +4822,7 @@ static inline int async_connect_udp(const char *host, int port)
     if (fd < 0)
         return fd;
     error = async__connect_raw(fd, &address);
-    return async__adopt_unless(error, fd, async__kind_of_socket(family, SOCK_DGRAM, 0),
+    return async__adopt_unless(error, fd, async__kind_of_socket(family, SOCK_DGRAM),
                                ASYNC__R | ASYNC__W);
 }
 
@@ -4969,7 +4854,7 @@ ASYNC__RARE static inline int async__bound(const async_address *address, int typ
     if (family == AF_INET6) /* systems differ in what they start with */
         async__set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6);
     error = async__bind(fd, address, type, options);
-    return async__adopt_unless(error, fd, async__kind_of_socket(family, type, 1),
+    return async__adopt_unless(error, fd, async__kind_of_socket(family, type),
                                ASYNC__R | ASYNC__W);
 }
 
@@ -6644,7 +6529,7 @@ ASYNC__RARE static inline int async__plan_pipe(async__plan *plan, int i)
     if (error)
         return error;
     plan->stdio[i] = ends[i != 0];
-    async__set_blocking(plan->stdio[i], 1);
+    async__set_nonblocking(plan->stdio[i], 0);
     plan->ours[i] = async__adopt_own(async__loop(), ends[i == 0], ASYNC__PIPE,
                                      ASYNC__R | ASYNC__W);
     return plan->ours[i] < 0 ? plan->ours[i] : 0;
@@ -6694,7 +6579,7 @@ ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
     pid_t pid;
     if (error)
         return error;
-    async__set_blocking(plan->report[0], 1);
+    async__set_nonblocking(plan->report[0], 0);
     pid = async__fork(plan);
     ASYNC_SYS(close)(plan->report[1]);
     while (pid > 0 && ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 &&

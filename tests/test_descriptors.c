@@ -196,6 +196,39 @@ REAL_TASK_TEST(adopt, serves_regular_files, "a real file", int fd; char data[64]
     async_end;
 }
 
+static void count_and_close_at_three(int fd, void *count)
+{
+    if (++*(int *)count == 3)
+        async_close(fd);
+}
+
+/* More files than the table first has places, so that whoever listed them for poll(2) would write
+ * past its end; or, where nothing else was adopted, nowhere at all. */
+REAL_TASK_TEST(adopt, calls_back_for_regular_files, "real files", int fds[80]; int counts[80];
+               int others, i; int ends[2];)
+{
+    async_begin;
+    for (self->others = 0; self->others < 2; self->others++) {
+        if (self->others)
+            check_equal(async_pipe(self->ends), 0);
+        for (self->i = 0; self->i < 80; self->i++) {
+            char path[] = "/tmp/async-test-XXXXXX";
+            self->counts[self->i] = 0;
+            self->fds[self->i] = mkstemp(path);
+            unlink(path);
+            check_equal(async_adopt(self->fds[self->i]), self->fds[self->i]);
+            check((self->i % 2 ? async_on_readable : async_on_writable)(
+                      self->fds[self->i], &self->counts[self->i], count_and_close_at_three) > 0);
+        }
+        await(async_sleep(1));
+        for (self->i = 0; self->i < 80; self->i++)
+            check_equal(self->counts[self->i], 3);
+    }
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}
+
 REAL_TASK_TEST(adopt, serves_directories_and_dev_null, "real files", int fd; char data[64];)
 {
     ssize_t n;
@@ -928,6 +961,38 @@ TASK_TEST(reading, goes_on_behind_descriptors_that_were_passed, int ends[2]; cha
     await(n, async_read(self->ends[0], self->data, 16), 0);
     check_equal(n, 2);
     check(memcmp(self->data, "cd", 2) == 0);
+    async_end;
+}
+
+/* A socket that was adopted before it listened accepts what one does that listened before. */
+REAL_TASK_TEST(reading, goes_on_behind_descriptors_passed_to_an_early_listener, "sun_path",
+               int listener, peer, client; char data[16]; struct sockaddr_un address;)
+{
+    ssize_t n;
+    async_begin;
+    self->address.sun_family = AF_UNIX;
+    snprintf(self->address.sun_path, sizeof self->address.sun_path, "/tmp/async-test-%d",
+             (int)getpid());
+    self->listener = async_adopt(socket(AF_UNIX, SOCK_STREAM, 0));
+    check(self->listener >= 0);
+    check_equal(bind(self->listener, (struct sockaddr *)&self->address, sizeof self->address), 0);
+    check_equal(listen(self->listener, 1), 0);
+    self->peer = socket(AF_UNIX, SOCK_STREAM, 0);
+    check_equal(connect(self->peer, (struct sockaddr *)&self->address, sizeof self->address), 0);
+    unlink(self->address.sun_path);
+    await(self->client, async_accept(self->listener));
+    check(self->client >= 0);
+    await(n, async_read(self->client, self->data, 16), 0);
+    check_equal(n, -ETIMEDOUT);
+    pass_descriptor(self->peer, 2);
+    check_equal(write(self->peer, "cd", 2), 2);
+    await(n, async_read(self->client, self->data, 16), 0);
+    check_equal(n, 2);
+    await(n, async_read(self->client, self->data, 16), 1000);
+    check_equal(n, 2);
+    async_close(self->client);
+    async_close(self->listener);
+    close(self->peer);
     async_end;
 }
 
