@@ -7956,18 +7956,21 @@ ASYNC__RARE static inline void async__trace_event(async_loop *loop, const async_
                                                   const async_frame *frame, int64_t start_ns)
 {
     async__trace *trace = loop->trace;
-    int room = (int)sizeof trace->text - trace->used;
     int has_fd = async__op_has_descriptor(task->item.op);
     int64_t took_ns = async_now() - start_ns;
-    int size = snprintf(trace->text + trace->used, (size_t)room,
-                        "{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
-                        "\"dur\":%lld.%03d,\"name\":\"%s\",\"args\":{\"name\":\"%s\","
-                        "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}},\n", phase,
-                        (int)loop->process, trace->fd, (unsigned)task->item.slot,
-                        (long long)(start_ns / 1000),
-                        (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
-                        what, name, frame->type->file, async__line(frame),
-                        async__op_name(task->item.op), has_fd ? task->on.io.fd : -1);
+    int room, size;
+    if (!trace) /* the event before this one could not be written */
+        return;
+    room = (int)sizeof trace->text - trace->used;
+    size = snprintf(trace->text + trace->used, (size_t)room,
+                    "{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
+                    "\"dur\":%lld.%03d,\"name\":\"%s\",\"args\":{\"name\":\"%s\","
+                    "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}},\n", phase,
+                    (int)loop->process, trace->fd, (unsigned)task->item.slot,
+                    (long long)(start_ns / 1000),
+                    (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
+                    what, name, frame->type->file, async__line(frame),
+                    async__op_name(task->item.op), has_fd ? task->on.io.fd : -1);
     trace->used += size * (size < room); /* else it is left out */
     if (trace->used > (int)sizeof trace->text / 2)
         async__trace_flush(loop);
@@ -7977,7 +7980,7 @@ ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__
                                                  int phase, const char *what)
 {
     const async_frame *frame = task->leaf;
-    if (loop->trace && frame)
+    if (frame)
         async__trace_event(loop, task, phase, what, frame->type->name, frame, async_now());
 }
 
@@ -7986,8 +7989,7 @@ ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__t
     async_frame *frame = task->leaf;
     int64_t start_ns = async_now();
     int said = frame->type->step(frame);
-    if (loop->trace)
-        async__trace_event(loop, task, 'X', frame->type->name, frame->type->name, frame, start_ns);
+    async__trace_event(loop, task, 'X', frame->type->name, frame->type->name, frame, start_ns);
     return said;
 }
 

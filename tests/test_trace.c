@@ -363,6 +363,34 @@ REAL_TEST(trace, whose_disk_is_full_ends_with_a_word, A_FILE)
     check_equal(strlen(text), 100000 + 3);
 }
 
+/* Each name is two events, and the write that fails may come between them. */
+async(names_itself_often, int length; int i; char text[64];)
+{
+    async_begin;
+    snprintf(self->text, sizeof self->text, "%0*d", self->length, 0);
+    for (; self->i < 500; self->i++)
+        async_name(self->text);
+    async_end;
+}
+
+REAL_TEST(trace, that_ends_between_two_events_of_a_name_ends_well, A_FILE)
+{
+    struct rlimit before, none;
+    int length;
+    begin_trace();
+    getrlimit(RLIMIT_FSIZE, &before);
+    none = before;
+    none.rlim_cur = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &none);
+    for (length = 1; length <= 40; length++)
+        check_equal(async_run(names_itself_often, .length = length), 0);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, SIG_DFL);
+    check_equal(seam_warnings, 40);
+    end_trace();
+}
+
 REAL_TEST(trace, without_memory_is_none, A_FILE)
 {
     int traces = 0, i;
