@@ -192,13 +192,15 @@
 #ifndef ASYNC_HAS_PIPE2
 #define ASYNC_HAS_PIPE2 ASYNC_HAS_ACCEPT4
 #endif
-#ifndef ASYNC_HAS_REUSEPORT /* that divides what comes; elsewhere the last to bind gets all */
-#if defined SO_REUSEPORT_LB || \
-    (defined SO_REUSEPORT && (defined __linux__ || defined __DragonFly__))
-#define ASYNC_HAS_REUSEPORT 1
+#ifdef SO_REUSEPORT_LB /* one that divides what comes; elsewhere the last to bind gets all */
+#define ASYNC__REUSEPORT SO_REUSEPORT_LB
+#elif defined SO_REUSEPORT && (defined __linux__ || defined __DragonFly__)
+#define ASYNC__REUSEPORT SO_REUSEPORT
 #else
-#define ASYNC_HAS_REUSEPORT 0
+#define ASYNC__REUSEPORT 0
 #endif
+#ifndef ASYNC_HAS_REUSEPORT
+#define ASYNC_HAS_REUSEPORT (ASYNC__REUSEPORT != 0)
 #endif
 #ifndef ASYNC_HAS_ABSTRACT
 #ifdef __linux__
@@ -509,10 +511,10 @@ ASYNC__MUST_AWAIT static inline async_op async_yield(void);
 ASYNC__MUST_AWAIT static inline async_op async_join(async_task task);
 
 /* Wait until all of `count` tasks have ended. Returns 0, or the first negative result in the
- * array's order; that of a task that is gone nobody knows. Their results are kept (async_keep)
- * until each is joined for its own, or this task ends. -EDEADLK: one of them is this task, and
- * nothing was waited for. A limit ends the waiting, not the tasks. Suspends. Cancel point. `tasks`
- * must outlive the await: keep it in the frame. */
+ * array's order; that of a task that is gone nobody knows. Their results are kept, as by
+ * async_keep. -EDEADLK: one of them is this task, and nothing was waited for. A limit ends the
+ * waiting, not the tasks. Suspends. Cancel point. `tasks` must outlive the await: keep it in the
+ * frame. */
 ASYNC__MUST_AWAIT static inline async_op async_join_all(const async_task *tasks, size_t count);
 
 /* Wait until all children of the running task have ended; those that were detached are none of
@@ -1074,21 +1076,17 @@ enum { ASYNC__LEAVE = 0x7ffffffe, ASYNC__END = 0x7fffffff };  /* lines: to the f
     } while (0)
 
 #define ASYNC__AWAIT_RESULT(lvalue, operation) \
-    do { \
-        ASYNC__CHECK_RESULT(lvalue); \
-        if (async__at(&self->async_, __LINE__), ASYNC__SUSPENDS(operation)) { \
-            return ASYNC__SUSPENDED; \
-        case __LINE__: \
-        case __LINE__ + ASYNC__HIGH:; \
-        } \
-        (lvalue) = (__typeof__(lvalue))async__result(); \
-    } while (0)
+    ASYNC__AWAIT_INTO(lvalue, async__at(&self->async_, __LINE__), operation)
 
 #define ASYNC__AWAIT_LIMIT(lvalue, operation, timeout_ms) \
+    ASYNC__AWAIT_INTO(lvalue, (async__at(&self->async_, __LINE__), \
+                               async__limit(&self->async_, (timeout_ms))), \
+                      async__settled(operation))
+
+#define ASYNC__AWAIT_INTO(lvalue, before, operation) \
     do { \
         ASYNC__CHECK_RESULT(lvalue); \
-        if (async__at(&self->async_, __LINE__), async__limit(&self->async_, (timeout_ms)), \
-            ASYNC__SUSPENDS(async__settled(operation))) { \
+        if (before, ASYNC__SUSPENDS(operation)) { \
             return ASYNC__SUSPENDED; \
         case __LINE__: \
         case __LINE__ + ASYNC__HIGH:; \
@@ -2170,10 +2168,13 @@ ASYNC__RARE static inline int async_adopt(int fd)
     return error ? error : fd;
 }
 
-/* Register a descriptor that async.h has just made, or close it. Returns it or a negative errno. */
-ASYNC__RARE static inline int async__adopt_own(async_loop *loop, int fd, int kind, unsigned bits)
+/* Register a descriptor that async.h has just made, or, after an error, close it. Returns it or a
+ * negative errno. */
+ASYNC__RARE static inline int async__adopt_own(int error, int fd, int kind, unsigned bits)
 {
-    int error = async__register(loop, fd, kind, bits | ASYNC__OWNED);
+    async_loop *loop = async__loop();
+    if (!error)
+        error = async__register(loop, fd, kind, bits | ASYNC__OWNED);
     if (error) {
         ASYNC_SYS(close)(fd);
         return error;
@@ -3849,32 +3850,23 @@ static inline void async_semaphore_release(async_semaphore *semaphore)
 
 /* ---- mutex: a semaphore of one permit that knows who has it ---- */
 
-static inline async_task async__owner(void)
-{
-    async_loop *loop = async__loop();
-    return async__task_handle(loop, loop->task); /* callbacks own as the root */
-}
-
-/* Nobody would ever unlock it. */
-static inline void async__check_owner(async_task owner)
-{
-    async_loop *loop = async__loop();
-    if (owner != async__task_handle(loop, &loop->root) && !async__find_task(loop, owner))
-        async__panic("a mutex whose task has ended without unlocking it");
-}
-
 static inline int async__attempt_mutex(async_case *it)
 {
+    async_loop *loop = async__loop();
     async_mutex *mutex = (async_mutex *)it->object;
-    async_task owner = async__owner();
+    async_task owner = async__task_handle(loop, loop->task); /* callbacks own as the root */
+    const async__task *has_it = &loop->root;
     it->queue = &mutex->waiters;
     it->result = mutex->owner == owner ? -EDEADLK : 0;
-    if (mutex->owner && !it->result) {
-        async__check_owner(mutex->owner);
-        return 0;
+    if (!mutex->owner || it->result) {
+        mutex->owner = owner;
+        return 1;
     }
-    mutex->owner = owner;
-    return 1;
+    if (mutex->owner != async__task_handle(loop, &loop->root))
+        has_it = async__find_task(loop, mutex->owner);
+    if (!has_it || has_it->item.op == ASYNC__ENDED) /* nobody would ever unlock it */
+        async__panic("a mutex whose task has ended without unlocking it");
+    return 0;
 }
 
 static inline async_case async_case_mutex(async_mutex *mutex)
@@ -3896,7 +3888,7 @@ static inline int async_mutex_unlock(async_mutex *mutex)
 {
     async_loop *loop = async__loop();
     async__waiter *waiter = async__first_waiter(&mutex->waiters);
-    if (mutex->owner != async__owner())
+    if (mutex->owner != async__task_handle(loop, loop->task))
         return -EPERM;
     mutex->owner = waiter ? async__task_handle(loop, async__task_at(loop, waiter->slot)) : 0;
     if (waiter)
@@ -3909,6 +3901,8 @@ static inline int async_mutex_unlock(async_mutex *mutex)
 static inline void async_channel_init(async_channel *channel, void *items, size_t item_size,
                                       size_t capacity)
 {
+    if (!items && item_size && capacity)
+        async__panic("a channel without memory for its items");
     memset(channel, 0, sizeof *channel);
     channel->items = (char *)(items ? items : channel); /* items of no bytes need no place */
     channel->item_size = item_size;
@@ -4082,13 +4076,6 @@ static inline async_op async_select(async_case *cases, size_t count)
 #define ASYNC__SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 #else
 #define ASYNC__SOCK_FLAGS 0
-#endif
-#ifdef SO_REUSEPORT_LB
-#define ASYNC__REUSEPORT SO_REUSEPORT_LB
-#elif ASYNC_HAS_REUSEPORT
-#define ASYNC__REUSEPORT SO_REUSEPORT
-#else
-#define ASYNC__REUSEPORT 0
 #endif
 #define ASYNC__PIECES_MAX 1024       /* iovecs in one call: IOV_MAX of every system we know    */
 #define ASYNC__BYTES_MAX 0x7ffff000u /* bytes in one call: Linux's most; macOS refuses INT_MAX */
@@ -4292,7 +4279,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     while (async__accept_goes_on(-fd));
     if (fd >= 0) {
         loop->backoff_ns = 0;
-        return async__adopt_own(loop, fd, descriptor->kind, ASYNC__R | ASYNC__W);
+        return async__adopt_own(0, fd, descriptor->kind, ASYNC__R | ASYNC__W);
     }
     if (!async__no_descriptor_left(-fd))
         return async__try_failed(loop, descriptor, ASYNC__R, -fd);
@@ -4370,10 +4357,11 @@ static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 
 /* ---- the operation of a task ---- */
 
-static inline int async__op_writes(unsigned op)
+/* What the operation waits for: to read (ASYNC__R), or to write (ASYNC__W). */
+static inline unsigned async__bit_of(unsigned op)
 {
     return op == ASYNC__WRITABLE || op == ASYNC__WRITE || op == ASYNC__WRITEV ||
-           op == ASYNC__CONNECT || op == ASYNC__SENDTO;
+           op == ASYNC__CONNECT || op == ASYNC__SENDTO ? ASYNC__W : ASYNC__R;
 }
 
 /* Each tries what the task describes. Returns its result, or -EAGAIN: not yet. The loop knows those
@@ -4432,26 +4420,22 @@ static inline async_result async__attempt_accept(async_loop *loop, async__task *
     return fd < 0 && (loop->descriptors[task->on.io.fd].bits & ASYNC__RETRY) ? -EAGAIN : fd;
 }
 
-static inline async_result async__attempt_readable(async_loop *loop, async__task *task)
+static inline async_result async__attempt_ready(async_loop *loop, async__task *task)
 {
-    return async__ready_now(loop, task->on.io.fd, ASYNC__R) ? 0 : -EAGAIN;
-}
-
-static inline async_result async__attempt_writable(async_loop *loop, async__task *task)
-{
-    return async__ready_now(loop, task->on.io.fd, ASYNC__W) ? 0 : -EAGAIN;
+    return async__ready_now(loop, task->on.io.fd, async__bit_of(task->item.op)) ? 0 : -EAGAIN;
 }
 
 static inline uint32_t *async__waiter_of(async_loop *loop, int fd, unsigned op)
 {
-    return async__op_writes(op) ? &loop->descriptors[fd].writer : &loop->descriptors[fd].reader;
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    return async__bit_of(op) == ASYNC__W ? &descriptor->writer : &descriptor->reader;
 }
 
 /* Wait for the descriptor. What cannot be watched for lack of kernel memory is retried by timer. */
 static inline async_op async__park_descriptor(async_loop *loop, async__task *task, unsigned op)
 {
     async__attend(loop, async__waiter_of(loop, task->on.io.fd, op), task->item.slot);
-    if (async__op_writes(op) &&
+    if (async__bit_of(op) == ASYNC__W &&
         async__watch_writes(loop, task->on.io.fd, &loop->descriptors[task->on.io.fd]) < 0)
         async__retry_later(loop, &loop->descriptors[task->on.io.fd]);
     return async__park(loop, task, op);
@@ -4472,6 +4456,9 @@ static inline async_op async__io_with(unsigned op, int fd, const void *buffer, s
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     async_result result;
+    async__check_buffer(loop, buffer);
+    if (address)
+        async__check_buffer(loop, address);
     if (async__refused(loop, task))
         return async__pending(loop);
     result = async__unusable(loop, fd);
@@ -4479,8 +4466,9 @@ static inline async_op async__io_with(unsigned op, int fd, const void *buffer, s
         return async__done(loop, task, fd < 0 ? result : async__unadopted(loop, task, fd));
     if (*async__waiter_of(loop, fd, op))
         return async__done(loop, task, -EBUSY);
-    task->on.io.fd = fd;
+    task->item.op = op & 0xff;
     task->item.at.buffer = (void *)(uintptr_t)buffer;
+    task->on.io.fd = fd;
     task->on.io.size = size;
     task->result = (async_result)(uintptr_t)address;
     result = loop->attempts[op](loop, task);
@@ -4489,11 +4477,12 @@ static inline async_op async__io_with(unsigned op, int fd, const void *buffer, s
     return async__park_descriptor(loop, task, op);
 }
 
+/* Apart from that: compilers would make a copy of it for each `attempt`. */
 static inline async_op async__io(unsigned op, async__attempt *attempt, int fd, const void *buffer,
-                                 size_t size)
+                                 size_t size, const async_address *address)
 {
     async__loop()->attempts[op] = attempt;
-    return async__io_with(op, fd, buffer, size, NULL);
+    return async__io_with(op, fd, buffer, size, address);
 }
 
 /* An event, for an item that waits on the descriptor. */
@@ -4544,30 +4533,27 @@ static inline void async__give_up_descriptor(async_loop *loop, async__task *task
 
 static inline async_op async_readable(int fd)
 {
-    return async__io(ASYNC__READABLE, async__attempt_readable, fd, NULL, 0);
+    return async__io(ASYNC__READABLE, async__attempt_ready, fd, NULL, 0, NULL);
 }
 
 static inline async_op async_writable(int fd)
 {
-    return async__io(ASYNC__WRITABLE, async__attempt_writable, fd, NULL, 0);
+    return async__io(ASYNC__WRITABLE, async__attempt_ready, fd, NULL, 0, NULL);
 }
 
 static inline async_op async_read(int fd, void *data, size_t size)
 {
-    async__check_buffer(async__loop(), data);
-    return async__io(ASYNC__READ, async__attempt_read, fd, data, size);
+    return async__io(ASYNC__READ, async__attempt_read, fd, data, size, NULL);
 }
 
 static inline async_op async_write(int fd, const void *data, size_t size)
 {
-    async__check_buffer(async__loop(), data);
-    return async__io(ASYNC__WRITE, async__attempt_write, fd, data, size);
+    return async__io(ASYNC__WRITE, async__attempt_write, fd, data, size, NULL);
 }
 
 static inline void async__check_pieces(const struct iovec *pieces, size_t count)
 {
     size_t i;
-    async__check_buffer(async__loop(), pieces);
     for (i = 0; i < count; i++)
         async__check_buffer(async__loop(), pieces[i].iov_base);
 }
@@ -4575,18 +4561,18 @@ static inline void async__check_pieces(const struct iovec *pieces, size_t count)
 static inline async_op async_readv(int fd, const struct iovec *pieces, size_t count)
 {
     async__check_pieces(pieces, count);
-    return async__io(ASYNC__READV, async__attempt_readv, fd, pieces, count);
+    return async__io(ASYNC__READV, async__attempt_readv, fd, pieces, count, NULL);
 }
 
 static inline async_op async_writev(int fd, const struct iovec *pieces, size_t count)
 {
     async__check_pieces(pieces, count);
-    return async__io(ASYNC__WRITEV, async__attempt_writev, fd, pieces, count);
+    return async__io(ASYNC__WRITEV, async__attempt_writev, fd, pieces, count, NULL);
 }
 
 ASYNC__RARE static inline async_op async_accept(int listener)
 {
-    return async__io(ASYNC__ACCEPT, async__attempt_accept, listener, NULL, 0);
+    return async__io(ASYNC__ACCEPT, async__attempt_accept, listener, NULL, 0, NULL);
 }
 
 /* ---- addresses ---- */
@@ -4631,13 +4617,13 @@ ASYNC__RARE static inline int async_address_unix(async_address *address, const c
 {
     size_t length = path ? strlen(path) : 0, is_abstract = length && path[0] == '@';
     memset(address, 0, sizeof *address);
+    address->is.local.sun_family = AF_UNIX;
     if (length >= sizeof address->is.local.sun_path)
         return -ENAMETOOLONG;
     if (!length)
         return -EINVAL;
     if (is_abstract && !ASYNC_HAS_ABSTRACT)
         return -ENOTSUP;
-    address->is.local.sun_family = AF_UNIX;
     memcpy(address->is.local.sun_path + is_abstract, path + is_abstract, length - is_abstract);
     address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1 - is_abstract);
     return 0;
@@ -4759,13 +4745,9 @@ ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task 
     if (fd < 0)
         return async__done(loop, task, fd);
     error = async__connect_raw(fd, address);
-    if (!error)
-        return async__done(loop, task, async__adopt_own(loop, fd, kind, ASYNC__R | ASYNC__W));
-    if (error != -EINPROGRESS && error != -EINTR && !(path && error == -EAGAIN)) {
-        ASYNC_SYS(close)(fd);
-        return async__done(loop, task, error);
-    }
-    fd = async__adopt_own(loop, fd, kind, ASYNC__WRITES);
+    if (error != -EINPROGRESS && error != -EINTR && !(path && error == -EAGAIN))
+        return async__done(loop, task, async__adopt_own(error, fd, kind, ASYNC__R | ASYNC__W));
+    fd = async__adopt_own(0, fd, kind, ASYNC__WRITES);
     if (fd < 0)
         return async__done(loop, task, fd);
     task->on.io.fd = fd;
@@ -4805,15 +4787,6 @@ static inline async_op async_connect_unix(const char *path)
     return async__connect(loop, task, error, &address, path);
 }
 
-/* Adopt a socket that async.h has just made, or, after an error, close it. */
-ASYNC__RARE static inline int async__adopt_unless(int error, int fd, int kind, unsigned bits)
-{
-    if (!error)
-        return async__adopt_own(async__loop(), fd, kind, bits);
-    ASYNC_SYS(close)(fd);
-    return error;
-}
-
 static inline int async_connect_udp(const char *host, int port)
 {
     async_address address;
@@ -4821,30 +4794,18 @@ static inline int async_connect_udp(const char *host, int port)
     int fd = error ? error : async__socket(family, SOCK_DGRAM);
     if (fd < 0)
         return fd;
-    error = async__connect_raw(fd, &address);
-    return async__adopt_unless(error, fd, async__kind_of_socket(family, SOCK_DGRAM),
-                               ASYNC__R | ASYNC__W);
-}
-
-/* Name a socket and have it listen. Returns 0 or -errno. */
-ASYNC__RARE static inline int async__bind(int fd, const async_address *address, int type,
-                                          const async_listen_options *options)
-{
-    int backlog = options && options->backlog ? options->backlog : SOMAXCONN;
-    if (options && options->share_port &&
-        async__set_option(fd, SOL_SOCKET, ASYNC__REUSEPORT, 1) < 0)
-        return -errno;
-    if (ASYNC_SYS(bind)(fd, &address->is.any, address->size) < 0)
-        return -errno;
-    return type == SOCK_STREAM && ASYNC_SYS(listen)(fd, backlog) < 0 ? -errno : 0;
+    return async__adopt_own(async__connect_raw(fd, &address), fd,
+                            async__kind_of_socket(family, SOCK_DGRAM), ASYNC__R | ASYNC__W);
 }
 
 /* Make a socket that others find, and adopt it. Returns it or a negative errno. */
 ASYNC__RARE static inline int async__bound(const async_address *address, int type, int only_v6,
                                            const async_listen_options *options)
 {
-    int family = address->is.any.sa_family, fd, error;
-    if (options && options->share_port && !ASYNC_HAS_REUSEPORT)
+    int family = address->is.any.sa_family, error = 0, fd;
+    int backlog = options && options->backlog ? options->backlog : SOMAXCONN;
+    int shares = options && options->share_port;
+    if (shares && !ASYNC_HAS_REUSEPORT)
         return -ENOTSUP;
     fd = async__socket(family, type);
     if (fd < 0)
@@ -4853,9 +4814,11 @@ ASYNC__RARE static inline int async__bound(const async_address *address, int typ
         async__set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (family == AF_INET6) /* systems differ in what they start with */
         async__set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6);
-    error = async__bind(fd, address, type, options);
-    return async__adopt_unless(error, fd, async__kind_of_socket(family, type),
-                               ASYNC__R | ASYNC__W);
+    if ((shares && async__set_option(fd, SOL_SOCKET, ASYNC__REUSEPORT, 1) < 0) ||
+        (address->size && ASYNC_SYS(bind)(fd, &address->is.any, address->size) < 0) ||
+        (type == SOCK_STREAM && ASYNC_SYS(listen)(fd, backlog) < 0))
+        error = -errno;
+    return async__adopt_own(error, fd, async__kind_of_socket(family, type), ASYNC__R | ASYNC__W);
 }
 
 /* At a numeric address; NULL: at all of them, in one socket for IPv6 and IPv4. */
@@ -4904,110 +4867,66 @@ static inline int async_bind_udp(const char *host, int port, const async_listen_
 static inline int async_bind_unix(const char *path)
 {
     async_address address;
-    int error = path ? async_address_unix(&address, path) : 0, fd;
-    if (path)
-        return error ? error : async__bound(&address, SOCK_DGRAM, 0, NULL);
-    fd = async__socket(AF_UNIX, SOCK_DGRAM);
-    return fd < 0 ? fd : async__adopt_own(async__loop(), fd, ASYNC__SOCKET, ASYNC__R | ASYNC__W);
+    int error = async_address_unix(&address, path);
+    return error && path ? error : async__bound(&address, SOCK_DGRAM, 0, NULL);
 }
 
 /* ---- datagrams ---- */
 
-static inline ssize_t async__receive_from(int fd, const struct iovec *whole,
-                                          async_address *address)
-{
-    struct msghdr message = async__message(whole, 1);
-    async_address unwanted;
-    ssize_t n;
-    if (!address)
-        address = &unwanted;
-    message.msg_name = &address->is;
-    message.msg_namelen = sizeof address->is;
-    n = ASYNC_SYS(recvmsg)(fd, &message, 0);
-    async__address_filled(address, n, message.msg_namelen);
-    if (n < 0 || !(message.msg_flags & MSG_TRUNC))
-        return n;
-    errno = EMSGSIZE;
-    return -1;
-}
-
-static inline ssize_t async__send_to(int fd, int kind, const struct iovec *whole,
-                                     const async_address *address)
-{
-    struct msghdr message = async__message(whole, 1);
-    async_address mapped;
-    if (address && kind == ASYNC__DATAGRAM_V6 && address->is.any.sa_family == AF_INET) {
-        mapped = async__mapped(address);
-        address = &mapped;
-    }
-    if (address) {
-        message.msg_name = (void *)(uintptr_t)&address->is;
-        message.msg_namelen = address->size;
-    }
-    return ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
-}
-
 /* One datagram, if there is hope; else as async__try. poll(2) tells nothing about the queue of
  * another Unix socket, so whoever finds it full looks again a little later. */
-static inline ssize_t async__try_datagram(async_loop *loop, int fd, unsigned op, void *data,
+static inline ssize_t async__try_datagram(async_loop *loop, int fd, unsigned bit, void *data,
                                           size_t size, async_address *address)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
-    unsigned bit = op == ASYNC__RECVFROM ? ASYNC__R : ASYNC__W;
-    struct iovec whole;
+    struct iovec whole = { data, size };
+    struct msghdr message;
+    async_address other; /* instead of none, or as a socket for IPv6 knows it */
     ssize_t n;
     int error;
     if (!(descriptor->bits & bit))
         return -EAGAIN;
-    whole.iov_base = data;
-    whole.iov_len = size;
-    do
-        n = bit == ASYNC__R ? async__receive_from(fd, &whole, address)
-                            : async__send_to(fd, descriptor->kind, &whole, address);
-    while (n < 0 && errno == EINTR);
-    error = errno;
-    if (n >= 0 && bit == ASYNC__W)
+    if (bit == ASYNC__R && !address) {
+        address = &other;
+    } else if (bit == ASYNC__W && address && descriptor->kind == ASYNC__DATAGRAM_V6 &&
+               address->is.any.sa_family == AF_INET) {
+        other = async__mapped(address);
+        address = &other;
+    }
+    do {
+        message = async__message(&whole, 1);
+        message.msg_name = address ? &address->is : NULL;
+        message.msg_namelen = bit == ASYNC__R ? sizeof address->is : address ? address->size : 0;
+        n = bit == ASYNC__R ? ASYNC_SYS(recvmsg)(fd, &message, 0)
+                            : ASYNC_SYS(sendmsg)(fd, &message, ASYNC__NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    error = n < 0 ? errno : bit == ASYNC__R && (message.msg_flags & MSG_TRUNC) ? EMSGSIZE : 0;
+    if (bit == ASYNC__R)
+        async__address_filled(address, n, message.msg_namelen);
+    else if (!error)
         loop->backoff_ns = 0;
-    if (n >= 0)
-        return n;
-    if (error == EAGAIN && bit == ASYNC__W && address && address->is.any.sa_family == AF_UNIX)
+    else if (error == EAGAIN && address && address->is.any.sa_family == AF_UNIX)
         error = ENOBUFS;
-    return async__try_failed(loop, descriptor, bit, error);
+    return error ? async__try_failed(loop, descriptor, bit, error) : n;
 }
 
 /* As the others that try what a task describes; its `result` is the address meanwhile. */
-static inline async_result async__attempt_recvfrom(async_loop *loop, async__task *task)
+static inline async_result async__attempt_datagram(async_loop *loop, async__task *task)
 {
-    return async__try_datagram(loop, task->on.io.fd, ASYNC__RECVFROM, task->item.at.buffer,
-                               task->on.io.size, (async_address *)(uintptr_t)task->result);
-}
-
-static inline async_result async__attempt_sendto(async_loop *loop, async__task *task)
-{
-    return async__try_datagram(loop, task->on.io.fd, ASYNC__SENDTO, task->item.at.buffer,
-                               task->on.io.size, (async_address *)(uintptr_t)task->result);
-}
-
-static inline async_op async__datagram_op(unsigned op, async__attempt *attempt, int fd,
-                                          const void *data, size_t size,
-                                          const async_address *address)
-{
-    async_loop *loop = async__loop();
-    async__check_buffer(loop, data);
-    async__check_buffer(loop, address);
-    loop->attempts[op] = attempt;
-    return async__io_with(op, fd, data, size, address);
+    return async__try_datagram(loop, task->on.io.fd, async__bit_of(task->item.op),
+                               task->item.at.buffer, task->on.io.size,
+                               (async_address *)(uintptr_t)task->result);
 }
 
 static inline async_op async_recvfrom(int fd, void *data, size_t size, async_address *address)
 {
-    return async__datagram_op(ASYNC__RECVFROM, async__attempt_recvfrom, fd, data, size, address);
+    return async__io(ASYNC__RECVFROM, async__attempt_datagram, fd, data, size, address);
 }
 
 static inline async_op async_sendto(int fd, const void *data, size_t size,
                                     const async_address *address)
 {
-    return async__datagram_op(ASYNC__SENDTO, async__attempt_sendto, fd, data, size, address);
+    return async__io(ASYNC__SENDTO, async__attempt_datagram, fd, data, size, address);
 }
 
 /* ---- pairs ---- */
@@ -5041,14 +4960,9 @@ static inline int async__pipe_raw(int ends[2])
 /* Adopt both, or close both. */
 static inline int async__adopt_pair(int ends[2], int kind)
 {
-    async_loop *loop = async__loop();
-    int first = async__adopt_own(loop, ends[0], kind, ASYNC__R | ASYNC__W), second;
-    if (first < 0) {
-        ASYNC_SYS(close)(ends[1]);
-        return first;
-    }
-    second = async__adopt_own(loop, ends[1], kind, ASYNC__R | ASYNC__W);
-    if (second < 0)
+    int first = async__adopt_own(0, ends[0], kind, ASYNC__R | ASYNC__W);
+    int second = async__adopt_own(first < 0 ? first : 0, ends[1], kind, ASYNC__R | ASYNC__W);
+    if (first >= 0 && second < 0)
         async_close(first);
     return second < 0 ? second : 0;
 }
@@ -5147,11 +5061,6 @@ static inline void async__callback_drop(async_loop *loop, async__item *item)
         async__callback_release(loop, callback);
 }
 
-static inline unsigned async__callback_bit(const async__callback *callback)
-{
-    return callback->item.op == ASYNC__READABLE ? ASYNC__R : ASYNC__W;
-}
-
 static inline void async__callback_run(async_loop *loop, async__item *item)
 {
     async__callback *callback = (async__callback *)(void *)item;
@@ -5168,7 +5077,7 @@ static inline void async__callback_run(async_loop *loop, async__item *item)
     if (callback->item.flags & ASYNC__CANCELLED)
         async__callback_release(loop, callback);
     else if (callback->fd >= 0 &&
-             async__ready_now(loop, callback->fd, async__callback_bit(callback)))
+             async__ready_now(loop, callback->fd, async__bit_of(callback->item.op)))
         async__call_soon(loop, &callback->item);
 }
 
@@ -5188,7 +5097,7 @@ static inline void async__callback_ready(async_loop *loop, async__item *item, un
 {
     async__callback *callback = (async__callback *)(void *)item;
     if (!(bits & ASYNC__RETRY) ||
-        async__ready_now(loop, callback->fd, async__callback_bit(callback)))
+        async__ready_now(loop, callback->fd, async__bit_of(callback->item.op)))
         async__call_soon(loop, item);
 }
 
@@ -5219,7 +5128,7 @@ static inline async_handle async__on_ready(unsigned op, int fd, void *data,
     callback->fd = fd;
     callback->call.ready = function;
     async__attend(loop, async__waiter_of(loop, fd, op), callback->item.slot);
-    if (async__ready_now(loop, fd, async__callback_bit(callback)))
+    if (async__ready_now(loop, fd, async__bit_of(callback->item.op)))
         async__call_soon(loop, &callback->item);
     return async__callback_handle(callback);
 }
@@ -5276,8 +5185,9 @@ static inline async_handle async_every(int64_t interval_ms, void *data,
 
 /* As async__unusable, before a try without waiting. Where nobody waits the poller may not be told
  * to look: there a clear bit proves nothing. */
-static inline int async__unusable_now(async_loop *loop, int fd)
+static inline int async__unusable_now(int fd)
 {
+    async_loop *loop = async__loop();
     int error = async__unusable(loop, fd);
     if (!error && !loop->descriptors[fd].reader)
         loop->descriptors[fd].bits |= ASYNC__R;
@@ -5288,41 +5198,36 @@ static inline int async__unusable_now(async_loop *loop, int fd)
 
 static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 {
-    async_loop *loop = async__loop();
-    int error = async__unusable_now(loop, fd);
-    return error ? error : async__try(loop, fd, ASYNC__R, data, size);
+    int error = async__unusable_now(fd);
+    return error ? error : async__try(async__loop(), fd, ASYNC__R, data, size);
 }
 
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
-    async_loop *loop = async__loop();
-    int error = async__unusable_now(loop, fd);
-    return error ? error : async__try(loop, fd, ASYNC__W, (void *)(uintptr_t)data, size);
+    int error = async__unusable_now(fd);
+    return error ? error : async__try(async__loop(), fd, ASYNC__W, (void *)(uintptr_t)data, size);
 }
 
 static inline int async_accept_nowait(int listener)
 {
-    async_loop *loop = async__loop();
-    int error = async__unusable_now(loop, listener);
-    return error ? error : async__accept_now(loop, listener);
+    int error = async__unusable_now(listener);
+    return error ? error : async__accept_now(async__loop(), listener);
 }
 
 static inline ssize_t async_recvfrom_nowait(int fd, void *data, size_t size,
                                             async_address *address)
 {
-    async_loop *loop = async__loop();
-    int error = async__unusable_now(loop, fd);
+    int error = async__unusable_now(fd);
     return error ? error
-                 : async__try_datagram(loop, fd, ASYNC__RECVFROM, data, size, address);
+                 : async__try_datagram(async__loop(), fd, ASYNC__R, data, size, address);
 }
 
 static inline ssize_t async_sendto_nowait(int fd, const void *data, size_t size,
                                           const async_address *address)
 {
-    async_loop *loop = async__loop();
-    int error = async__unusable_now(loop, fd);
+    int error = async__unusable_now(fd);
     return error ? error
-                 : async__try_datagram(loop, fd, ASYNC__SENDTO, (void *)(uintptr_t)data, size,
+                 : async__try_datagram(async__loop(), fd, ASYNC__W, (void *)(uintptr_t)data, size,
                                        (async_address *)(uintptr_t)address);
 }
 
@@ -6530,7 +6435,7 @@ ASYNC__RARE static inline int async__plan_pipe(async__plan *plan, int i)
         return error;
     plan->stdio[i] = ends[i != 0];
     async__set_nonblocking(plan->stdio[i], 0);
-    plan->ours[i] = async__adopt_own(async__loop(), ends[i == 0], ASYNC__PIPE,
+    plan->ours[i] = async__adopt_own(0, ends[i == 0], ASYNC__PIPE,
                                      ASYNC__R | ASYNC__W);
     return plan->ours[i] < 0 ? plan->ours[i] : 0;
 }

@@ -163,9 +163,33 @@ async(locks_after_the_end, async_mutex mutex;)
     async_end;
 }
 
+async(locks_after_the_end_of_a_kept_one, async_mutex mutex;)
+{
+    async_begin;
+    async_keep(async_spawn(locks_and_ends, &self->mutex));
+    await(async_sleep(1));
+    await(async_mutex_lock(&self->mutex));
+    async_end;
+}
+
+async(opens_a_channel_without_memory, async_channel channel;)
+{
+    async_begin;
+    async_channel_init(&self->channel, NULL, sizeof(int), 4);
+    async_end;
+}
+
+TEST(panics, come_for_a_channel_without_memory)
+{
+    test_panics(async_run(opens_a_channel_without_memory),
+                "a channel without memory for its items");
+}
+
 TEST(panics, come_for_a_mutex_whose_task_has_ended)
 {
     test_panics(async_run(locks_after_the_end), "a mutex whose task has ended without unlocking");
+    test_panics(async_run(locks_after_the_end_of_a_kept_one),
+                "a mutex whose task has ended without unlocking");
 }
 
 TEST(panics, come_for_a_post_to_a_loop_that_was_not_shared)
