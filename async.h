@@ -1239,13 +1239,13 @@ template <class frame> static inline const frame *async__temporary(const frame &
 enum { ASYNC__TASK, ASYNC__CALLBACK, ASYNC__STREAM, ASYNC__CATCH, ASYNC__KINDS }; /* of item */
 
 enum { /* what an item waits for; async__op_name has their names */
-    ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__READABLE, ASYNC__WRITABLE,
-    ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV, ASYNC__ACCEPT, ASYNC__CONNECT,
-    ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__STREAM_READ, ASYNC__STREAM_READ_EXACTLY,
-    ASYNC__STREAM_READ_UNTIL, ASYNC__STREAM_READ_LINE, ASYNC__FLUSH, ASYNC__JOIN, ASYNC__JOIN_ALL,
-    ASYNC__EVENT, ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND, ASYNC__RECEIVE, ASYNC__SELECT,
-    ASYNC__JOIN_CHILDREN, ASYNC__SIGNAL, ASYNC__PROCESS, ASYNC__OFFLOAD, ASYNC__CHILDREN,
-    ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
+    ASYNC__RUNNING, ASYNC__BEGUN, ASYNC__READY, ASYNC__SLEEP, ASYNC__JOIN_CHILDREN,
+    ASYNC__READABLE, ASYNC__WRITABLE, ASYNC__READ, ASYNC__WRITE, ASYNC__READV, ASYNC__WRITEV,
+    ASYNC__ACCEPT, ASYNC__CONNECT, ASYNC__RECVFROM, ASYNC__SENDTO, ASYNC__STREAM_READ,
+    ASYNC__STREAM_READ_EXACTLY, ASYNC__STREAM_READ_UNTIL, ASYNC__STREAM_READ_LINE, ASYNC__FLUSH,
+    ASYNC__JOIN, ASYNC__JOIN_ALL, ASYNC__EVENT, ASYNC__SEMAPHORE, ASYNC__MUTEX, ASYNC__SEND,
+    ASYNC__RECEIVE, ASYNC__SELECT, ASYNC__SIGNAL, ASYNC__PROCESS, ASYNC__OFFLOAD,
+    ASYNC__CHILDREN, ASYNC__ENDED, ASYNC__SOON, ASYNC__AFTER, ASYNC__EVERY, ASYNC__IDLE
 };
 
 /* Flags of a frame. */
@@ -3305,11 +3305,6 @@ static inline async__waiter *async__first_waiter(async__waiter *const *queue)
     return *queue ? (*queue)->next : NULL;
 }
 
-static inline int async__joins_several(const async__task *task)
-{
-    return task->item.op == ASYNC__JOIN_ALL || task->item.op == ASYNC__JOIN_CHILDREN;
-}
-
 /* What this one waited for has come: its task goes on with the result. */
 static inline void async__serve(async_loop *loop, async__waiter **queue, async__waiter *waiter,
                                 async_result result)
@@ -3318,7 +3313,7 @@ static inline void async__serve(async_loop *loop, async__waiter **queue, async__
     async__leave_queue(queue, waiter);
     if (task->item.op == ASYNC__SELECT)
         loop->select(loop, task, waiter, result);
-    else if (async__joins_several(task))
+    else if (task->item.op == ASYNC__JOIN_ALL)
         loop->join_rest(loop, task, result);
     else
         async__wake(loop, task, result);
@@ -3331,7 +3326,7 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
 {
     async__waiter *waiter;
     while ((waiter = async__first_waiter(&task->joiners)) != NULL) {
-        if (!async__joins_several(async__task_at(loop, waiter->slot)))
+        if (async__task_at(loop, waiter->slot)->item.op != ASYNC__JOIN_ALL)
             task->item.flags &= 0xff & ~ASYNC__KEPT;
         async__serve(loop, &task->joiners, waiter, task->result);
     }
@@ -3340,6 +3335,15 @@ static inline void async__tell_joiners(async_loop *loop, async__task *task)
 static inline async__task *async__parent(const async_loop *loop, const async__task *task)
 {
     return async__task_at(loop, loop->slots[task->item.slot].parent);
+}
+
+/* A child fewer for a parent that waits for them to end. */
+static inline void async__child_leaves(async_loop *loop, async__task *parent)
+{
+    if (parent->item.op != ASYNC__JOIN_CHILDREN || --parent->on.waiter.left)
+        return;
+    async__wake(loop, parent, 0);
+    parent->item.flags |= ASYNC__SERVED;
 }
 
 /* Did this parent only wait for its children, and has none any more? */
@@ -3362,6 +3366,7 @@ static inline void async__complete(async_loop *loop, async__task *task)
         }
         if (task->joiners)
             async__tell_joiners(loop, task);
+        async__child_leaves(loop, parent);
         if ((task->item.flags & ASYNC__KEPT) && parent->item.op != ASYNC__CHILDREN)
             break;
         async__free_task(loop, task);
@@ -3554,21 +3559,6 @@ static inline int async__join_next(async_loop *loop, async__task *task)
     return 1;
 }
 
-/* Line up with this child or an older one that still runs. Says whether there is none. */
-static inline int async__join_child(async_loop *loop, async__task *task, uint32_t slot)
-{
-    for (; slot; slot = loop->slots[slot].older) {
-        async__task *child = async__task_at(loop, slot);
-        if (child->item.op != ASYNC__ENDED) {
-            task->item.at.buffer = &child->joiners;
-            task->on.waiter.left = slot;
-            async__line_up(task, &task->on.waiter, &child->joiners);
-            return 0;
-        }
-    }
-    return 1;
-}
-
 /* The queue in which a task waits, not in a select. */
 static inline async__waiter **async__queue_of(const async_loop *loop, const async__task *task)
 {
@@ -3581,14 +3571,8 @@ static inline async__waiter **async__queue_of(const async_loop *loop, const asyn
 /* The one it waited for has ended. */
 static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended)
 {
-    int none_left;
-    if (task->item.op == ASYNC__JOIN_CHILDREN) {
-        none_left = async__join_child(loop, task, loop->slots[task->on.waiter.left].older);
-    } else {
-        async__join_one(task, ended);
-        none_left = async__join_next(loop, task);
-    }
-    if (none_left)
+    async__join_one(task, ended);
+    if (async__join_next(loop, task))
         async__wake(loop, task, task->result);
 }
 
@@ -3614,17 +3598,19 @@ static inline async_op async_join_all(const async_task *tasks, size_t count)
     return async__park(loop, task, ASYNC__JOIN_ALL);
 }
 
-/* From the youngest child on: while the task waits, no younger one comes. */
+/* Counted once: while the task waits no child comes. */
 static inline async_op async_join_children(void)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
+    uint32_t slot, count = 0;
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (async__join_child(loop, task, async__youngest_child(loop, task)))
+    for (slot = async__youngest_child(loop, task); slot; slot = loop->slots[slot].older)
+        count += async__task_at(loop, slot)->item.op != ASYNC__ENDED;
+    if (!count)
         return async__done(loop, task, 0);
-    loop->join_rest = async__join_rest;
-    task->result = 0;
+    task->on.waiter.left = count;
     return async__park(loop, task, ASYNC__JOIN_CHILDREN);
 }
 
@@ -3644,7 +3630,7 @@ ASYNC__RARE static inline int async__unpark(async_loop *loop, async__task *task)
         loop->select(loop, task, NULL, 0);
     else if (op >= ASYNC__JOIN)
         async__leave_queue(async__queue_of(loop, task), &task->on.waiter);
-    else if (op != ASYNC__SLEEP)
+    else if (op >= ASYNC__READABLE)
         async__give_up_descriptor(loop, task);
     return 1;
 }
@@ -3710,8 +3696,7 @@ static inline int async_detach(async_task handle)
         return 0;
     }
     parent = async__parent(loop, task);
-    if (parent->item.op == ASYNC__JOIN_CHILDREN && parent->on.waiter.left == task->item.slot)
-        async__serve(loop, &task->joiners, &parent->on.waiter, 0);
+    async__child_leaves(loop, parent);
     async__unlink(loop, task->item.slot);
     async__link(loop, task->item.slot, 0);
     task->item.flags &= 0xff & ~ASYNC__KEPT;
@@ -7656,12 +7641,12 @@ ASYNC__RARE static inline async_result async__run(const async_type *type, const 
 static inline const char *async__op_name(unsigned op)
 {
     const char *name = /* one text, which takes less room than a table of pointers */
-        "running\0" "running\0" "ready\0" "sleep\0" "readable\0" "writable\0" "read\0" "write\0"
-        "readv\0" "writev\0" "accept\0" "connect\0" "recvfrom\0" "sendto\0" "stream_read\0"
-        "read_exactly\0" "read_until\0" "read_line\0" "flush\0" "join\0"
-        "join_all\0" "event\0" "semaphore\0" "mutex\0" "send\0" "receive\0" "select\0"
-        "join_children\0" "signal\0" "process\0" "offload\0" "its children\0"
-        "ended, unjoined\0" "soon\0" "after\0" "every\0" "idle";
+        "running\0" "running\0" "ready\0" "sleep\0" "join_children\0" "readable\0" "writable\0"
+        "read\0" "write\0" "readv\0" "writev\0" "accept\0" "connect\0" "recvfrom\0" "sendto\0"
+        "stream_read\0" "read_exactly\0" "read_until\0" "read_line\0" "flush\0" "join\0"
+        "join_all\0" "event\0" "semaphore\0" "mutex\0" "send\0" "receive\0" "select\0" "signal\0"
+        "process\0" "offload\0" "its children\0" "ended, unjoined\0" "soon\0" "after\0" "every\0"
+        "idle";
     while (op--)
         while (*name++) {
         }
@@ -7885,7 +7870,7 @@ ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__
                                                  int phase, const char *what)
 {
     const async_frame *frame = task->leaf;
-    if (frame)
+    if (loop->trace && frame)
         async__trace_event(loop, task, phase, what, frame->type->name, frame, async_now());
 }
 

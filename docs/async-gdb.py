@@ -11,9 +11,9 @@ import time
 import gdb
 
 # In the order of the header's enumeration; tests/programs/gdb.sh compares them.
-OPS = """running,running,ready,sleep,readable,writable,read,write,readv,writev,accept,connect,recvfrom,sendto,
-stream_read,read_exactly,read_until,read_line,flush,join,join_all,event,semaphore,mutex,send,
-receive,select,join_children,signal,process,offload,its children,ended; unjoined,soon,after,every,idle"""
+OPS = """running,running,ready,sleep,join_children,readable,writable,read,write,readv,writev,accept,connect,
+recvfrom,sendto,stream_read,read_exactly,read_until,read_line,flush,join,join_all,event,semaphore,mutex,send,
+receive,select,signal,process,offload,its children,ended; unjoined,soon,after,every,idle"""
 OPS = [op.strip().replace(";", ",") for op in OPS.split(",")]
 LEAVE = 0x7FFFFFFE  # lines from here on are none
 NEVER = 2**63 - 1

@@ -544,6 +544,14 @@ static bool runs(const async_loop *loop, async__waiter *const *queue)
     return false;
 }
 
+static uint32_t running_children(const async_loop *loop, const async__task *task)
+{
+    uint32_t slot = async__youngest_child(loop, task), count = 0;
+    for (; slot; slot = loop->slots[slot].older)
+        count += async__task_at(loop, slot)->item.op != ASYNC__ENDED;
+    return count;
+}
+
 /* What a queue belongs to. */
 #define OBJECT_OF(queue, type, member) \
     ((const type *)(const void *)((const char *)(queue) - offsetof(type, member)))
@@ -586,10 +594,11 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
         return "its limit has no timer";
     if (op == ASYNC__SLEEP && !timer_of(loop, task->item.slot))
         return "its sleep has no timer";
-    if ((op == ASYNC__JOIN || async__joins_several(task)) &&
-        !runs(loop, async__queue_of(loop, task)))
+    if (op == ASYNC__JOIN_CHILDREN && running_children(loop, task) != task->on.waiter.left)
+        return "the children it joins are not so many";
+    if ((op == ASYNC__JOIN || op == ASYNC__JOIN_ALL) && !runs(loop, async__queue_of(loop, task)))
         return "the task it joins has ended";
-    if (op >= ASYNC__JOIN && op <= ASYNC__JOIN_CHILDREN && op != ASYNC__SELECT &&
+    if (op >= ASYNC__JOIN && op <= ASYNC__RECEIVE &&
         !stands_in(async__queue_of(loop, task), task))
         return "it stands in no queue";
     if (op >= ASYNC__EVENT && op < ASYNC__SELECT)

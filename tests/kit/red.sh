@@ -308,6 +308,8 @@ broken_wakes() {
         "$(within async__park 's/async__timer_start(.*);/;/')"
     broken no_join joiner 'lost wake-up: a task waits although the task it joins has ended: joins, line [0-9]*, join' \
         "$(within async__complete 's/async__tell_joiners(loop, task);/;/')"
+    broken no_child parent 'lost wake-up: a task waits although the children it joins are not so many: broken_parent, line [0-9]*, join_children' \
+        "$(within async__complete 's/async__child_leaves(loop, parent);/;/')"
     broken no_flusher flusher 'lost wake-up: a task waits although its stream has forgotten it: flushes, line [0-9]*, flush' \
         "$(within async__stream_park 's/\*waiter = .*/(void)waiter;/')"
 }

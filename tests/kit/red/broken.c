@@ -280,6 +280,15 @@ AsyncTest(broken, joiner, async_task task;)
     async_end;
 }
 
+AsyncTest(broken, parent)
+{
+    async_begin;
+    async_spawn(sleeper, .until_ns = async_now() + 2000000);
+    async_spawn(sleeper, .until_ns = async_now() + 9000000);
+    await(async_join_children());
+    async_end;
+}
+
 async(lines_up, async_event *event; async_semaphore *semaphore; async_mutex *mutex;
       async_channel *sends; async_channel *receives; int item;)
 {
