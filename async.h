@@ -2832,8 +2832,10 @@ static inline int async_loop_run(void)
     int error;
     ASYNC__STEP_ASIDE();
     error = async__is_foreign(loop) ? -EPERM : run(loop);
-    if (error == -EDEADLK && ASYNC_DEBUG)
+    if (error == -EDEADLK && ASYNC_DEBUG) {
+        async__warn("a deadlock: nothing can wake these tasks", NULL);
         async_dump(stderr);
+    }
     return error;
 }
 

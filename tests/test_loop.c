@@ -259,6 +259,9 @@ TEST(loop, says_so_when_its_tasks_wait_for_what_can_never_happen)
     error = async_loop_run();
     seam_speak();
     check_error(async_loop_run, EDEADLK, error);
+    check_equal(seam_warnings, ASYNC_DEBUG);
+    if (ASYNC_DEBUG)
+        check_text(seam_warning, "async: a deadlock: nothing can wake these tasks\n");
     check_error(async_loop_run_once, EDEADLK, async_loop_run_once(-1));
     check_error(async_loop_run_once, EDEADLK, async_loop_run_once(0));
     check(async_spawn(notes, .name = "a") > 0);
