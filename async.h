@@ -4282,51 +4282,26 @@ static inline int async__connect_raw(int fd, const async_address *address)
     return ASYNC_SYS(connect)(fd, &address->is.any, address->size) < 0 ? -errno : 0;
 }
 
-/* A Unix socket's backlog was full (Linux: EAGAIN, and no attempt is in progress): once more. */
-ASYNC__RARE static inline int async__connect_again(async_loop *loop, int fd, const char *path)
-{
-    async_address address;
-    int error;
-    if (loop->descriptors[fd].bits & ASYNC__RETRY)
-        return -EAGAIN;
-    error = async_address_unix(&address, path);
-    if (!error)
-        error = async__connect_raw(fd, &address);
-    if (error == -EAGAIN)
-        async__retry_later(loop, &loop->descriptors[fd]);
-    return error;
-}
-
 /* Has the attempt in progress ended? "Writable" alone proves nothing; SO_ERROR is cleared by being
- * read, so it is read once (connect(2)). Returns 0, -EAGAIN or the attempt's error. */
-ASYNC__RARE static inline int async__connect_outcome(async_loop *loop, int fd)
+ * read, so it is read once (connect(2)). */
+ASYNC__RARE static inline async_result async__attempt_connect(async_loop *loop, async__task *task)
 {
+    int fd = task->on.io.fd, error = 0;
     async__descriptor *descriptor = &loop->descriptors[fd];
     async_address peer;
-    socklen_t size = sizeof(int), peer_size = sizeof peer.is;
-    int error = 0;
+    socklen_t size = sizeof error, peer_size = sizeof peer.is;
     if (ASYNC_SYS(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
     if (!error && ASYNC_SYS(getpeername)(fd, &peer.is.any, &peer_size) < 0)
         error = errno != ENOTCONN                  ? errno
                 : !(descriptor->bits & ASYNC__HUP) ? EINPROGRESS
                 : descriptor->error                ? descriptor->error : ECONNREFUSED;
-    if (error != EINPROGRESS && error != EINTR)
-        return -error;
-    descriptor->bits &= (uint16_t)~ASYNC__W;
-    return -EAGAIN;
-}
-
-ASYNC__RARE static inline async_result async__attempt_connect(async_loop *loop, async__task *task)
-{
-    const char *path = (const char *)task->item.at.buffer;
-    int error = path ? async__connect_again(loop, task->on.io.fd, path)
-                     : async__connect_outcome(loop, task->on.io.fd);
-    if (error)
-        return error;
-    loop->backoff_ns = 0;
-    loop->descriptors[task->on.io.fd].bits |= ASYNC__R | ASYNC__W;
-    return task->on.io.fd;
+    if (error == EINPROGRESS || error == EINTR) {
+        descriptor->bits &= (uint16_t)~ASYNC__W;
+        return -EAGAIN;
+    }
+    descriptor->bits |= ASYNC__R | ASYNC__W;
+    return error ? -error : fd;
 }
 
 /* Would a read (a write) succeed now? The bit says "no" for sure, but "yes" only as far as we know:
@@ -4723,24 +4698,24 @@ ASYNC__RARE static inline int async__socket(int family, int type)
     return fd;
 }
 
-/* Connect, and wait for the outcome. `path`: for a new try when a Unix socket's backlog is full. */
-ASYNC__RARE static inline async_op async__connect(async_loop *loop, async__task *task, int error,
-                                                  const async_address *address, const char *path)
+/* Connect, unless the address is wrong already, and wait for the outcome. */
+ASYNC__RARE static inline async_op async__connect(int error, const async_address *address)
 {
-    int kind = path ? ASYNC__STREAM_UNIX : ASYNC__STREAM_TCP;
-    int fd = error ? error : async__socket(address->is.any.sa_family, SOCK_STREAM);
+    async_loop *loop = async__loop();
+    async__task *task = async__begin(loop);
+    int family = address->is.any.sa_family, kind = async__kind_of_socket(family, SOCK_STREAM), fd;
+    if (async__refused(loop, task))
+        return async__pending(loop);
+    fd = error ? error : async__socket(family, SOCK_STREAM);
     if (fd < 0)
         return async__done(loop, task, fd);
     error = async__connect_raw(fd, address);
-    if (error != -EINPROGRESS && error != -EINTR && !(path && error == -EAGAIN))
+    if (error != -EINPROGRESS && error != -EINTR)
         return async__done(loop, task, async__adopt_own(error, fd, kind, ASYNC__R | ASYNC__W));
     fd = async__adopt_own(0, fd, kind, ASYNC__WRITES);
     if (fd < 0)
         return async__done(loop, task, fd);
     task->on.io.fd = fd;
-    task->item.at.buffer = error == -EAGAIN ? (void *)(uintptr_t)path : NULL;
-    if (error == -EAGAIN)
-        async__retry_later(loop, &loop->descriptors[fd]);
     loop->attempts[ASYNC__CONNECT] = async__attempt_connect;
     return async__park_descriptor(loop, task, ASYNC__CONNECT);
 }
@@ -4752,26 +4727,35 @@ static inline int async__is_internet(int family)
 
 static inline async_op async_connect_at(const async_address *address)
 {
-    async_loop *loop = async__loop();
-    async__task *task = async__begin(loop);
     int is_wrong = !address->size || !async__is_internet(address->is.any.sa_family);
-    async__check_buffer(loop, address);
-    if (async__refused(loop, task))
-        return async__pending(loop);
-    return async__connect(loop, task, is_wrong ? -EINVAL : 0, address, NULL);
+    async__check_buffer(async__loop(), address);
+    return async__connect(is_wrong ? -EINVAL : 0, address);
+}
+
+/* A backlog that is full is EAGAIN on Linux, and no attempt is in progress: again a little later. */
+ASYNC__COROUTINE(async__connect_local, const char *path; int64_t pause_ms;)
+{
+    async_address address;
+    int fd;
+    async_begin;
+    for (;;) {
+        fd = async_address_unix(&address, self->path);
+        async_await(fd, async__connect(fd, &address));
+        if (fd != -EAGAIN)
+            async_return(fd);
+        self->pause_ms += self->pause_ms < 100 ? 10 : 0;
+        async_await(async_sleep(self->pause_ms));
+    }
+    async_end;
 }
 
 static inline async_op async_connect_unix(const char *path)
 {
-    async_loop *loop = async__loop();
-    async__task *task = async__begin(loop);
-    async_address address;
-    int error;
-    async__check_buffer(loop, path);
-    if (async__refused(loop, task))
-        return async__pending(loop);
-    error = async_address_unix(&address, path);
-    return async__connect(loop, task, error, &address, path);
+    struct async__connect_local call;
+    async__check_buffer(async__loop(), path);
+    memset(&call, 0, sizeof call);
+    call.path = path;
+    return async__call(async__connect_local_type(), &call);
 }
 
 static inline int async_connect_udp(const char *host, int port)
@@ -5940,16 +5924,12 @@ ASYNC__COROUTINE(async__connect_name, const char *host; int port; async_task tas
 
 static inline async_op async_connect(const char *host, int port)
 {
-    async_loop *loop = async__loop();
-    async__task *task = async__begin(loop);
     struct async__connect_name call;
     async_address address;
     int error = async_address_parse(&address, host, port);
-    async__check_buffer(loop, host);
-    if (async__refused(loop, task))
-        return async__pending(loop);
+    async__check_buffer(async__loop(), host);
     if (!error || !async__is_name(host, port))
-        return async__connect(loop, task, error, &address, NULL);
+        return async__connect(error, &address);
     memset(&call, 0, sizeof call);
     call.host = host;
     call.port = port;

@@ -33,7 +33,7 @@ compile simulated '-DTEST_SIMULATED -DTEST_PLAIN -DASYNC_TEST_PLAIN -DTEST_SAVE_
 cat > "$out/reasons" <<'END'
 async__event | error | poll epoll | kqueue alone gives an errno with an event
 async__try_failed | reported | poll epoll | likewise
-async__connect_outcome | descriptor->error | poll epoll | likewise
+async__attempt_connect | descriptor->error | poll epoll | likewise
 async__milliseconds |  | kqueue | kevent(2) counts in nanoseconds
 async_loop_descriptor | loop->poller | epoll kqueue | poll(2) alone has no descriptor
 async__event | generation | poll kqueue | nothing reported is stale, but where one event closes what a later one of the same batch is about
@@ -62,9 +62,9 @@ async__race_ask | async_begin | poll epoll kqueue | likewise
 async__race_attempt | async_begin | poll epoll kqueue | likewise
 async__race_run | async_begin | poll epoll kqueue | likewise
 async__connect_name | async_begin | poll epoll kqueue | likewise
+async__connect_local | async_begin | poll epoll kqueue | likewise
 async__resolve_name | async_await | poll epoll kqueue | no answer is there before the thread has run
 async__race_run | async_await | poll epoll kqueue | the event was cleared just before
-async__connect_again |  | poll kqueue | of a socket that was never connected epoll alone says something
 END
 
 run()
