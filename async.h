@@ -2219,8 +2219,8 @@ ASYNC__RARE static inline int async_release(int fd)
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backends
- * >>backends     Each has the five verbs, in the same order, and ends with its row of the table. All
- *                that the system has are compiled in; async_open chooses one.
+ * >>backends     Each has the five verbs, in the same order, and ends with its row of the table.
+ *                All that the system has are compiled in; async_open chooses one.
  * ------------------------------------------------------------------------- */
 
 /* A timeout for poll(2) and epoll_wait(2): whole milliseconds, rounded up so that the last one is
@@ -3342,7 +3342,7 @@ static inline async__task *async__parent(const async_loop *loop, const async__ta
 /* A child fewer for a parent that waits for them to end. */
 static inline void async__child_leaves(async_loop *loop, async__task *parent)
 {
-    if (parent->item.op != ASYNC__JOIN_CHILDREN || --parent->on.waiter.left)
+    if (ASYNC__EXPECT(parent->item.op != ASYNC__JOIN_CHILDREN, 1) || --parent->on.waiter.left)
         return;
     async__wake(loop, parent, 0);
     parent->item.flags |= ASYNC__SERVED;
@@ -4732,7 +4732,7 @@ static inline async_op async_connect_at(const async_address *address)
     return async__connect(is_wrong ? -EINVAL : 0, address);
 }
 
-/* A backlog that is full is EAGAIN on Linux, and no attempt is in progress: again a little later. */
+/* On Linux a full backlog is EAGAIN, and no attempt is in progress: again a little later. */
 ASYNC__COROUTINE(async__connect_local, const char *path; int64_t pause_ms;)
 {
     async_address address;
