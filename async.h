@@ -6914,31 +6914,13 @@ static inline void async__stream_wake(async_loop *loop, uint32_t *waiter, async_
 
 /* ---- reading ---- */
 
-/* How many of the bytes that are there the task gets, or -EAGAIN: more must come first. */
-typedef async_result async__share(const async_stream *stream, async__task *task, const char *bytes,
-                                  size_t count, int at_end);
-
-static inline async_result async__share_all(const async_stream *stream, async__task *task,
-                                            const char *bytes, size_t count, int at_end)
-{
-    size_t size = task->on.read.size;
-    (void)stream, (void)bytes;
-    return count >= size ? (async_result)size : at_end ? (async_result)count : -EAGAIN;
-}
-
-/* What is there is all, unless it is nothing. */
-static inline async_result async__share_some(const async_stream *stream, async__task *task,
-                                             const char *bytes, size_t count, int at_end)
-{
-    return async__share_all(stream, task, bytes, count, at_end || count);
-}
-
-/* Where the separator that is searched ends, 0: it is not in these bytes. */
+/* Where the separator ends, 0: it is not in the first `count` bytes that are there. */
 static inline size_t async__find_separator(const async_stream *stream, size_t *searched,
-                                           const char *bytes, size_t count)
+                                           size_t count)
 {
     size_t size = stream->separator_size;
     while (*searched + size <= count) {
+        const char *bytes = async__block_bytes(stream->input) + stream->input->first;
         size_t starts = count - size + 1;
         const char *start = (const char *)memchr(bytes + *searched, *stream->separator,
                                                  starts - *searched);
@@ -6950,16 +6932,20 @@ static inline size_t async__find_separator(const async_stream *stream, size_t *s
     return 0;
 }
 
-static inline async_result async__share_text(const async_stream *stream, async__task *task,
-                                             const char *bytes, size_t count, int at_end)
+/* How many of the bytes that are there the task gets, or -EAGAIN: more must come first. */
+static inline async_result async__stream_share(const async_stream *stream, async__task *task,
+                                               int at_end)
 {
-    size_t most = count < task->on.read.size ? count : task->on.read.size, found;
-    if (!stream->separator_size)
-        return -EINVAL;
-    found = async__find_separator(stream, &task->on.read.done, bytes, most);
-    if (found)
-        return (async_result)found;
-    return count > most ? -EMSGSIZE : at_end ? (async_result)count : -EAGAIN;
+    size_t count = async__block_count(stream->input), size = task->on.read.size;
+    size_t most = count < size ? count : size, found;
+    if (stream->separator_size) {
+        found = async__find_separator(stream, &task->on.read.done, most);
+        if (found || count > size)
+            return found ? (async_result)found : -EMSGSIZE;
+    } else if (count >= size || (count && task->item.op == ASYNC__STREAM_READ)) {
+        return (async_result)most;
+    }
+    return at_end ? (async_result)most : -EAGAIN;
 }
 
 static inline void async__stream_take(async_stream *stream, async__task *task, size_t n)
@@ -6969,16 +6955,6 @@ static inline void async__stream_take(async_stream *stream, async__task *task, s
         return;
     memcpy(task->on.read.data, async__block_bytes(input) + input->first, n);
     input->first += n;
-}
-
-static inline async_result async__stream_share(async_stream *stream, async__task *task,
-                                               async__share *share, int at_end)
-{
-    async__block *input = stream->input;
-    async_result n = share(stream, task, input ? async__block_bytes(input) + input->first : NULL,
-                           async__block_count(input), at_end);
-    async__stream_take(stream, task, n > 0 ? (size_t)n : 0);
-    return n;
 }
 
 /* Receive once. Returns as async__try, or -ENOMEM, and then nothing was taken. */
@@ -7002,22 +6978,6 @@ static inline void async__stream_tidy(async_loop *loop, async_stream *stream)
         async__block_drop(loop, &stream->input);
 }
 
-/* Returns the reader's result, or -EAGAIN: not yet. */
-static inline async_result async__stream_attempt(async_loop *loop, async__task *task,
-                                                 async__share *share)
-{
-    async_stream *stream = (async_stream *)task->item.at.buffer;
-    async_result n = async__stream_share(stream, task, share, 0);
-    while (n == -EAGAIN) {
-        n = async__stream_receive(loop, stream);
-        if (n < 0)
-            break;
-        n = async__stream_share(stream, task, share, n == 0);
-    }
-    async__stream_tidy(loop, stream);
-    return n;
-}
-
 /* The part of a large block that has come is the next reader's. */
 static inline void async__stream_put_back(async_stream *stream, async__task *task)
 {
@@ -7028,9 +6988,9 @@ static inline void async__stream_put_back(async_stream *stream, async__task *tas
 
 /* A large block is received where it belongs, and the room that putting it back would need is had
  * before. */
-static inline async_result async__attempt_large(async_loop *loop, async__task *task)
+static inline async_result async__attempt_large(async_loop *loop, async_stream *stream,
+                                                async__task *task)
 {
-    async_stream *stream = (async_stream *)task->item.at.buffer;
     size_t ahead = async__block_count(stream->input), size = task->on.read.size;
     size_t *done = &task->on.read.done;
     async_result n = 1;
@@ -7039,40 +6999,37 @@ static inline async_result async__attempt_large(async_loop *loop, async__task *t
     async__stream_take(stream, task, ahead);
     for (*done += ahead; *done < size && n > 0; *done += n > 0 ? (size_t)n : 0)
         n = async__try(loop, stream->fd, ASYNC__R, task->on.read.data + *done, size - *done);
-    if (n == -EAGAIN && *done)
-        return n;
-    if (n < 0)
+    if (n >= 0)
+        return (async_result)*done;
+    if (n != -EAGAIN)
         async__stream_put_back(stream, task);
-    else
-        n = (async_result)*done;
-    async__stream_tidy(loop, stream);
     return n;
 }
 
-static inline async_result async__attempt_stream_read(async_loop *loop, async__task *task)
+/* What is there is shared first. */
+static inline async_result async__attempt_small(async_loop *loop, async_stream *stream,
+                                                async__task *task)
 {
-    return async__stream_attempt(loop, task, async__share_some);
-}
-
-static inline async_result async__attempt_exactly(async_loop *loop, async__task *task)
-{
-    const async_stream *stream = (const async_stream *)task->item.at.buffer;
-    size_t size = task->on.read.size;
-    return size < ASYNC__AHEAD || size <= async__block_count(stream->input)
-               ? async__stream_attempt(loop, task, async__share_all)
-               : async__attempt_large(loop, task);
-}
-
-static inline async_result async__attempt_until(async_loop *loop, async__task *task)
-{
-    return async__stream_attempt(loop, task, async__share_text);
-}
-
-static inline async_result async__attempt_line(async_loop *loop, async__task *task)
-{
-    async_result n = async__attempt_until(loop, task);
-    if (n > 0)
+    async_result n = async__stream_share(stream, task, 0);
+    while (n == -EAGAIN && (n = async__stream_receive(loop, stream)) >= 0)
+        n = async__stream_share(stream, task, n == 0);
+    async__stream_take(stream, task, n > 0 ? (size_t)n : 0);
+    if (n > 0 && task->item.op == ASYNC__STREAM_READ_LINE)
         task->on.read.data[n] = '\0';
+    return n;
+}
+
+/* Returns the reader's result, or -EAGAIN: not yet. */
+static inline async_result async__attempt_stream(async_loop *loop, async__task *task)
+{
+    async_stream *stream = (async_stream *)task->item.at.buffer;
+    size_t size = task->on.read.size;
+    int is_large = task->item.op == ASYNC__STREAM_READ_EXACTLY && size >= ASYNC__AHEAD &&
+                   size > async__block_count(stream->input);
+    async_result n = is_large ? async__attempt_large(loop, stream, task)
+                              : async__attempt_small(loop, stream, task);
+    if (n != -EAGAIN || !task->on.read.done) /* else the room is kept for what is there */
+        async__stream_tidy(loop, stream);
     return n;
 }
 
@@ -7087,8 +7044,9 @@ static inline void async__stream_serve(async_loop *loop, async_stream *stream)
     async__stream_wake(loop, &stream->reader, result);
 }
 
-static inline async_op async__stream_read(unsigned op, async__attempt *attempt,
-                                          async_stream *stream, void *data, size_t size)
+static inline async_op async__stream_read(unsigned op, async_stream *stream, void *data,
+                                          size_t size, const void *separator,
+                                          size_t separator_size)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
@@ -7100,12 +7058,17 @@ static inline async_op async__stream_read(unsigned op, async__attempt *attempt,
         return async__done(loop, task, -EBADF);
     if (*async__waiter_of(loop, stream->fd, ASYNC__READABLE))
         return async__done(loop, task, -EBUSY);
-    loop->attempts[op] = attempt;
+    stream->separator = (const char *)separator;
+    stream->separator_size = separator_size > UINT32_MAX ? 0 : (uint32_t)separator_size;
+    if (op >= ASYNC__STREAM_READ_UNTIL && !stream->separator_size)
+        return async__done(loop, task, -EINVAL);
+    loop->attempts[op] = async__attempt_stream;
+    task->item.op = op & 0xff;
     task->item.at.buffer = stream;
     task->on.read.data = (char *)data;
     task->on.read.size = size;
     task->on.read.done = 0;
-    result = attempt(loop, task);
+    result = async__attempt_stream(loop, task);
     if (result != -EAGAIN)
         return async__done(loop, task, result);
     async__stream_attend(loop, stream, ASYNC__READABLE);
@@ -7116,39 +7079,28 @@ static inline async_op async_stream_read(async_stream *stream, void *data, size_
 {
     if (async__stream_is_usable(stream) && !stream->input && size >= ASYNC__AHEAD)
         return async_read(stream->fd, data, size);
-    return async__stream_read(ASYNC__STREAM_READ, async__attempt_stream_read, stream, data, size);
+    return async__stream_read(ASYNC__STREAM_READ, stream, data, size, NULL, 0);
 }
 
 static inline async_op async_stream_read_exactly(async_stream *stream, void *data, size_t size)
 {
-    return async__stream_read(ASYNC__STREAM_READ_EXACTLY, async__attempt_exactly, stream, data,
-                              size);
-}
-
-/* Another task may be reading, and its separator is to stay. */
-static inline void async__stream_search(async_stream *stream, const void *separator, size_t size)
-{
-    if (!stream || stream->reader)
-        return;
-    stream->separator = (const char *)separator;
-    stream->separator_size = size > UINT32_MAX ? 0 : (uint32_t)size;
+    return async__stream_read(ASYNC__STREAM_READ_EXACTLY, stream, data, size, NULL, 0);
 }
 
 static inline async_op async_stream_read_until(async_stream *stream, void *data, size_t size,
                                                const void *separator, size_t separator_size)
 {
     async__check_buffer(async__loop(), separator);
-    async__stream_search(stream, separator, separator_size);
-    return async__stream_read(ASYNC__STREAM_READ_UNTIL, async__attempt_until, stream, data, size);
+    return async__stream_read(ASYNC__STREAM_READ_UNTIL, stream, data, size, separator,
+                              separator_size);
 }
 
 static inline async_op async_stream_read_line(async_stream *stream, char *line, size_t size)
 {
     if (size)
         *line = '\0';
-    async__stream_search(stream, "\n", size != 0); /* no room: as an empty separator */
-    return async__stream_read(ASYNC__STREAM_READ_LINE, async__attempt_line, stream, line,
-                              size ? size - 1 : 0);
+    return async__stream_read(ASYNC__STREAM_READ_LINE, stream, line, size ? size - 1 : 0, "\n",
+                              size != 0); /* no room: as an empty separator */
 }
 
 /* A task that was cancelled, or whose time is over, waits no more. */
