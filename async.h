@@ -1340,10 +1340,10 @@ typedef struct async__block {
 struct async_stream {
     void *data; /* yours */
     async__item item;
-    int fd;           /* negative once it is closed                                   */
-    int error;        /* what ended it, a negative errno                              */
-    uint32_t flusher; /* the task that waits for the queue to drain, or for the close */
-    uint32_t reader;  /* the task that waits to read                                  */
+    int fd;              /* negative once it is closed                                   */
+    int error;           /* what ended it, a negative errno                              */
+    uint32_t flusher;    /* the task that waits for the queue to drain, or for the close */
+    uint32_t generation; /* of the descriptor: with another one, it is not ours any more */
     async__block *queue, *input; /* still to be written; received and not read. Never empty */
     const char *separator;       /* the reader's */
     uint32_t separator_size, high, low;
@@ -6863,6 +6863,7 @@ static inline async_stream *async_stream_open(int fd)
     stream->item.kind = ASYNC__STREAM;
     stream->item.op = ASYNC__IDLE;
     stream->fd = fd;
+    stream->generation = descriptor->generation;
     descriptor->bits |= ASYNC__STREAMED;
     return stream;
 }
@@ -6872,9 +6873,10 @@ static inline async_stream *async__stream_of(async__item *item)
     return (async_stream *)(void *)((char *)item - offsetof(async_stream, item));
 }
 
-static inline int async__stream_is_usable(const async_stream *stream)
+static inline int async__stream_is_usable(const async_loop *loop, const async_stream *stream)
 {
-    return stream && stream->fd >= 0 && !(stream->item.flags & ASYNC__CLOSING);
+    return stream && stream->fd >= 0 && !(stream->item.flags & ASYNC__CLOSING) &&
+           stream->generation == loop->descriptors[stream->fd].generation;
 }
 
 static inline void async__stream_set(async_stream *stream, unsigned flags)
@@ -7013,7 +7015,8 @@ static inline async_result async__attempt_small(async_loop *loop, async_stream *
     async_result n = async__stream_share(stream, task, 0);
     while (n == -EAGAIN && (n = async__stream_receive(loop, stream)) >= 0)
         n = async__stream_share(stream, task, n == 0);
-    async__stream_take(stream, task, n > 0 ? (size_t)n : 0);
+    if (n > 0)
+        async__stream_take(stream, task, (size_t)n);
     if (n > 0 && task->item.op == ASYNC__STREAM_READ_LINE)
         task->on.read.data[n] = '\0';
     return n;
@@ -7024,7 +7027,7 @@ static inline async_result async__attempt_stream(async_loop *loop, async__task *
 {
     async_stream *stream = (async_stream *)task->item.at.buffer;
     size_t size = task->on.read.size;
-    int is_large = task->item.op == ASYNC__STREAM_READ_EXACTLY && size >= ASYNC__AHEAD &&
+    int is_large = size >= ASYNC__AHEAD && task->item.op == ASYNC__STREAM_READ_EXACTLY &&
                    size > async__block_count(stream->input);
     async_result n = is_large ? async__attempt_large(loop, stream, task)
                               : async__attempt_small(loop, stream, task);
@@ -7033,20 +7036,9 @@ static inline async_result async__attempt_stream(async_loop *loop, async__task *
     return n;
 }
 
-/* Something has come for the task that reads. */
-static inline void async__stream_serve(async_loop *loop, async_stream *stream)
-{
-    async__task *task = async__task_at(loop, stream->reader);
-    async_result result = loop->attempts[task->item.op](loop, task);
-    if (result == -EAGAIN)
-        return;
-    async__stream_desert(loop, stream, ASYNC__READABLE);
-    async__stream_wake(loop, &stream->reader, result);
-}
-
 static inline async_op async__stream_read(unsigned op, async_stream *stream, void *data,
                                           size_t size, const void *separator,
-                                          size_t separator_size)
+                                          uint32_t separator_size)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
@@ -7054,13 +7046,13 @@ static inline async_op async__stream_read(unsigned op, async_stream *stream, voi
     async__check_buffer(loop, data);
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return async__done(loop, task, -EBADF);
     if (*async__waiter_of(loop, stream->fd, ASYNC__READABLE))
         return async__done(loop, task, -EBUSY);
     stream->separator = (const char *)separator;
-    stream->separator_size = separator_size > UINT32_MAX ? 0 : (uint32_t)separator_size;
-    if (op >= ASYNC__STREAM_READ_UNTIL && !stream->separator_size)
+    stream->separator_size = separator_size;
+    if (op >= ASYNC__STREAM_READ_UNTIL && !separator_size)
         return async__done(loop, task, -EINVAL);
     loop->attempts[op] = async__attempt_stream;
     task->item.op = op & 0xff;
@@ -7071,13 +7063,13 @@ static inline async_op async__stream_read(unsigned op, async_stream *stream, voi
     result = async__attempt_stream(loop, task);
     if (result != -EAGAIN)
         return async__done(loop, task, result);
-    async__stream_attend(loop, stream, ASYNC__READABLE);
-    return async__stream_park(loop, stream, &stream->reader, op);
+    async__attend(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE), task->item.slot);
+    return async__park(loop, task, op);
 }
 
 static inline async_op async_stream_read(async_stream *stream, void *data, size_t size)
 {
-    if (async__stream_is_usable(stream) && !stream->input && size >= ASYNC__AHEAD)
+    if (size >= ASYNC__AHEAD && async__stream_is_usable(async__loop(), stream) && !stream->input)
         return async_read(stream->fd, data, size);
     return async__stream_read(ASYNC__STREAM_READ, stream, data, size, NULL, 0);
 }
@@ -7092,7 +7084,7 @@ static inline async_op async_stream_read_until(async_stream *stream, void *data,
 {
     async__check_buffer(async__loop(), separator);
     return async__stream_read(ASYNC__STREAM_READ_UNTIL, stream, data, size, separator,
-                              separator_size);
+                              separator_size > UINT32_MAX ? 0 : (uint32_t)separator_size);
 }
 
 static inline async_op async_stream_read_line(async_stream *stream, char *line, size_t size)
@@ -7111,8 +7103,7 @@ static inline void async__stream_leave(async_loop *loop, async__task *task)
         stream->flusher = 0;
         return;
     }
-    stream->reader = 0;
-    async__stream_desert(loop, stream, ASYNC__READABLE);
+    async__desert(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE));
     if (task->item.op == ASYNC__STREAM_READ_EXACTLY)
         async__stream_put_back(stream, task);
 }
@@ -7211,7 +7202,7 @@ static inline void async__stream_start(async_loop *loop, async_stream *stream,
 /* May more be written? Returns 0 or a negative errno. */
 static inline int async__stream_refuses(async_loop *loop, const async_stream *stream)
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return -EBADF;
     if (stream->error || (stream->item.flags & ASYNC__EOF))
         return stream->error ? stream->error : -EPIPE;
@@ -7263,7 +7254,7 @@ static inline async_op async_stream_flush(async_stream *stream)
     async__task *task = async__begin(loop);
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return async__done(loop, task, -EBADF);
     if (async__block_count(stream->queue) <= stream->high)
         return async__done(loop, task, stream->error);
@@ -7274,7 +7265,7 @@ static inline async_op async_stream_flush(async_stream *stream)
 
 static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low)
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(async__loop(), stream))
         return -EBADF;
     if (low > high)
         return -EINVAL;
@@ -7360,7 +7351,6 @@ static inline void async__stream_desist(async_loop *loop, async_stream *stream)
 {
     stream->on_data = NULL;
     stream->on_written = NULL;
-    async__stream_wake(loop, &stream->reader, -EBADF);
     async__stream_wake(loop, &stream->flusher, -EBADF);
     async__block_drop(loop, &stream->input);
 }
@@ -7368,7 +7358,7 @@ static inline void async__stream_desist(async_loop *loop, async_stream *stream)
 static inline int async_stream_close(async_stream *stream)
 {
     async_loop *loop = async__loop();
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return -EBADF;
     if (async__is_foreign(loop))
         return -EPERM;
@@ -7420,10 +7410,10 @@ static inline int async_stream_on_data(async_stream *stream,
 {
     async_loop *loop = async__loop();
     uint32_t *reader;
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return -EBADF;
     reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
-    if (stream->reader || (*reader && *reader != stream->item.slot))
+    if (*reader && *reader != stream->item.slot)
         return -EBUSY;
     if (callback && !loop->scratch)
         loop->scratch = (char *)ASYNC_MEM(malloc)(ASYNC__SCRATCH);
@@ -7442,7 +7432,7 @@ static inline int async_stream_on_data(async_stream *stream,
 static inline int async_stream_on_written(async_stream *stream,
                                           void (*callback)(async_stream *stream, int status))
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(async__loop(), stream))
         return -EBADF;
     stream->on_written = callback;
     return 0;
@@ -7451,7 +7441,7 @@ static inline int async_stream_on_written(async_stream *stream,
 static inline int async_stream_on_close(async_stream *stream,
                                         void (*callback)(async_stream *stream, int status))
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(async__loop(), stream))
         return -EBADF;
     stream->on_close = callback;
     return 0;
@@ -7527,8 +7517,6 @@ static inline void async__stream_ready(async_loop *loop, async__item *item, unsi
     async_stream *stream = async__stream_of(item);
     if (bits & ASYNC__W)
         async__stream_drain(loop, stream);
-    else if (stream->reader)
-        async__stream_serve(loop, stream);
     else
         async__call_soon(loop, item);
 }

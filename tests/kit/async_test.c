@@ -564,6 +564,14 @@ static const char *why_not_in_line(unsigned op, async__waiter *const *queue)
     return channel->count || channel->senders ? "its channel has an item" : NULL;
 }
 
+/* On which a task waits, by itself or in the name of a stream. */
+static int descriptor_of(const async__task *task)
+{
+    return async__op_has_descriptor(task->item.op)
+               ? task->on.io.fd
+               : ((const async_stream *)task->item.at.buffer)->fd;
+}
+
 /* Why a waiting task could go on, or NULL. */
 static const char *why_not_waiting(const async_loop *loop, const async__task *task)
 {
@@ -597,11 +605,9 @@ static const char *why_not_waiting(const async_loop *loop, const async__task *ta
     if (op == ASYNC__FLUSH)
         return ((async_stream *)task->item.at.buffer)->flusher == task->item.slot
                    ? NULL : "its stream has forgotten it";
-    if (op >= ASYNC__STREAM_READ && op < ASYNC__FLUSH)
-        return ((async_stream *)task->item.at.buffer)->reader == task->item.slot
-                   ? NULL : "its stream has forgotten it";
-    if (async__op_has_descriptor(op) &&
-        *async__waiter_of((async_loop *)(uintptr_t)loop, task->on.io.fd, op) != task->item.slot)
+    if (op >= ASYNC__READABLE && op < ASYNC__FLUSH &&
+        *async__waiter_of((async_loop *)(uintptr_t)loop, descriptor_of(task), op) !=
+            task->item.slot)
         return "its descriptor has forgotten it";
     return NULL;
 }
