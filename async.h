@@ -1340,13 +1340,13 @@ typedef struct async__block {
 struct async_stream {
     void *data; /* yours */
     async__item item;
-    int fd;              /* negative once it is closed                                   */
-    int error;           /* what ended it, a negative errno                              */
-    uint32_t flusher;    /* the task that waits for the queue to drain, or for the close */
-    uint32_t generation; /* of the descriptor: with another one, it is not ours any more */
-    async__block *queue, *input; /* still to be written; received and not read. Never empty */
-    const char *separator;       /* the reader's */
+    int fd;                      /* negative once it is closed                                   */
+    int error;                   /* what ended it, a negative errno                              */
+    async__waiter *flusher;      /* the task that waits for the queue to drain, or for the close */
+    async__block *queue, *input; /* still to be written; received and not read. Never empty      */
+    const char *separator;       /* the reader's                                                 */
     uint32_t separator_size, high, low;
+    uint32_t generation;         /* of the descriptor: with another one, it is not ours any more */
     void (*on_data)(async_stream *stream, const char *data, ssize_t size);
     void (*on_written)(async_stream *stream, int status);
     void (*on_close)(async_stream *stream, int status);
@@ -6897,23 +6897,6 @@ static inline void async__stream_desert(async_loop *loop, const async_stream *st
         async__desert(loop, waiter);
 }
 
-/* The task waits for something of the stream's; whoever that is goes on. */
-static inline async_op async__stream_park(async_loop *loop, async_stream *stream,
-                                          uint32_t *waiter, unsigned op)
-{
-    *waiter = loop->task->item.slot;
-    loop->task->item.at.buffer = stream;
-    return async__park(loop, loop->task, op);
-}
-
-static inline void async__stream_wake(async_loop *loop, uint32_t *waiter, async_result result)
-{
-    uint32_t slot = *waiter;
-    *waiter = 0;
-    if (slot)
-        async__wake(loop, async__task_at(loop, slot), result);
-}
-
 /* ---- reading ---- */
 
 /* Where the separator ends, 0: it is not in the first `count` bytes that are there. */
@@ -7099,11 +7082,10 @@ static inline async_op async_stream_read_line(async_stream *stream, char *line, 
 static inline void async__stream_leave(async_loop *loop, async__task *task)
 {
     async_stream *stream = (async_stream *)task->item.at.buffer;
-    if (task->item.op == ASYNC__FLUSH) {
-        stream->flusher = 0;
-        return;
-    }
-    async__desert(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE));
+    if (task->item.op == ASYNC__FLUSH)
+        async__leave_queue(&stream->flusher, &task->on.waiter);
+    else
+        async__desert(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE));
     if (task->item.op == ASYNC__STREAM_READ_EXACTLY)
         async__stream_put_back(stream, task);
 }
@@ -7136,7 +7118,7 @@ static inline void async__stream_drained(async_loop *loop, async_stream *stream)
         async__stream_end(loop, stream);
         return;
     }
-    async__stream_wake(loop, &stream->flusher, stream->error);
+    async__serve_all(&stream->flusher, stream->error);
     if (stream->on_written) {
         async__stream_set(stream, ASYNC__WRITTEN);
         async__call_soon(loop, &stream->item);
@@ -7166,7 +7148,7 @@ static inline void async__stream_drain(async_loop *loop, async_stream *stream)
         async__stream_drained(loop, stream);
     } else if (!(stream->item.flags & ASYNC__CLOSING)) {
         if (async__block_count(queue) <= stream->low)
-            async__stream_wake(loop, &stream->flusher, 0);
+            async__serve_all(&stream->flusher, 0);
     } else if (queue->first > before) { /* it moves: patience starts anew */
         async__timer_stop(loop, stream->item.slot);
         async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
@@ -7248,19 +7230,25 @@ static inline int async_stream_write_eof(async_stream *stream)
     return stream->error;
 }
 
-static inline async_op async_stream_flush(async_stream *stream)
+/* Wait while more than the limit is queued, unless there is an error. */
+static inline async_op async__stream_wait(async_stream *stream, int error)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (!async__stream_is_usable(loop, stream))
-        return async__done(loop, task, -EBADF);
-    if (async__block_count(stream->queue) <= stream->high)
-        return async__done(loop, task, stream->error);
+    if (error || async__block_count(stream->queue) <= stream->high)
+        return async__done(loop, task, error ? error : stream->error);
     if (stream->flusher)
         return async__done(loop, task, -EBUSY);
-    return async__stream_park(loop, stream, &stream->flusher, ASYNC__FLUSH);
+    task->item.at.buffer = stream;
+    async__line_up(task, &task->on.waiter, &stream->flusher);
+    return async__park(loop, task, ASYNC__FLUSH);
+}
+
+static inline async_op async_stream_flush(async_stream *stream)
+{
+    return async__stream_wait(stream, async__stream_is_usable(async__loop(), stream) ? 0 : -EBADF);
 }
 
 static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low)
@@ -7272,7 +7260,7 @@ static inline int async_stream_set_limits(async_stream *stream, size_t high, siz
     stream->high = high > UINT32_MAX ? UINT32_MAX : (uint32_t)high;
     stream->low = low > UINT32_MAX ? UINT32_MAX : (uint32_t)low;
     if (async__block_count(stream->queue) <= low)
-        async__stream_wake(async__loop(), &stream->flusher, 0);
+        async__serve_all(&stream->flusher, 0);
     return 0;
 }
 
@@ -7327,7 +7315,7 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
         (!(stream->item.flags & ASYNC__EOF) && ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0))
         async__stream_shut(loop, stream);
     else
-        async__stream_wake(loop, &stream->flusher, 0);
+        async__serve_all(&stream->flusher, 0);
 }
 
 /* Closing: read and forget until the peer's end, for it may not read before it has written all. */
@@ -7351,7 +7339,7 @@ static inline void async__stream_desist(async_loop *loop, async_stream *stream)
 {
     stream->on_data = NULL;
     stream->on_written = NULL;
-    async__stream_wake(loop, &stream->flusher, -EBADF);
+    async__serve_all(&stream->flusher, -EBADF);
     async__block_drop(loop, &stream->input);
 }
 
@@ -7363,6 +7351,7 @@ static inline int async_stream_close(async_stream *stream)
     if (async__is_foreign(loop))
         return -EPERM;
     async__stream_set(stream, ASYNC__CLOSING);
+    stream->high = 0; /* who waits now waits for all */
     async__stream_desist(loop, stream);
     async__stream_desert(loop, stream, ASYNC__READABLE);
     loop->descriptors[stream->fd].bits |= ASYNC__LEAVING;
@@ -7382,14 +7371,7 @@ static inline int async_stream_close(async_stream *stream)
 
 static inline async_op async_stream_wait_closed(async_stream *stream)
 {
-    async_loop *loop = async__loop();
-    async__task *task = async__begin(loop);
-    int error = async_stream_close(stream);
-    if (async__refused(loop, task))
-        return async__pending(loop);
-    if (error || !stream->queue)
-        return async__done(loop, task, error ? error : stream->error);
-    return async__stream_park(loop, stream, &stream->flusher, ASYNC__FLUSH);
+    return async__stream_wait(stream, async_stream_close(stream));
 }
 
 /* The peer did not move for too long. */
@@ -7483,7 +7465,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
 /* The stream has closed: whoever wants to know is told, then it is freed. */
 static inline void async__stream_gone(async_loop *loop, async_stream *stream)
 {
-    async__stream_wake(loop, &stream->flusher, stream->error);
+    async__serve_all(&stream->flusher, stream->error);
     if (stream->on_close)
         stream->on_close(stream, stream->error);
     async__dismiss(loop, stream->item.slot);

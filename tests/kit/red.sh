@@ -309,7 +309,7 @@ broken_wakes() {
     broken no_join joiner 'lost wake-up: a task waits although the task it joins has ended: joins, line [0-9]*, join' \
         "$(within async__complete 's/async__tell_joiners(loop, task);/;/')"
     broken no_flusher flusher 'lost wake-up: a task waits although its stream has forgotten it: flushes, line [0-9]*, flush' \
-        "$(within async__stream_park 's/\*waiter = .*/(void)waiter;/')"
+        "$(within async__stream_wait 's/async__line_up(.*);/&async__leave_queue(\&stream->flusher, \&task->on.waiter);/')"
 }
 
 broken_queues() {
