@@ -1264,7 +1264,6 @@ enum { /* what an item waits for; async__op_name has their names */
 
 /* Flags of a stream. */
 #define ASYNC__CLOSING 8u  /* async_stream_close was called                    */
-#define ASYNC__CLOSED 16u  /* the descriptor is gone                           */
 #define ASYNC__AT_END 32u  /* the peer has ended, or reading failed            */
 #define ASYNC__WRITTEN 64u /* on_written is due                                */
 #define ASYNC__EOF 128u    /* async_stream_write_eof: our end follows the queue */
@@ -6879,11 +6878,6 @@ static inline int async__stream_is_usable(const async_loop *loop, const async_st
            stream->generation == loop->descriptors[stream->fd].generation;
 }
 
-static inline void async__stream_set(async_stream *stream, unsigned flags)
-{
-    stream->item.flags = (stream->item.flags | flags) & 0xff;
-}
-
 static inline void async__stream_attend(async_loop *loop, const async_stream *stream, unsigned op)
 {
     async__attend(loop, async__waiter_of(loop, stream->fd, op), stream->item.slot);
@@ -6968,7 +6962,6 @@ static inline void async__stream_put_back(async_stream *stream, async__task *tas
 {
     if (task->on.read.done)
         async__block_append(stream->input, task->on.read.data, task->on.read.done);
-    task->on.read.done = 0;
 }
 
 /* A large block is received where it belongs, and the room that putting it back would need is had
@@ -7120,7 +7113,7 @@ static inline void async__stream_drained(async_loop *loop, async_stream *stream)
     }
     async__serve_all(&stream->flusher, stream->error);
     if (stream->on_written) {
-        async__stream_set(stream, ASYNC__WRITTEN);
+        stream->item.flags |= ASYNC__WRITTEN;
         async__call_soon(loop, &stream->item);
     }
 }
@@ -7195,7 +7188,7 @@ static inline int async_stream_writev(async_stream *stream, const struct iovec *
                                       size_t count)
 {
     async_loop *loop = async__loop();
-    int error = async__stream_refuses(loop, stream), queued = !error && stream->queue;
+    int error = async__stream_refuses(loop, stream);
     size_t size = 0, i;
     for (i = 0; i < count; i++)
         size = pieces[i].iov_len > SIZE_MAX - size ? SIZE_MAX : size + pieces[i].iov_len;
@@ -7203,7 +7196,7 @@ static inline int async_stream_writev(async_stream *stream, const struct iovec *
         return error;
     if (async__block_reserve(loop, &stream->queue, size) < 0)
         return -ENOMEM;
-    if (queued)
+    if (async__block_count(stream->queue))
         async__stream_enqueue(stream, pieces, count, 0);
     else
         async__stream_start(loop, stream, pieces, count);
@@ -7224,7 +7217,7 @@ static inline int async_stream_write_eof(async_stream *stream)
     int error = async__stream_refuses(loop, stream);
     if (error || !async__is_socket(loop->descriptors[stream->fd].kind))
         return !error ? -ENOTSOCK : error == -EPIPE ? stream->error : error;
-    async__stream_set(stream, ASYNC__EOF);
+    stream->item.flags |= ASYNC__EOF;
     if (!stream->queue)
         async__stream_end_writing(stream);
     return stream->error;
@@ -7274,7 +7267,6 @@ static inline void async__stream_shut(async_loop *loop, async_stream *stream)
     async__stream_desert(loop, stream, ASYNC__READABLE);
     async__stream_desert(loop, stream, ASYNC__WRITABLE);
     stream->fd = -EBADF;
-    async__stream_set(stream, ASYNC__CLOSED);
     async__give_back(loop, fd, 1);
     async__call_soon(loop, &stream->item);
 }
@@ -7328,7 +7320,7 @@ static inline void async__stream_linger(async_loop *loop, async_stream *stream)
         async__call_soon(loop, &stream->item);
         return;
     }
-    async__stream_set(stream, ASYNC__AT_END);
+    stream->item.flags |= ASYNC__AT_END;
     async__stream_desert(loop, stream, ASYNC__READABLE);
     if (!stream->queue)
         async__stream_shut(loop, stream);
@@ -7350,7 +7342,7 @@ static inline int async_stream_close(async_stream *stream)
         return -EBADF;
     if (async__is_foreign(loop))
         return -EPERM;
-    async__stream_set(stream, ASYNC__CLOSING);
+    stream->item.flags |= ASYNC__CLOSING;
     stream->high = 0; /* who waits now waits for all */
     async__stream_desist(loop, stream);
     async__stream_desert(loop, stream, ASYNC__READABLE);
@@ -7364,7 +7356,7 @@ static inline int async_stream_close(async_stream *stream)
         loop->draining++;
     else
         async__stream_end(loop, stream);
-    if (!(stream->item.flags & ASYNC__CLOSED) && async__stream_lingers(loop, stream))
+    if (stream->fd >= 0 && async__stream_lingers(loop, stream))
         async__stream_linger(loop, stream);
     return 0;
 }
@@ -7451,7 +7443,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
-            async__stream_set(stream, ASYNC__AT_END);
+            stream->item.flags |= ASYNC__AT_END;
             async__stream_desert(loop, stream, ASYNC__READABLE);
             stream->on_data(stream, NULL, n);
             return;
@@ -7476,12 +7468,10 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
 {
     async_stream *stream = async__stream_of(item);
     stream->item.flags &= 0xff & ~ASYNC__QUEUED;
-    if (stream->item.flags & ASYNC__CLOSED) {
-        async__stream_gone(loop, stream);
-        return;
-    }
     if (stream->item.flags & ASYNC__CLOSING) {
-        if (async__stream_lingers(loop, stream))
+        if (stream->fd < 0)
+            async__stream_gone(loop, stream);
+        else if (async__stream_lingers(loop, stream))
             async__stream_linger(loop, stream);
         return;
     }
@@ -7512,10 +7502,8 @@ static inline void async__stream_drop(async_loop *loop, async__item *item)
     stream->fd = -EBADF;
     stream->error = -EBADF;
     async__stream_desist(loop, stream);
-    if (stream->item.flags & ASYNC__CLOSING) {
-        async__stream_set(stream, ASYNC__CLOSED);
+    if (stream->item.flags & ASYNC__CLOSING)
         async__call_soon(loop, item);
-    }
 }
 
 static inline void async__stream_free(async__item *item)
@@ -7591,24 +7579,17 @@ ASYNC__RARE static inline void async__free_items(async_loop *loop)
 }
 
 /* close(2) with unread data resets the connection: a closing stream's is read and forgotten. */
-ASYNC__RARE static inline void async__discard(async_loop *loop, int fd)
-{
-    int turns = 16;
-    loop->descriptors[fd].bits |= ASYNC__R;
-    while (turns-- && async__forget(loop, fd) > 0) {
-    }
-}
-
 ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
 {
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count; fd++) {
-        if ((loop->descriptors[fd].bits & ASYNC__LEAVING) &&
-            async__is_connection(loop->descriptors[fd].kind))
-            async__discard(loop, (int)fd);
-        if (loop->descriptors[fd].bits & ASYNC__ADOPTED)
-            async__give_back(loop, (int)fd, (loop->descriptors[fd].bits &
-                                             (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
+        async__descriptor *it = &loop->descriptors[fd];
+        int turns = (it->bits & ASYNC__LEAVING) && async__is_connection(it->kind) ? 16 : 0;
+        it->bits |= ASYNC__R; /* no event is looked at any more */
+        while (turns-- && async__forget(loop, (int)fd) > 0) {
+        }
+        if (it->bits & ASYNC__ADOPTED)
+            async__give_back(loop, (int)fd, (it->bits & (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
     }
 }
 
@@ -7628,10 +7609,8 @@ ASYNC__RARE static inline int async_loop_close(void)
         loop->threads->close(loop);
     if (loop->signals)
         loop->signals->close(loop);
-    if (!foreign) {
-        async__drop_callbacks(loop);
+    if (!foreign)
         async__give_back_all(loop);
-    }
     async__free_items(loop);
     if (loop->trace && !foreign)
         async__trace_flush(loop);
