@@ -6847,7 +6847,7 @@ static inline const async__kind *async__stream_kind(void);
 static inline async_stream *async_stream_open(int fd)
 {
     async_loop *loop = async__loop();
-    async__descriptor *descriptor = fd < 0 ? NULL : async__descriptor_of(loop, fd);
+    async__descriptor *descriptor = async__descriptor_of(loop, fd);
     async_stream *stream;
     if (!descriptor || (descriptor->bits & ASYNC__STREAMED))
         return NULL;
@@ -7314,12 +7314,10 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
 static inline void async__stream_linger(async_loop *loop, async_stream *stream)
 {
     ssize_t n = async__forget(loop, stream->fd);
-    if (n == -EAGAIN)
-        return;
-    if (n > 0) {
+    if (n > 0)
         async__call_soon(loop, &stream->item);
+    if (n > 0 || n == -EAGAIN)
         return;
-    }
     stream->item.flags |= ASYNC__AT_END;
     async__stream_desert(loop, stream, ASYNC__READABLE);
     if (!stream->queue)
@@ -7477,7 +7475,7 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
     }
     if (stream->on_data && !(stream->item.flags & ASYNC__AT_END))
         async__stream_deliver(loop, stream);
-    if ((stream->item.flags & (ASYNC__WRITTEN | ASYNC__CLOSING)) == ASYNC__WRITTEN) {
+    if (stream->item.flags & ASYNC__WRITTEN) {
         stream->item.flags &= 0xff & ~ASYNC__WRITTEN;
         if (stream->on_written && !stream->queue) /* else: when that is sent, too */
             stream->on_written(stream, stream->error);
