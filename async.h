@@ -1262,7 +1262,6 @@ enum { /* what an item waits for; async__op_name has their names */
 
 /* Flags of a stream. */
 #define ASYNC__CLOSING 8u  /* async_stream_close was called                    */
-#define ASYNC__CLOSED 16u  /* the descriptor is gone                           */
 #define ASYNC__AT_END 32u  /* the peer has ended, or reading failed            */
 #define ASYNC__WRITTEN 64u /* on_written is due                                */
 #define ASYNC__EOF 128u    /* async_stream_write_eof: our end follows the queue */
@@ -1338,13 +1337,13 @@ typedef struct async__block {
 struct async_stream {
     void *data; /* yours */
     async__item item;
-    int fd;           /* negative once it is closed                                   */
-    int error;        /* what ended it, a negative errno                              */
-    uint32_t flusher; /* the task that waits for the queue to drain, or for the close */
-    uint32_t reader;  /* the task that waits to read                                  */
-    async__block *queue, *input; /* still to be written; received and not read. Never empty */
-    const char *separator;       /* the reader's */
+    int fd;                      /* negative once it is closed                                   */
+    int error;                   /* what ended it, a negative errno                              */
+    async__waiter *flusher;      /* the task that waits for the queue to drain, or for the close */
+    async__block *queue, *input; /* still to be written; received and not read. Never empty      */
+    const char *separator;       /* the reader's                                                 */
     uint32_t separator_size, high, low;
+    uint32_t generation;         /* of the descriptor: with another one, it is not ours any more */
     void (*on_data)(async_stream *stream, const char *data, ssize_t size);
     void (*on_written)(async_stream *stream, int status);
     void (*on_close)(async_stream *stream, int status);
@@ -6720,7 +6719,7 @@ static inline const async__kind *async__stream_kind(void);
 static inline async_stream *async_stream_open(int fd)
 {
     async_loop *loop = async__loop();
-    async__descriptor *descriptor = fd < 0 ? NULL : async__descriptor_of(loop, fd);
+    async__descriptor *descriptor = async__descriptor_of(loop, fd);
     async_stream *stream;
     if (!descriptor || (descriptor->bits & ASYNC__STREAMED))
         return NULL;
@@ -6735,6 +6734,7 @@ static inline async_stream *async_stream_open(int fd)
     stream->item.kind = ASYNC__STREAM;
     stream->item.op = ASYNC__IDLE;
     stream->fd = fd;
+    stream->generation = descriptor->generation;
     descriptor->bits |= ASYNC__STREAMED;
     return stream;
 }
@@ -6744,14 +6744,10 @@ static inline async_stream *async__stream_of(async__item *item)
     return (async_stream *)(void *)((char *)item - offsetof(async_stream, item));
 }
 
-static inline int async__stream_is_usable(const async_stream *stream)
+static inline int async__stream_is_usable(const async_loop *loop, const async_stream *stream)
 {
-    return stream && stream->fd >= 0 && !(stream->item.flags & ASYNC__CLOSING);
-}
-
-static inline void async__stream_set(async_stream *stream, unsigned flags)
-{
-    stream->item.flags = (stream->item.flags | flags) & 0xff;
+    return stream && stream->fd >= 0 && !(stream->item.flags & ASYNC__CLOSING) &&
+           stream->generation == loop->descriptors[stream->fd].generation;
 }
 
 static inline void async__stream_attend(async_loop *loop, const async_stream *stream, unsigned op)
@@ -6767,50 +6763,15 @@ static inline void async__stream_desert(async_loop *loop, const async_stream *st
         async__desert(loop, waiter);
 }
 
-/* The task waits for something of the stream's; whoever that is goes on. */
-static inline async_op async__stream_park(async_loop *loop, async_stream *stream,
-                                          uint32_t *waiter, unsigned op)
-{
-    *waiter = loop->task->item.slot;
-    loop->task->item.at.buffer = stream;
-    return async__park(loop, loop->task, op);
-}
-
-static inline void async__stream_wake(async_loop *loop, uint32_t *waiter, async_result result)
-{
-    uint32_t slot = *waiter;
-    *waiter = 0;
-    if (slot)
-        async__wake(loop, async__task_at(loop, slot), result);
-}
-
 /* ---- reading ---- */
 
-/* How many of the bytes that are there the task gets, or -EAGAIN: more must come first. */
-typedef async_result async__share(const async_stream *stream, async__task *task, const char *bytes,
-                                  size_t count, int at_end);
-
-static inline async_result async__share_all(const async_stream *stream, async__task *task,
-                                            const char *bytes, size_t count, int at_end)
-{
-    size_t size = task->on.read.size;
-    (void)stream, (void)bytes;
-    return count >= size ? (async_result)size : at_end ? (async_result)count : -EAGAIN;
-}
-
-/* What is there is all, unless it is nothing. */
-static inline async_result async__share_some(const async_stream *stream, async__task *task,
-                                             const char *bytes, size_t count, int at_end)
-{
-    return async__share_all(stream, task, bytes, count, at_end || count);
-}
-
-/* Where the separator that is searched ends, 0: it is not in these bytes. */
+/* Where the separator ends, 0: it is not in the first `count` bytes that are there. */
 static inline size_t async__find_separator(const async_stream *stream, size_t *searched,
-                                           const char *bytes, size_t count)
+                                           size_t count)
 {
     size_t size = stream->separator_size;
     while (*searched + size <= count) {
+        const char *bytes = async__block_bytes(stream->input) + stream->input->first;
         size_t starts = count - size + 1;
         const char *start = (const char *)memchr(bytes + *searched, *stream->separator,
                                                  starts - *searched);
@@ -6822,16 +6783,20 @@ static inline size_t async__find_separator(const async_stream *stream, size_t *s
     return 0;
 }
 
-static inline async_result async__share_text(const async_stream *stream, async__task *task,
-                                             const char *bytes, size_t count, int at_end)
+/* How many of the bytes that are there the task gets, or -EAGAIN: more must come first. */
+static inline async_result async__stream_share(const async_stream *stream, async__task *task,
+                                               int at_end)
 {
-    size_t most = count < task->on.read.size ? count : task->on.read.size, found;
-    if (!stream->separator_size)
-        return -EINVAL;
-    found = async__find_separator(stream, &task->on.read.done, bytes, most);
-    if (found)
-        return (async_result)found;
-    return count > most ? -EMSGSIZE : at_end ? (async_result)count : -EAGAIN;
+    size_t count = async__block_count(stream->input), size = task->on.read.size;
+    size_t most = count < size ? count : size, found;
+    if (stream->separator_size) {
+        found = async__find_separator(stream, &task->on.read.done, most);
+        if (found || count > size)
+            return found ? (async_result)found : -EMSGSIZE;
+    } else if (count >= size || (count && task->item.op == ASYNC__STREAM_READ)) {
+        return (async_result)most;
+    }
+    return at_end ? (async_result)most : -EAGAIN;
 }
 
 static inline void async__stream_take(async_stream *stream, async__task *task, size_t n)
@@ -6841,16 +6806,6 @@ static inline void async__stream_take(async_stream *stream, async__task *task, s
         return;
     memcpy(task->on.read.data, async__block_bytes(input) + input->first, n);
     input->first += n;
-}
-
-static inline async_result async__stream_share(async_stream *stream, async__task *task,
-                                               async__share *share, int at_end)
-{
-    async__block *input = stream->input;
-    async_result n = share(stream, task, input ? async__block_bytes(input) + input->first : NULL,
-                           async__block_count(input), at_end);
-    async__stream_take(stream, task, n > 0 ? (size_t)n : 0);
-    return n;
 }
 
 /* Receive once. Returns as async__try, or -ENOMEM, and then nothing was taken. */
@@ -6874,35 +6829,18 @@ static inline void async__stream_tidy(async_loop *loop, async_stream *stream)
         async__block_drop(loop, &stream->input);
 }
 
-/* Returns the reader's result, or -EAGAIN: not yet. */
-static inline async_result async__stream_attempt(async_loop *loop, async__task *task,
-                                                 async__share *share)
-{
-    async_stream *stream = (async_stream *)task->item.at.buffer;
-    async_result n = async__stream_share(stream, task, share, 0);
-    while (n == -EAGAIN) {
-        n = async__stream_receive(loop, stream);
-        if (n < 0)
-            break;
-        n = async__stream_share(stream, task, share, n == 0);
-    }
-    async__stream_tidy(loop, stream);
-    return n;
-}
-
 /* The part of a large block that has come is the next reader's. */
 static inline void async__stream_put_back(async_stream *stream, async__task *task)
 {
     if (task->on.read.done)
         async__block_append(stream->input, task->on.read.data, task->on.read.done);
-    task->on.read.done = 0;
 }
 
 /* A large block is received where it belongs, and the room that putting it back would need is had
  * before. */
-static inline async_result async__attempt_large(async_loop *loop, async__task *task)
+static inline async_result async__attempt_large(async_loop *loop, async_stream *stream,
+                                                async__task *task)
 {
-    async_stream *stream = (async_stream *)task->item.at.buffer;
     size_t ahead = async__block_count(stream->input), size = task->on.read.size;
     size_t *done = &task->on.read.done;
     async_result n = 1;
@@ -6911,56 +6849,44 @@ static inline async_result async__attempt_large(async_loop *loop, async__task *t
     async__stream_take(stream, task, ahead);
     for (*done += ahead; *done < size && n > 0; *done += n > 0 ? (size_t)n : 0)
         n = async__try(loop, stream->fd, ASYNC__R, task->on.read.data + *done, size - *done);
-    if (n == -EAGAIN && *done)
-        return n;
-    if (n < 0)
+    if (n >= 0)
+        return (async_result)*done;
+    if (n != -EAGAIN)
         async__stream_put_back(stream, task);
-    else
-        n = (async_result)*done;
-    async__stream_tidy(loop, stream);
     return n;
 }
 
-static inline async_result async__attempt_stream_read(async_loop *loop, async__task *task)
+/* What is there is shared first. */
+static inline async_result async__attempt_small(async_loop *loop, async_stream *stream,
+                                                async__task *task)
 {
-    return async__stream_attempt(loop, task, async__share_some);
-}
-
-static inline async_result async__attempt_exactly(async_loop *loop, async__task *task)
-{
-    const async_stream *stream = (const async_stream *)task->item.at.buffer;
-    size_t size = task->on.read.size;
-    return size < ASYNC__AHEAD || size <= async__block_count(stream->input)
-               ? async__stream_attempt(loop, task, async__share_all)
-               : async__attempt_large(loop, task);
-}
-
-static inline async_result async__attempt_until(async_loop *loop, async__task *task)
-{
-    return async__stream_attempt(loop, task, async__share_text);
-}
-
-static inline async_result async__attempt_line(async_loop *loop, async__task *task)
-{
-    async_result n = async__attempt_until(loop, task);
+    async_result n = async__stream_share(stream, task, 0);
+    while (n == -EAGAIN && (n = async__stream_receive(loop, stream)) >= 0)
+        n = async__stream_share(stream, task, n == 0);
     if (n > 0)
+        async__stream_take(stream, task, (size_t)n);
+    if (n > 0 && task->item.op == ASYNC__STREAM_READ_LINE)
         task->on.read.data[n] = '\0';
     return n;
 }
 
-/* Something has come for the task that reads. */
-static inline void async__stream_serve(async_loop *loop, async_stream *stream)
+/* Returns the reader's result, or -EAGAIN: not yet. */
+static inline async_result async__attempt_stream(async_loop *loop, async__task *task)
 {
-    async__task *task = async__task_at(loop, stream->reader);
-    async_result result = loop->attempts[task->item.op](loop, task);
-    if (result == -EAGAIN)
-        return;
-    async__stream_desert(loop, stream, ASYNC__READABLE);
-    async__stream_wake(loop, &stream->reader, result);
+    async_stream *stream = (async_stream *)task->item.at.buffer;
+    size_t size = task->on.read.size;
+    int is_large = size >= ASYNC__AHEAD && task->item.op == ASYNC__STREAM_READ_EXACTLY &&
+                   size > async__block_count(stream->input);
+    async_result n = is_large ? async__attempt_large(loop, stream, task)
+                              : async__attempt_small(loop, stream, task);
+    if (n != -EAGAIN || !task->on.read.done) /* else the room is kept for what is there */
+        async__stream_tidy(loop, stream);
+    return n;
 }
 
-static inline async_op async__stream_read(unsigned op, async__attempt *attempt,
-                                          async_stream *stream, void *data, size_t size)
+static inline async_op async__stream_read(unsigned op, async_stream *stream, void *data,
+                                          size_t size, const void *separator,
+                                          uint32_t separator_size)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
@@ -6968,71 +6894,63 @@ static inline async_op async__stream_read(unsigned op, async__attempt *attempt,
     async__check_buffer(loop, data);
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return async__done(loop, task, -EBADF);
     if (*async__waiter_of(loop, stream->fd, ASYNC__READABLE))
         return async__done(loop, task, -EBUSY);
-    loop->attempts[op] = attempt;
+    stream->separator = (const char *)separator;
+    stream->separator_size = separator_size;
+    if (op >= ASYNC__STREAM_READ_UNTIL && !separator_size)
+        return async__done(loop, task, -EINVAL);
+    loop->attempts[op] = async__attempt_stream;
+    task->item.op = op & 0xff;
     task->item.at.buffer = stream;
     task->on.read.data = (char *)data;
     task->on.read.size = size;
     task->on.read.done = 0;
-    result = attempt(loop, task);
+    result = async__attempt_stream(loop, task);
     if (result != -EAGAIN)
         return async__done(loop, task, result);
-    async__stream_attend(loop, stream, ASYNC__READABLE);
-    return async__stream_park(loop, stream, &stream->reader, op);
+    async__attend(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE), task->item.slot);
+    return async__park(loop, task, op);
 }
 
 static inline async_op async_stream_read(async_stream *stream, void *data, size_t size)
 {
-    if (async__stream_is_usable(stream) && !stream->input && size >= ASYNC__AHEAD)
+    if (size >= ASYNC__AHEAD && async__stream_is_usable(async__loop(), stream) && !stream->input)
         return async_read(stream->fd, data, size);
-    return async__stream_read(ASYNC__STREAM_READ, async__attempt_stream_read, stream, data, size);
+    return async__stream_read(ASYNC__STREAM_READ, stream, data, size, NULL, 0);
 }
 
 static inline async_op async_stream_read_exactly(async_stream *stream, void *data, size_t size)
 {
-    return async__stream_read(ASYNC__STREAM_READ_EXACTLY, async__attempt_exactly, stream, data,
-                              size);
-}
-
-/* Another task may be reading, and its separator is to stay. */
-static inline void async__stream_search(async_stream *stream, const void *separator, size_t size)
-{
-    if (!stream || stream->reader)
-        return;
-    stream->separator = (const char *)separator;
-    stream->separator_size = size > UINT32_MAX ? 0 : (uint32_t)size;
+    return async__stream_read(ASYNC__STREAM_READ_EXACTLY, stream, data, size, NULL, 0);
 }
 
 static inline async_op async_stream_read_until(async_stream *stream, void *data, size_t size,
                                                const void *separator, size_t separator_size)
 {
     async__check_buffer(async__loop(), separator);
-    async__stream_search(stream, separator, separator_size);
-    return async__stream_read(ASYNC__STREAM_READ_UNTIL, async__attempt_until, stream, data, size);
+    return async__stream_read(ASYNC__STREAM_READ_UNTIL, stream, data, size, separator,
+                              separator_size > UINT32_MAX ? 0 : (uint32_t)separator_size);
 }
 
 static inline async_op async_stream_read_line(async_stream *stream, char *line, size_t size)
 {
     if (size)
         *line = '\0';
-    async__stream_search(stream, "\n", size != 0); /* no room: as an empty separator */
-    return async__stream_read(ASYNC__STREAM_READ_LINE, async__attempt_line, stream, line,
-                              size ? size - 1 : 0);
+    return async__stream_read(ASYNC__STREAM_READ_LINE, stream, line, size ? size - 1 : 0, "\n",
+                              size != 0); /* no room: as an empty separator */
 }
 
 /* A task that was cancelled, or whose time is over, waits no more. */
 static inline void async__stream_leave(async_loop *loop, async__task *task)
 {
     async_stream *stream = (async_stream *)task->item.at.buffer;
-    if (task->item.op == ASYNC__FLUSH) {
-        stream->flusher = 0;
-        return;
-    }
-    stream->reader = 0;
-    async__stream_desert(loop, stream, ASYNC__READABLE);
+    if (task->item.op == ASYNC__FLUSH)
+        async__leave_queue(&stream->flusher, &task->on.waiter);
+    else
+        async__desert(loop, async__waiter_of(loop, stream->fd, ASYNC__READABLE));
     if (task->item.op == ASYNC__STREAM_READ_EXACTLY)
         async__stream_put_back(stream, task);
 }
@@ -7065,9 +6983,9 @@ static inline void async__stream_drained(async_loop *loop, async_stream *stream)
         async__stream_end(loop, stream);
         return;
     }
-    async__stream_wake(loop, &stream->flusher, stream->error);
+    async__serve_all(&stream->flusher, stream->error);
     if (stream->on_written) {
-        async__stream_set(stream, ASYNC__WRITTEN);
+        stream->item.flags |= ASYNC__WRITTEN;
         async__call_soon(loop, &stream->item);
     }
 }
@@ -7095,7 +7013,7 @@ static inline void async__stream_drain(async_loop *loop, async_stream *stream)
         async__stream_drained(loop, stream);
     } else if (!(stream->item.flags & ASYNC__CLOSING)) {
         if (async__block_count(queue) <= stream->low)
-            async__stream_wake(loop, &stream->flusher, 0);
+            async__serve_all(&stream->flusher, 0);
     } else if (queue->first > before) { /* it moves: patience starts anew */
         async__timer_stop(loop, stream->item.slot);
         async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
@@ -7131,7 +7049,7 @@ static inline void async__stream_start(async_loop *loop, async_stream *stream,
 /* May more be written? Returns 0 or a negative errno. */
 static inline int async__stream_refuses(async_loop *loop, const async_stream *stream)
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return -EBADF;
     if (stream->error || (stream->item.flags & ASYNC__EOF))
         return stream->error ? stream->error : -EPIPE;
@@ -7142,7 +7060,7 @@ static inline int async_stream_writev(async_stream *stream, const struct iovec *
                                       size_t count)
 {
     async_loop *loop = async__loop();
-    int error = async__stream_refuses(loop, stream), queued = !error && stream->queue;
+    int error = async__stream_refuses(loop, stream);
     size_t size = 0, i;
     for (i = 0; i < count; i++)
         size = pieces[i].iov_len > SIZE_MAX - size ? SIZE_MAX : size + pieces[i].iov_len;
@@ -7150,7 +7068,7 @@ static inline int async_stream_writev(async_stream *stream, const struct iovec *
         return error;
     if (async__block_reserve(loop, &stream->queue, size) < 0)
         return -ENOMEM;
-    if (queued)
+    if (async__block_count(stream->queue))
         async__stream_enqueue(stream, pieces, count, 0);
     else
         async__stream_start(loop, stream, pieces, count);
@@ -7171,37 +7089,43 @@ static inline int async_stream_write_eof(async_stream *stream)
     int error = async__stream_refuses(loop, stream);
     if (error || !async__is_socket(loop->descriptors[stream->fd].kind))
         return !error ? -ENOTSOCK : error == -EPIPE ? stream->error : error;
-    async__stream_set(stream, ASYNC__EOF);
+    stream->item.flags |= ASYNC__EOF;
     if (!stream->queue)
         async__stream_end_writing(stream);
     return stream->error;
 }
 
-static inline async_op async_stream_flush(async_stream *stream)
+/* Wait while more than the limit is queued, unless there is an error. */
+static inline async_op async__stream_wait(async_stream *stream, int error)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     if (async__refused(loop, task))
         return async__pending(loop);
-    if (!async__stream_is_usable(stream))
-        return async__done(loop, task, -EBADF);
-    if (async__block_count(stream->queue) <= stream->high)
-        return async__done(loop, task, stream->error);
+    if (error || async__block_count(stream->queue) <= stream->high)
+        return async__done(loop, task, error ? error : stream->error);
     if (stream->flusher)
         return async__done(loop, task, -EBUSY);
-    return async__stream_park(loop, stream, &stream->flusher, ASYNC__FLUSH);
+    task->item.at.buffer = stream;
+    async__line_up(task, &task->on.waiter, &stream->flusher);
+    return async__park(loop, task, ASYNC__FLUSH);
+}
+
+static inline async_op async_stream_flush(async_stream *stream)
+{
+    return async__stream_wait(stream, async__stream_is_usable(async__loop(), stream) ? 0 : -EBADF);
 }
 
 static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low)
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(async__loop(), stream))
         return -EBADF;
     if (low > high)
         return -EINVAL;
     stream->high = high > UINT32_MAX ? UINT32_MAX : (uint32_t)high;
     stream->low = low > UINT32_MAX ? UINT32_MAX : (uint32_t)low;
     if (async__block_count(stream->queue) <= low)
-        async__stream_wake(async__loop(), &stream->flusher, 0);
+        async__serve_all(&stream->flusher, 0);
     return 0;
 }
 
@@ -7215,7 +7139,6 @@ static inline void async__stream_shut(async_loop *loop, async_stream *stream)
     async__stream_desert(loop, stream, ASYNC__READABLE);
     async__stream_desert(loop, stream, ASYNC__WRITABLE);
     stream->fd = -EBADF;
-    async__stream_set(stream, ASYNC__CLOSED);
     async__give_back(loop, fd, 1);
     async__call_soon(loop, &stream->item);
 }
@@ -7256,20 +7179,18 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
         (!(stream->item.flags & ASYNC__EOF) && ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0))
         async__stream_shut(loop, stream);
     else
-        async__stream_wake(loop, &stream->flusher, 0);
+        async__serve_all(&stream->flusher, 0);
 }
 
 /* Closing: read and forget until the peer's end, for it may not read before it has written all. */
 static inline void async__stream_linger(async_loop *loop, async_stream *stream)
 {
     ssize_t n = async__forget(loop, stream->fd);
-    if (n == -EAGAIN)
-        return;
-    if (n > 0) {
+    if (n > 0)
         async__call_soon(loop, &stream->item);
+    if (n > 0 || n == -EAGAIN)
         return;
-    }
-    async__stream_set(stream, ASYNC__AT_END);
+    stream->item.flags |= ASYNC__AT_END;
     async__stream_desert(loop, stream, ASYNC__READABLE);
     if (!stream->queue)
         async__stream_shut(loop, stream);
@@ -7280,19 +7201,19 @@ static inline void async__stream_desist(async_loop *loop, async_stream *stream)
 {
     stream->on_data = NULL;
     stream->on_written = NULL;
-    async__stream_wake(loop, &stream->reader, -EBADF);
-    async__stream_wake(loop, &stream->flusher, -EBADF);
+    async__serve_all(&stream->flusher, -EBADF);
     async__block_drop(loop, &stream->input);
 }
 
 static inline int async_stream_close(async_stream *stream)
 {
     async_loop *loop = async__loop();
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return -EBADF;
     if (async__is_foreign(loop))
         return -EPERM;
-    async__stream_set(stream, ASYNC__CLOSING);
+    stream->item.flags |= ASYNC__CLOSING;
+    stream->high = 0; /* who waits now waits for all */
     async__stream_desist(loop, stream);
     async__stream_desert(loop, stream, ASYNC__READABLE);
     loop->descriptors[stream->fd].bits |= ASYNC__LEAVING;
@@ -7305,21 +7226,14 @@ static inline int async_stream_close(async_stream *stream)
         loop->draining++;
     else
         async__stream_end(loop, stream);
-    if (!(stream->item.flags & ASYNC__CLOSED) && async__stream_lingers(loop, stream))
+    if (stream->fd >= 0 && async__stream_lingers(loop, stream))
         async__stream_linger(loop, stream);
     return 0;
 }
 
 static inline async_op async_stream_wait_closed(async_stream *stream)
 {
-    async_loop *loop = async__loop();
-    async__task *task = async__begin(loop);
-    int error = async_stream_close(stream);
-    if (async__refused(loop, task))
-        return async__pending(loop);
-    if (error || !stream->queue)
-        return async__done(loop, task, error ? error : stream->error);
-    return async__stream_park(loop, stream, &stream->flusher, ASYNC__FLUSH);
+    return async__stream_wait(stream, async_stream_close(stream));
 }
 
 /* The peer did not move for too long. */
@@ -7340,10 +7254,10 @@ static inline int async_stream_on_data(async_stream *stream,
 {
     async_loop *loop = async__loop();
     uint32_t *reader;
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(loop, stream))
         return -EBADF;
     reader = async__waiter_of(loop, stream->fd, ASYNC__READABLE);
-    if (stream->reader || (*reader && *reader != stream->item.slot))
+    if (*reader && *reader != stream->item.slot)
         return -EBUSY;
     if (callback && !loop->scratch)
         loop->scratch = (char *)ASYNC_MEM(malloc)(ASYNC__SCRATCH);
@@ -7362,7 +7276,7 @@ static inline int async_stream_on_data(async_stream *stream,
 static inline int async_stream_on_written(async_stream *stream,
                                           void (*callback)(async_stream *stream, int status))
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(async__loop(), stream))
         return -EBADF;
     stream->on_written = callback;
     return 0;
@@ -7371,7 +7285,7 @@ static inline int async_stream_on_written(async_stream *stream,
 static inline int async_stream_on_close(async_stream *stream,
                                         void (*callback)(async_stream *stream, int status))
 {
-    if (!async__stream_is_usable(stream))
+    if (!async__stream_is_usable(async__loop(), stream))
         return -EBADF;
     stream->on_close = callback;
     return 0;
@@ -7399,7 +7313,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
-            async__stream_set(stream, ASYNC__AT_END);
+            stream->item.flags |= ASYNC__AT_END;
             async__stream_desert(loop, stream, ASYNC__READABLE);
             stream->on_data(stream, NULL, n);
             return;
@@ -7413,7 +7327,7 @@ static inline void async__stream_deliver(async_loop *loop, async_stream *stream)
 /* The stream has closed: whoever wants to know is told, then it is freed. */
 static inline void async__stream_gone(async_loop *loop, async_stream *stream)
 {
-    async__stream_wake(loop, &stream->flusher, stream->error);
+    async__serve_all(&stream->flusher, stream->error);
     if (stream->on_close)
         stream->on_close(stream, stream->error);
     async__dismiss(loop, stream->item.slot);
@@ -7424,18 +7338,16 @@ static inline void async__stream_run(async_loop *loop, async__item *item)
 {
     async_stream *stream = async__stream_of(item);
     stream->item.flags &= 0xff & ~ASYNC__QUEUED;
-    if (stream->item.flags & ASYNC__CLOSED) {
-        async__stream_gone(loop, stream);
-        return;
-    }
     if (stream->item.flags & ASYNC__CLOSING) {
-        if (async__stream_lingers(loop, stream))
+        if (stream->fd < 0)
+            async__stream_gone(loop, stream);
+        else if (async__stream_lingers(loop, stream))
             async__stream_linger(loop, stream);
         return;
     }
     if (stream->on_data && !(stream->item.flags & ASYNC__AT_END))
         async__stream_deliver(loop, stream);
-    if ((stream->item.flags & (ASYNC__WRITTEN | ASYNC__CLOSING)) == ASYNC__WRITTEN) {
+    if (stream->item.flags & ASYNC__WRITTEN) {
         stream->item.flags &= 0xff & ~ASYNC__WRITTEN;
         if (stream->on_written && !stream->queue) /* else: when that is sent, too */
             stream->on_written(stream, stream->error);
@@ -7447,8 +7359,6 @@ static inline void async__stream_ready(async_loop *loop, async__item *item, unsi
     async_stream *stream = async__stream_of(item);
     if (bits & ASYNC__W)
         async__stream_drain(loop, stream);
-    else if (stream->reader)
-        async__stream_serve(loop, stream);
     else
         async__call_soon(loop, item);
 }
@@ -7462,10 +7372,8 @@ static inline void async__stream_drop(async_loop *loop, async__item *item)
     stream->fd = -EBADF;
     stream->error = -EBADF;
     async__stream_desist(loop, stream);
-    if (stream->item.flags & ASYNC__CLOSING) {
-        async__stream_set(stream, ASYNC__CLOSED);
+    if (stream->item.flags & ASYNC__CLOSING)
         async__call_soon(loop, item);
-    }
 }
 
 static inline void async__stream_free(async__item *item)
@@ -7541,24 +7449,17 @@ ASYNC__RARE static inline void async__free_items(async_loop *loop)
 }
 
 /* close(2) with unread data resets the connection: a closing stream's is read and forgotten. */
-ASYNC__RARE static inline void async__discard(async_loop *loop, int fd)
-{
-    int turns = 16;
-    loop->descriptors[fd].bits |= ASYNC__R;
-    while (turns-- && async__forget(loop, fd) > 0) {
-    }
-}
-
 ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
 {
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count; fd++) {
-        if ((loop->descriptors[fd].bits & ASYNC__LEAVING) &&
-            async__is_connection(loop->descriptors[fd].kind))
-            async__discard(loop, (int)fd);
-        if (loop->descriptors[fd].bits & ASYNC__ADOPTED)
-            async__give_back(loop, (int)fd, (loop->descriptors[fd].bits &
-                                             (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
+        async__descriptor *it = &loop->descriptors[fd];
+        int turns = (it->bits & ASYNC__LEAVING) && async__is_connection(it->kind) ? 16 : 0;
+        it->bits |= ASYNC__R; /* no event is looked at any more */
+        while (turns-- && async__forget(loop, (int)fd) > 0) {
+        }
+        if (it->bits & ASYNC__ADOPTED)
+            async__give_back(loop, (int)fd, (it->bits & (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
     }
 }
 
@@ -7578,10 +7479,8 @@ ASYNC__RARE static inline int async_loop_close(void)
         loop->threads->close(loop);
     if (loop->signals)
         loop->signals->close(loop);
-    if (!foreign) {
-        async__drop_callbacks(loop);
+    if (!foreign)
         async__give_back_all(loop);
-    }
     async__free_items(loop);
     if (loop->trace && !foreign)
         async__trace_flush(loop);

@@ -940,3 +940,32 @@ TASK_TEST(stream, survives_close_2_of_its_descriptor, int ends[2], again[2]; asy
     free(self->data);
     async_end;
 }
+
+/* Whoever reads meanwhile, or nobody, and nothing queued: the number is another's all the same. */
+TASK_TEST(stream, is_not_what_has_the_number_of_its_descriptor_now, int ends[2], again[2], i;
+          async_stream *stream; char data[4096]; async_result result; async_task task;)
+{
+    static const size_t sizes[] = { 0, 4, sizeof self->data };
+    async_begin;
+    for (self->i = 0; self->i < 3; self->i++) {
+        raw_pair(self->ends);
+        self->stream = stream_over(self->ends[0]);
+        self->task = sizes[self->i] ? async_spawn(reads_stream, self->stream, self->data,
+                                                  sizes[self->i], &self->result) : 0;
+        await(async_yield());
+        check_equal(close(self->ends[0]), 0);
+        check_equal(async_socketpair(self->again), 0);
+        check_equal(self->again[0], self->ends[0]);
+        self->result = -EBADF;
+        if (self->task)
+            await(async_join(self->task));
+        check_equal(self->result, -EBADF);
+        check_equal(async_stream_write(self->stream, "x", 1), -EBADF);
+        check_equal(async_stream_close(self->stream), -EBADF);
+        check(is_open(self->again[0]));
+        check_equal(async_close(self->again[0]), 0);
+        check_equal(async_close(self->again[1]), 0);
+        close(self->ends[1]);
+    }
+    async_end;
+}

@@ -311,7 +311,7 @@ broken_wakes() {
     broken no_child parent 'lost wake-up: a task waits although the children it joins are not so many: broken_parent, line [0-9]*, join_children' \
         "$(within async__complete 's/async__child_leaves(loop, parent);/;/')"
     broken no_flusher flusher 'lost wake-up: a task waits although its stream has forgotten it: flushes, line [0-9]*, flush' \
-        "$(within async__stream_park 's/\*waiter = .*/(void)waiter;/')"
+        "$(within async__stream_wait 's/async__line_up(.*);/&async__leave_queue(\&stream->flusher, \&task->on.waiter);/')"
 }
 
 broken_queues() {
