@@ -1493,7 +1493,7 @@ typedef struct async__threads {
     async_handle reader; /* likewise: who reads it                                      */
     async_semaphore lookups; /* likewise: how many more may begin                       */
     int (*withdraw)(async_loop *loop, async__task *task);
-    int (*runs)(struct async__threads *threads, const async__job *job);
+    int (*runs)(const async_loop *loop, const async__job *job);
     void (*close)(async_loop *loop);
 } async__threads;
 
@@ -5445,13 +5445,14 @@ static inline void async__threads_read(int fd, void *argument)
     pthread_mutex_unlock(&threads->lock);
     while (done) {
         async__job *place = async__job_take(&done, done->next), job = *place;
-        if (job.slot || job.with.data != place) /* a lookup frees itself */
+        int is_lookup = !job.slot && job.with.data == place; /* frees itself */
+        if (!is_lookup)
             ASYNC_MEM(free)(place);
         if (job.slot) {
             async__threads_drop(threads);
             async__wake(loop, async__task_at(loop, job.slot), job.with.result);
-        } else {
-            job.call.callback(job.with.data);
+        } else if (loop->live || !loop->closing || is_lookup) {
+            job.call.callback(job.with.data); /* a post at the end, if a task may wait for it */
         }
     }
 }
@@ -5476,13 +5477,15 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     return is_queued;
 }
 
-/* Has a thread begun with it? */
-static inline int async__job_runs(async__threads *threads, const async__job *job)
+/* Has a thread begun with it? In a child after fork one that is not there may have the lock. */
+static inline int async__job_runs(const async_loop *loop, const async__job *job)
 {
-    int runs;
-    pthread_mutex_lock(&threads->lock);
+    int is_ours = !async__is_foreign(loop), runs;
+    if (is_ours)
+        pthread_mutex_lock(&loop->threads->lock);
     runs = job->is_running;
-    pthread_mutex_unlock(&threads->lock);
+    if (is_ours)
+        pthread_mutex_unlock(&loop->threads->lock);
     return runs;
 }
 
@@ -6102,6 +6105,7 @@ typedef struct async__catch {
     void *data;
     void (*callback)(int signo, void *data); /* or NULL: it is awaited        */
     int signo, came;                         /* came: and nobody was told yet */
+    int is_late;                             /* made while the loop closes    */
 } async__catch;
 
 /* A loop that catches signals. */
@@ -6227,6 +6231,14 @@ static inline void async__spread_signals(async__signals *own)
     }
 }
 
+/* Has it a callback that must hear of what came? A loop that closes has dropped all callbacks: whose
+ * data they have may be gone. But a task may still wait for a child. */
+static inline int async__must_hear(const async_loop *loop, const async__catch *it)
+{
+    return it->callback && it->came &&
+           (!loop->closing || it->is_late || it->data == loop->signals);
+}
+
 /* Tasks and callbacks run after all that became ready together with the pipe. A callback may cancel
  * any other: the list is looked at anew after each. */
 static inline void async__read_signals(int fd, void *argument)
@@ -6237,7 +6249,7 @@ static inline void async__read_signals(int fd, void *argument)
     async_read_nowait(fd, bytes, sizeof bytes);
     async__spread_signals(own);
     for (it = own->all; it; it = it ? it->next : own->all) {
-        if (!it->callback || !it->came)
+        if (!async__must_hear(async__loop(), it))
             continue;
         it->came = 0;
         it->callback(it->signo, it->data);
@@ -6388,6 +6400,7 @@ static inline async_handle async_on_signal(int signo, void *data,
     it->signo = signo;
     it->data = data;
     it->callback = callback;
+    it->is_late = loop->closing;
     async__spread_signals(loop->signals); /* what came before is not this one's */
     handle = async__enroll_catch(loop, it);
     if (handle < 0)
@@ -6628,9 +6641,9 @@ static inline void async__collect(async__signals *own, async__child *child)
 /* SIGCHLD: of several it may be one. */
 static inline void async__collect_all(int signo, void *data)
 {
-    async__signals *own = async__loop()->signals;
+    async__signals *own = (async__signals *)data;
     async__child *child = own->children, *next;
-    (void)signo, (void)data;
+    (void)signo;
     for (; child; child = next) {
         next = child->next;
         async__collect(own, child);
@@ -6646,7 +6659,7 @@ ASYNC__RARE static inline int async__expect_child(async_loop *loop)
     async__signals *own = loop->signals;
     if (error || own->running)
         return error;
-    own->ended = async_on_signal(SIGCHLD, NULL, async__collect_all);
+    own->ended = async_on_signal(SIGCHLD, own, async__collect_all);
     return own->ended < 0 ? (int)own->ended : 0;
 }
 
@@ -6752,7 +6765,7 @@ static inline int async_process_kill(const async_process *process, int signo)
     if (async__is_foreign(async__loop()))
         return -EPERM;
     if (child && child->is_running)
-        async__collect_all(SIGCHLD, NULL); /* from here on it is our zombie at worst */
+        async__collect_all(SIGCHLD, async__loop()->signals); /* from here on it is our zombie at worst */
     child = async__find_child(process->id);
     if (!child || !child->is_running)
         return -ESRCH;
@@ -7840,7 +7853,7 @@ static inline void async__dump_op(const async_loop *loop, const async__task *tas
     else if (op == ASYNC__JOIN_ALL)
         fprintf(out, ", %u left", (unsigned)task->on.waiter.left);
     else if (op == ASYNC__OFFLOAD)
-        fputs(loop->threads->runs(loop->threads, (const async__job *)task->item.at.buffer)
+        fputs(loop->threads->runs(loop, (const async__job *)task->item.at.buffer)
                   ? ", running" : ", queued", out);
 }
 
