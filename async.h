@@ -1319,7 +1319,7 @@ typedef struct async__callback {
 
 /* What a thread of the pool does for a task; or what was posted. */
 typedef struct async__job {
-    struct async__job *next, *prev; /* a queue is a ring and a pointer to its last */
+    async__waiter waiter; /* its place in a queue; slot: the task that waits, 0: posted */
     union {
         async_result (*function)(void *data);
         void (*callback)(void *data);
@@ -1328,7 +1328,6 @@ typedef struct async__job {
         void *data;
         async_result result; /* when it is done */
     } with;
-    uint32_t slot; /* the task that waits, 0: posted */
     int is_running;
 } async__job;
 
@@ -1483,7 +1482,7 @@ enum { ASYNC__POOL = 4, ASYNC__LOOKUPS = 64 }; /* threads, at most */
 typedef struct async__threads {
     pthread_mutex_t lock;
     pthread_cond_t work;          /* there are jobs, or the pool closes                 */
-    async__job *jobs, *done;      /* the last to be run; the last that was, or posted   */
+    async__waiter *jobs, *done;   /* queues: to be run; that were, or are posted        */
     int ends[2];                  /* a pipe: there is a byte in it while `done` is not empty */
     unsigned queued, idle, count; /* jobs, threads without one, threads                 */
     int is_closing;
@@ -3277,10 +3276,10 @@ ASYNC__MUST_AWAIT static inline async_op async__call(const async_type *type, con
 
 /* ---- queues of those who wait ---- */
 
-static inline void async__line_up(async__task *task, async__waiter *waiter, async__waiter **queue)
+static inline void async__line_up(uint32_t slot, async__waiter *waiter, async__waiter **queue)
 {
     async__waiter *last = *queue ? *queue : waiter;
-    waiter->slot = task->item.slot;
+    waiter->slot = slot;
     waiter->prev = last;
     waiter->next = *queue ? last->next : waiter;
     waiter->prev->next = waiter;
@@ -3487,7 +3486,7 @@ static inline async_op async__wait_for(async_case it)
         return async__done(loop, task, it.result);
     task->item.at.buffer = it.queue;
     task->result = (async_result)(uintptr_t)it.data;
-    async__line_up(task, &task->on.waiter, it.queue);
+    async__line_up(task->item.slot, &task->on.waiter, it.queue);
     return async__park(loop, task, it.op);
 }
 
@@ -3545,7 +3544,7 @@ static inline int async__join_next(async_loop *loop, async__task *task)
         async_task next = *(const async_task *)task->item.at.buffer;
         async__task *other = async__find_task(loop, next);
         if (other && other->item.op != ASYNC__ENDED) {
-            async__line_up(task, &task->on.waiter, &other->joiners);
+            async__line_up(task->item.slot, &task->on.waiter, &other->joiners);
             return 0;
         }
         async__join_one(task, next < 0 ? (async_result)next : other ? other->result : 0);
@@ -3561,7 +3560,7 @@ static inline int async__join_child(async_loop *loop, async__task *task, uint32_
         if (child->item.op != ASYNC__ENDED) {
             task->item.at.buffer = &child->joiners;
             task->on.waiter.left = slot;
-            async__line_up(task, &task->on.waiter, &child->joiners);
+            async__line_up(task->item.slot, &task->on.waiter, &child->joiners);
             return 0;
         }
     }
@@ -4060,7 +4059,7 @@ static inline async_op async_select(async_case *cases, size_t count)
     if (!count)
         return async__done(loop, task, -EINVAL);
     for (i = 0; i < count; i++)
-        async__line_up(task, &cases[i].waiter, cases[i].queue);
+        async__line_up(task->item.slot, &cases[i].waiter, cases[i].queue);
     loop->select = async__selected;
     task->item.at.buffer = cases;
     task->on.io.size = count;
@@ -5332,21 +5331,10 @@ static inline ssize_t async_sendto_nowait(int fd, const void *data, size_t size,
  *                posted. Who makes the second one not empty writes a byte into a pipe: one write
  *                for any number, and none is lost, for the loop takes the byte before the queue.
  * ------------------------------------------------------------------------- */
-static inline void async__job_push(async__job **last, async__job *job)
+static inline async__job *async__job_take(async__waiter **queue)
 {
-    job->prev = *last ? *last : job;
-    job->next = *last ? (*last)->next : job;
-    job->prev->next = job;
-    job->next->prev = job;
-    *last = job;
-}
-
-static inline async__job *async__job_take(async__job **last, async__job *job)
-{
-    job->prev->next = job->next;
-    job->next->prev = job->prev;
-    if (job == *last)
-        *last = job->prev == job ? NULL : job->prev;
+    async__job *job = (async__job *)(void *)async__first_waiter(queue);
+    async__leave_queue(queue, &job->waiter);
     return job;
 }
 
@@ -5356,12 +5344,12 @@ static inline int async__job_done(async__threads *threads, async__job *job)
 {
     int is_first = !threads->done, error;
     ssize_t n = 1;
-    async__job_push(&threads->done, job);
+    async__line_up(job->waiter.slot, &job->waiter, &threads->done);
     while (is_first && (n = ASYNC_SYS(write)(threads->ends[1], "", 1)) < 0 && errno == EINTR) {
     }
     error = n < 0 ? -errno : 0;
     if (error)
-        async__job_take(&threads->done, job);
+        async__leave_queue(&threads->done, &job->waiter);
     return error;
 }
 
@@ -5385,7 +5373,7 @@ static inline void *async__pool_work(void *argument)
         threads->idle--;
         if (!threads->jobs)
             break;
-        job = async__job_take(&threads->jobs, threads->jobs->next);
+        job = async__job_take(&threads->jobs);
         threads->queued--;
         job->is_running = 1;
         pthread_mutex_unlock(&threads->lock);
@@ -5435,7 +5423,7 @@ static inline void async__threads_read(int fd, void *argument)
 {
     async_loop *loop = async__loop();
     async__threads *threads = (async__threads *)argument;
-    async__job *done;
+    async__waiter *done;
     char bytes[2]; /* with room left, a read says that the pipe is empty */
     if (async_read_nowait(fd, bytes, sizeof bytes) <= 0)
         return;
@@ -5444,13 +5432,13 @@ static inline void async__threads_read(int fd, void *argument)
     threads->done = NULL;
     pthread_mutex_unlock(&threads->lock);
     while (done) {
-        async__job *place = async__job_take(&done, done->next), job = *place;
-        int is_lookup = !job.slot && job.with.data == place; /* frees itself */
+        async__job *place = async__job_take(&done), job = *place;
+        int is_lookup = !job.waiter.slot && job.with.data == place; /* frees itself */
         if (!is_lookup)
             ASYNC_MEM(free)(place);
-        if (job.slot) {
+        if (job.waiter.slot) {
             async__threads_drop(threads);
-            async__wake(loop, async__task_at(loop, job.slot), job.with.result);
+            async__wake(loop, async__task_at(loop, job.waiter.slot), job.with.result);
         } else if (loop->live || !loop->closing || is_lookup) {
             job.call.callback(job.with.data); /* a post at the end, if a task may wait for it */
         }
@@ -5466,7 +5454,7 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     pthread_mutex_lock(&threads->lock);
     is_queued = !job->is_running;
     if (is_queued) {
-        async__job_take(&threads->jobs, job);
+        async__leave_queue(&threads->jobs, &job->waiter);
         threads->queued--;
     }
     pthread_mutex_unlock(&threads->lock);
@@ -5530,7 +5518,7 @@ ASYNC__RARE static inline void async__threads_close(async_loop *loop)
     while (threads->count)
         ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
     while (threads->done)
-        ASYNC_MEM(free)(async__job_take(&threads->done, threads->done));
+        ASYNC_MEM(free)(async__job_take(&threads->done));
     async__threads_release(threads);
 }
 
@@ -5574,10 +5562,9 @@ static inline int async__enqueue(async_loop *loop, async__task *task,
     }
     job->call.function = function;
     job->with.data = data;
-    job->slot = task->item.slot;
     task->item.at.buffer = job;
     pthread_mutex_lock(&threads->lock);
-    async__job_push(&threads->jobs, job);
+    async__line_up(task->item.slot, &job->waiter, &threads->jobs);
     needs_more = ++threads->queued > threads->idle && threads->count < ASYNC__POOL;
     ASYNC_SYS(pthread_cond_signal)(&threads->work);
     pthread_mutex_unlock(&threads->lock);
