@@ -5398,20 +5398,7 @@ ASYNC__RARE static inline int async__thread_start(pthread_t *thread, void *(*fun
     return -error;
 }
 
-/* Reasons for the loop to wait for the pipe come, and go. */
-static inline void async__threads_read(int fd, void *argument);
-
-static inline int async__threads_hold(async__threads *threads)
-{
-    if (!threads->users) {
-        threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
-        if (threads->reader < 0)
-            return (int)threads->reader;
-    }
-    threads->users++;
-    return 0;
-}
-
+/* A reason for the loop to wait for the pipe goes. */
 static inline void async__threads_drop(async__threads *threads)
 {
     if (!--threads->users)
@@ -5548,6 +5535,21 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     return 0;
 }
 
+/* A reason for the loop to wait for the pipe comes. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__threads_hold(async_loop *loop)
+{
+    int error = async__threads_open(loop);
+    async__threads *threads = loop->threads;
+    if (error)
+        return error;
+    if (!threads->users)
+        threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
+    if (threads->reader < 0)
+        return (int)threads->reader;
+    threads->users++;
+    return 0;
+}
+
 /* To the pool, which grows where nobody is idle. Returns 0; or a negative errno, and the pipe is
  * not held any more. */
 static inline int async__enqueue(async_loop *loop, async__task *task,
@@ -5585,9 +5587,7 @@ static inline async_op async_offload(async_result (*function)(void *data), void 
     async__check_buffer(loop, data);
     if (async__refused(loop, task))
         return async__pending(loop);
-    error = async__threads_open(loop);
-    if (!error)
-        error = async__threads_hold(loop->threads);
+    error = async__threads_hold(loop);
     if (!error)
         error = async__enqueue(loop, task, function, data);
     return error ? async__done(loop, task, error) : async__park(loop, task, ASYNC__OFFLOAD);
@@ -5596,9 +5596,7 @@ static inline async_op async_offload(async_result (*function)(void *data), void 
 static inline async_loop *async_loop_share(void)
 {
     async_loop *loop = async__loop();
-    if (async__threads_open(loop) || async__threads_hold(loop->threads))
-        return NULL;
-    return loop;
+    return async__threads_hold(loop) ? NULL : loop;
 }
 
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data))
@@ -5785,19 +5783,12 @@ static inline int async__is_name(const char *host, int port)
 
 /* ---- async_resolve ---- */
 
-/* Before a lookup: the loop hears of the ends of all. Returns 0 or a negative errno. */
-static inline int async__lookups_open(async_loop *loop)
-{
-    int error = async__threads_open(loop);
-    return error ? error : async__threads_hold(loop->threads);
-}
-
 ASYNC__COROUTINE(async__resolve_name, const char *host; int port, family; async_address *addresses;
                  size_t count; async__lookup *lookup; async_event news; int error;)
 {
     async_result n;
     async_begin;
-    self->error = async__lookups_open(async__loop());
+    self->error = async__threads_hold(async__loop());
     if (self->error)
         async_return(self->error);
     async_await(async_semaphore_acquire(&async__loop()->threads->lookups));
