@@ -5342,15 +5342,11 @@ static inline async__job *async__job_take(async__waiter **queue)
  * told, and then it has not. */
 static inline int async__job_done(async__threads *threads, async__job *job)
 {
-    int is_first = !threads->done, error;
-    ssize_t n = 1;
+    while (!threads->done && ASYNC_SYS(write)(threads->ends[1], "", 1) < 0)
+        if (errno != EINTR)
+            return -errno;
     async__line_up(job->waiter.slot, &job->waiter, &threads->done);
-    while (is_first && (n = ASYNC_SYS(write)(threads->ends[1], "", 1)) < 0 && errno == EINTR) {
-    }
-    error = n < 0 ? -errno : 0;
-    if (error)
-        async__leave_queue(&threads->done, &job->waiter);
-    return error;
+    return 0;
 }
 
 /* Likewise, of a thread that has nobody to say so to. */
