@@ -6161,12 +6161,17 @@ ASYNC__RARE static inline void async__unlock_process(async__process *process)
     ASYNC__STORE(process->lock, 0);
 }
 
-/* Under the lock. Returns 0 or a negative errno. */
+/* Under the lock, unless it is there. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__install_handler(async__process *process, int signo)
 {
-    async__disposition *it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
+    async__disposition *it = process->changed;
     struct sigaction action;
     int error;
+    while (it && it->signo != signo)
+        it = it->next;
+    if (it)
+        return 0;
+    it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
     if (!it)
         return -ENOMEM;
     memset(&action, 0, sizeof action);
@@ -6290,15 +6295,11 @@ ASYNC__RARE static inline void async__unblock(int signo)
 ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo, int more)
 {
     async__process *process = async__lock_process();
-    int is_first = !async__is_caught(process, signo), error = 0;
+    int error = 0;
     ASYNC__ADD(own->catches[signo], more);
-    if (is_first && more > 0)
+    if (more > 0)
         error = async__install_handler(process, signo);
-    if (error)
-        ASYNC__ADD(own->catches[signo], -1);
     async__unlock_process(process);
-    if (more > 0 && !error)
-        async__unblock(signo);
     return error;
 }
 
@@ -6329,56 +6330,47 @@ static inline const async__kind *async__catch_kind(void)
     return &kind;
 }
 
-/* Returns its handle or a negative errno. */
-ASYNC__RARE static inline async_handle async__enroll_catch(async_loop *loop, async__catch *it)
-{
-    async__signals *own = loop->signals;
-    async__catch **place = &own->all;
-    async_handle handle = async__enroll(loop, &it->item);
-    int error = handle < 0 ? (int)handle : 0;
-    if (error)
-        return error;
-    if (!own->all)
-        own->reader = async_on_readable(own->ends[0], own, async__read_signals);
-    error = own->reader < 0 ? (int)own->reader : async__count_catch(own, it->signo, 1);
-    if (error) {
-        if (!own->all)
-            async_cancel(own->reader);
-        async__dismiss(loop, it->item.slot);
-        return error;
-    }
-    while (*place)
-        place = &(*place)->next;
-    *place = it;
-    return handle;
-}
-
 /* ---- what is called ---- */
 
 static inline async_handle async_on_signal(int signo, void *data,
                                            void (*callback)(int signo, void *data))
 {
     async_loop *loop = async__loop();
+    async__signals *own;
+    async__catch *it, **place;
     async_handle handle;
-    async__catch *it;
     int error = signo < 1 || signo > ASYNC__SIGNALS || signo == SIGSEGV || signo == SIGBUS ||
                 signo == SIGFPE || signo == SIGILL ? -EINVAL
               : async__is_foreign(loop) ? -EPERM : async__open_signals(loop);
     if (error)
         return error;
-    it = (async__catch *)ASYNC_MEM(calloc)(1, sizeof *it);
-    if (!it)
-        return -ENOMEM;
+    own = loop->signals;
+    if (!own->all)
+        own->reader = async_on_readable(own->ends[0], own, async__read_signals);
+    it = own->reader < 0 ? NULL : (async__catch *)ASYNC_MEM(calloc)(1, sizeof *it);
+    handle = own->reader < 0 ? own->reader : it ? async__enroll(loop, &it->item) : -ENOMEM;
+    if (handle < 0) {
+        if (!own->all)
+            async_cancel(own->reader);
+        ASYNC_MEM(free)(it);
+        return handle;
+    }
     loop->kinds[ASYNC__CATCH] = async__catch_kind();
     it->item.kind = ASYNC__CATCH;
     it->signo = signo;
     it->data = data;
     it->callback = callback;
     it->is_late = loop->closing;
-    async__spread_signals(loop->signals); /* what came before is not this one's */
-    handle = async__enroll_catch(loop, it);
-    if (handle < 0)
-        ASYNC_MEM(free)(it);
+    async__spread_signals(own); /* what came before is not this one's */
+    for (place = &own->all; *place; place = &(*place)->next) {
+    }
+    *place = it;
+    error = async__count_catch(own, signo, 1);
+    if (error) {
+        async__drop_catch(loop, &it->item);
+        return error;
+    }
+    async__unblock(signo);
     return handle;
 }
 
