@@ -5722,45 +5722,28 @@ static inline void async__lookup_arrives(void *data)
         ASYNC_MEM(free)(lookup);
 }
 
-/* Who asked leaves: with the answer, or without. */
-static inline void async__lookup_leave(async__lookup *lookup)
-{
-    if (!lookup)
-        return;
-    lookup->news = NULL;
-    if (lookup->is_over)
-        ASYNC_MEM(free)(lookup);
-}
-
-static inline async__lookup *async__lookup_new(async__threads *threads, const char *host, int port,
-                                               int family, async_event *news)
-{
-    size_t length = strlen(host);
-    async__lookup *lookup = (async__lookup *)ASYNC_MEM(calloc)(1, sizeof *lookup + length);
-    if (!lookup)
-        return NULL;
-    lookup->job.call.callback = async__lookup_arrives;
-    lookup->job.with.data = lookup;
-    lookup->threads = threads;
-    lookup->news = news;
-    lookup->family = family;
-    lookup->port = port;
-    memcpy((char *)lookup + offsetof(async__lookup, host), host, length + 1);
-    return lookup;
-}
-
 /* Ask; `news` is set when the answer has come. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const char *host,
                                                   int port, int family, async_event *news)
 {
     async__threads *threads = async__loop()->threads;
-    async__lookup *lookup = async__lookup_new(threads, host, port, family, news);
+    size_t length = strlen(host);
+    async__lookup *lookup = (async__lookup *)ASYNC_MEM(calloc)(1, sizeof *lookup + length);
     pthread_t thread;
-    int error;
+    int error = -ENOMEM;
     pthread_mutex_lock(&threads->lock);
     threads->references++;
     pthread_mutex_unlock(&threads->lock);
-    error = lookup ? async__thread_start(&thread, async__lookup_work, lookup) : -ENOMEM;
+    if (lookup) {
+        lookup->job.call.callback = async__lookup_arrives;
+        lookup->job.with.data = lookup;
+        lookup->threads = threads;
+        lookup->news = news;
+        lookup->family = family;
+        lookup->port = port;
+        memcpy((char *)lookup + offsetof(async__lookup, host), host, length + 1);
+        error = async__thread_start(&thread, async__lookup_work, lookup);
+    }
     if (error) {
         async__threads_release(threads);
         async_semaphore_release(&threads->lookups);
@@ -5799,7 +5782,11 @@ ASYNC__COROUTINE(async__resolve_name, const char *host; int port, family; async_
         memcpy(self->addresses, self->lookup->addresses, (size_t)n * sizeof *self->addresses);
     async_return(n);
     async_finally;
-    async__lookup_leave(self->lookup);
+    if (self->lookup) { /* with the answer, or without */
+        self->lookup->news = NULL;
+        if (self->lookup->is_over)
+            ASYNC_MEM(free)(self->lookup);
+    }
     if (!self->error)
         async__threads_drop(async__loop()->threads);
     async_end;
@@ -6534,12 +6521,16 @@ ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wi
     }
 }
 
-/* Fork with all signals blocked: no handler of ours runs in the child. Returns its pid or a
- * negative errno. */
-ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
+/* Fork with all signals blocked, for no handler of ours may run in the child; and wait for the exec.
+ * Returns the pid, or a negative errno, and then there is no child. */
+ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
 {
+    int error = async__pipe_raw(plan->report);
     sigset_t all, before;
     pid_t pid;
+    if (error)
+        return error;
+    async__set_nonblocking(plan->report[0], 0);
     sigfillset(&all);
     ASYNC_SYS(sigprocmask)(SIG_SETMASK, &all, &before);
     pid = ASYNC_SYS(fork)();
@@ -6548,18 +6539,6 @@ ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
     if (pid < 0)
         pid = -errno;
     ASYNC_SYS(sigprocmask)(SIG_SETMASK, &before, NULL);
-    return pid;
-}
-
-/* Fork, and wait for the exec. Returns the pid, or a negative errno, and then there is no child. */
-ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
-{
-    int error = async__pipe_raw(plan->report);
-    pid_t pid;
-    if (error)
-        return error;
-    async__set_nonblocking(plan->report[0], 0);
-    pid = async__fork(plan);
     ASYNC_SYS(close)(plan->report[1]);
     while (pid > 0 && ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 &&
            errno == EINTR) {
