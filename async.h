@@ -5622,8 +5622,8 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
  *                has a thread of its own and owns all that it writes to: who asked may leave, even
  *                the loop may, and it ends by itself. There are 64 at a time: where so many
  *                wait for a server, more would not be served sooner. Connecting is written with
- *                what stands above: a race is a task, each question and each attempt a child, so
- *                the losers end with it.
+ *                what stands above: each question and each attempt is a task, a child of who
+ *                connects, and who wins or leaves ends the others.
  * ------------------------------------------------------------------------- */
 #define ASYNC__ADDRESSES 32    /* taken of one answer                                         */
 #define ASYNC__PATIENCE_MS 50  /* RFC 8305, 8: an answer for IPv4 waits so long for IPv6's    */
@@ -5840,6 +5840,8 @@ typedef struct async__race {
     async_result found[2]; /* how many; 0: no answer yet; or a negative errno      */
     async_result next[2];  /* the first of the addresses found that was not tried  */
     async_address addresses[2][ASYNC__ADDRESSES];
+    int began; /* all children there were */
+    async_task children[2 + 2 * ASYNC__ADDRESSES];
 } async__race;
 
 /* How much an error says about the host. */
@@ -5906,11 +5908,13 @@ ASYNC__COROUTINE(async__race_attempt, async__race *race; async_address address;)
 static inline int async__race_spawn(async__race *race, const async_type *type, const void *child)
 {
     async_task task = async__spawn(type, child);
-    race->running += task > 0;
-    if (task > 0)
-        return 0;
-    async__race_failed(race, (async_result)task);
-    return (int)task;
+    if (task < 0) {
+        async__race_failed(race, (async_result)task);
+        return (int)task;
+    }
+    race->children[race->began++] = task;
+    race->running++;
+    return 0;
 }
 
 static inline void async__race_question(async__race *race, int family)
@@ -5980,33 +5984,12 @@ ASYNC__COROUTINE(async__race_run, async__race race; int64_t wait_ms;)
     async_return(self->race.fd);
     async_finally;
     self->race.is_over = 1;
-    async_end;
-}
-
-static inline async_task async__race_start(const char *host, int port)
-{
-    struct async__race_run call;
-    memset(&call, 0, sizeof call);
-    call.race.host = host;
-    call.race.port = port;
-    call.race.last = ASYNC__V4;
-    call.race.fd = -1;
-    return async__spawn(async__race_run_type(), &call);
-}
-
-/* Who leaves early waits for the race to end, which takes no time, and may find that it was won. */
-ASYNC__COROUTINE(async__connect_name, const char *host; int port; async_task task;)
-{
-    async_result fd;
-    async_begin;
-    self->task = async_keep(async__race_start(self->host, self->port));
-    async_await(fd, async_join(self->task));
-    async_return(fd);
-    async_finally;
-    async_cancel(self->task);
-    async_await(fd, async_join(self->task));
-    if (fd >= 0)
-        async_close((int)fd);
+    while (self->race.began)
+        async_cancel(self->race.children[--self->race.began]);
+    while (self->race.running) { /* they still look at it */
+        async_event_clear(&self->race.news);
+        async_await(n, async_event_wait(&self->race.news));
+    }
     async_end;
 }
 
@@ -6014,7 +5997,7 @@ static inline async_op async_connect(const char *host, int port)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
-    struct async__connect_name call;
+    struct async__race_run call;
     async_address address;
     int error = async_address_parse(&address, host, port);
     async__check_buffer(loop, host);
@@ -6023,9 +6006,11 @@ static inline async_op async_connect(const char *host, int port)
     if (!error || !async__is_name(host, port))
         return async__connect(loop, task, error, &address, NULL);
     memset(&call, 0, sizeof call);
-    call.host = host;
-    call.port = port;
-    return async__call(async__connect_name_type(), &call);
+    call.race.host = host;
+    call.race.port = port;
+    call.race.last = ASYNC__V4;
+    call.race.fd = -1;
+    return async__call(async__race_run_type(), &call);
 }
 
 /* ----------------------------------------------------------------------------
