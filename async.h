@@ -6182,8 +6182,8 @@ static inline void async__spread_signals(async__signals *own)
     }
 }
 
-/* Has it a callback that must hear of what came? A loop that closes has dropped all callbacks: whose
- * data they have may be gone. But a task may still wait for a child. */
+/* Has it a callback that must hear of what came? Not while the loop closes, for then its data may be
+ * gone; but a task may still wait for a child. */
 static inline int async__must_hear(const async_loop *loop, const async__catch *it)
 {
     return it->callback && it->came &&
@@ -6506,8 +6506,8 @@ ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wi
     }
 }
 
-/* Fork with all signals blocked, for no handler of ours may run in the child; and wait for the exec.
- * Returns the pid, or a negative errno, and then there is no child. */
+/* Fork with all signals blocked, for no handler of ours may run in the child, and wait for the
+ * exec. Returns the pid, or a negative errno, and then there is no child. */
 ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
 {
     int error = async__pipe_raw(plan->report);
@@ -6692,10 +6692,11 @@ static inline async_op async_process_wait(const async_process *process)
 static inline int async_process_kill(const async_process *process, int signo)
 {
     async__child *child = async__find_child(process->id);
-    if (async__is_foreign(async__loop()))
+    async_loop *loop = async__loop();
+    if (async__is_foreign(loop))
         return -EPERM;
-    if (child && child->is_running)
-        async__collect_all(SIGCHLD, async__loop()->signals); /* from here on it is our zombie at worst */
+    if (child && child->is_running) /* after this it is our zombie at worst */
+        async__collect_all(SIGCHLD, loop->signals);
     child = async__find_child(process->id);
     if (!child || !child->is_running)
         return -ESRCH;
