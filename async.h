@@ -6182,7 +6182,7 @@ static inline void async__spread_signals(async__signals *own)
     }
 }
 
-/* Has it a callback that must hear of what came? Not while the loop closes, for then its data may be
+/* Has it a callback that must hear of what came? Not while the loop closes, when its data may be
  * gone; but a task may still wait for a child. */
 static inline int async__must_hear(const async_loop *loop, const async__catch *it)
 {
