@@ -1316,7 +1316,7 @@ typedef struct async__callback {
 
 /* What a thread of the pool does for a task; or what was posted. */
 typedef struct async__job {
-    struct async__job *next, *prev; /* a queue is a ring and a pointer to its last */
+    async__waiter waiter; /* its place in a queue; slot: the task that waits, 0: posted */
     union {
         async_result (*function)(void *data);
         void (*callback)(void *data);
@@ -1325,7 +1325,6 @@ typedef struct async__job {
         void *data;
         async_result result; /* when it is done */
     } with;
-    uint32_t slot; /* the task that waits, 0: posted */
     int is_running;
 } async__job;
 
@@ -1480,7 +1479,7 @@ enum { ASYNC__POOL = 4, ASYNC__LOOKUPS = 64 }; /* threads, at most */
 typedef struct async__threads {
     pthread_mutex_t lock;
     pthread_cond_t work;          /* there are jobs, or the pool closes                 */
-    async__job *jobs, *done;      /* the last to be run; the last that was, or posted   */
+    async__waiter *jobs, *done;   /* queues: to be run; that were, or are posted        */
     int ends[2];                  /* a pipe: there is a byte in it while `done` is not empty */
     unsigned queued, idle, count; /* jobs, threads without one, threads                 */
     int is_closing;
@@ -1490,7 +1489,7 @@ typedef struct async__threads {
     async_handle reader; /* likewise: who reads it                                      */
     async_semaphore lookups; /* likewise: how many more may begin                       */
     int (*withdraw)(async_loop *loop, async__task *task);
-    int (*runs)(struct async__threads *threads, const async__job *job);
+    int (*runs)(const async_loop *loop, const async__job *job);
     void (*close)(async_loop *loop);
 } async__threads;
 
@@ -3279,10 +3278,10 @@ ASYNC__MUST_AWAIT static inline async_op async__call(const async_type *type, con
 
 /* ---- queues of those who wait ---- */
 
-static inline void async__line_up(async__task *task, async__waiter *waiter, async__waiter **queue)
+static inline void async__line_up(uint32_t slot, async__waiter *waiter, async__waiter **queue)
 {
     async__waiter *last = *queue ? *queue : waiter;
-    waiter->slot = task->item.slot;
+    waiter->slot = slot;
     waiter->prev = last;
     waiter->next = *queue ? last->next : waiter;
     waiter->prev->next = waiter;
@@ -3494,7 +3493,7 @@ static inline async_op async__wait_for(async_case it)
         return async__done(loop, task, it.result);
     task->item.at.buffer = it.queue;
     task->result = (async_result)(uintptr_t)it.data;
-    async__line_up(task, &task->on.waiter, it.queue);
+    async__line_up(task->item.slot, &task->on.waiter, it.queue);
     return async__park(loop, task, it.op);
 }
 
@@ -3552,7 +3551,7 @@ static inline int async__join_next(async_loop *loop, async__task *task)
         async_task next = *(const async_task *)task->item.at.buffer;
         async__task *other = async__find_task(loop, next);
         if (other && other->item.op != ASYNC__ENDED) {
-            async__line_up(task, &task->on.waiter, &other->joiners);
+            async__line_up(task->item.slot, &task->on.waiter, &other->joiners);
             return 0;
         }
         async__join_one(task, next < 0 ? (async_result)next : other ? other->result : 0);
@@ -4040,7 +4039,7 @@ static inline async_op async_select(async_case *cases, size_t count)
     if (!count)
         return async__done(loop, task, -EINVAL);
     for (i = 0; i < count; i++)
-        async__line_up(task, &cases[i].waiter, cases[i].queue);
+        async__line_up(task->item.slot, &cases[i].waiter, cases[i].queue);
     loop->select = async__selected;
     task->item.at.buffer = cases;
     task->on.io.size = count;
@@ -5207,21 +5206,10 @@ static inline ssize_t async_sendto_nowait(int fd, const void *data, size_t size,
  *                posted. Who makes the second one not empty writes a byte into a pipe: one write
  *                for any number, and none is lost, for the loop takes the byte before the queue.
  * ------------------------------------------------------------------------- */
-static inline void async__job_push(async__job **last, async__job *job)
+static inline async__job *async__job_take(async__waiter **queue)
 {
-    job->prev = *last ? *last : job;
-    job->next = *last ? (*last)->next : job;
-    job->prev->next = job;
-    job->next->prev = job;
-    *last = job;
-}
-
-static inline async__job *async__job_take(async__job **last, async__job *job)
-{
-    job->prev->next = job->next;
-    job->next->prev = job->prev;
-    if (job == *last)
-        *last = job->prev == job ? NULL : job->prev;
+    async__job *job = (async__job *)(void *)async__first_waiter(queue);
+    async__leave_queue(queue, &job->waiter);
     return job;
 }
 
@@ -5229,15 +5217,11 @@ static inline async__job *async__job_take(async__job **last, async__job *job)
  * told, and then it has not. */
 static inline int async__job_done(async__threads *threads, async__job *job)
 {
-    int is_first = !threads->done, error;
-    ssize_t n = 1;
-    async__job_push(&threads->done, job);
-    while (is_first && (n = ASYNC_SYS(write)(threads->ends[1], "", 1)) < 0 && errno == EINTR) {
-    }
-    error = n < 0 ? -errno : 0;
-    if (error)
-        async__job_take(&threads->done, job);
-    return error;
+    while (!threads->done && ASYNC_SYS(write)(threads->ends[1], "", 1) < 0)
+        if (errno != EINTR)
+            return -errno;
+    async__line_up(job->waiter.slot, &job->waiter, &threads->done);
+    return 0;
 }
 
 /* Likewise, of a thread that has nobody to say so to. */
@@ -5260,7 +5244,7 @@ static inline void *async__pool_work(void *argument)
         threads->idle--;
         if (!threads->jobs)
             break;
-        job = async__job_take(&threads->jobs, threads->jobs->next);
+        job = async__job_take(&threads->jobs);
         threads->queued--;
         job->is_running = 1;
         pthread_mutex_unlock(&threads->lock);
@@ -5285,20 +5269,7 @@ ASYNC__RARE static inline int async__thread_start(pthread_t *thread, void *(*fun
     return -error;
 }
 
-/* Reasons for the loop to wait for the pipe come, and go. */
-static inline void async__threads_read(int fd, void *argument);
-
-static inline int async__threads_hold(async__threads *threads)
-{
-    if (!threads->users) {
-        threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
-        if (threads->reader < 0)
-            return (int)threads->reader;
-    }
-    threads->users++;
-    return 0;
-}
-
+/* A reason for the loop to wait for the pipe goes. */
 static inline void async__threads_drop(async__threads *threads)
 {
     if (!--threads->users)
@@ -5310,7 +5281,7 @@ static inline void async__threads_read(int fd, void *argument)
 {
     async_loop *loop = async__loop();
     async__threads *threads = (async__threads *)argument;
-    async__job *done;
+    async__waiter *done;
     char bytes[2]; /* with room left, a read says that the pipe is empty */
     if (async_read_nowait(fd, bytes, sizeof bytes) <= 0)
         return;
@@ -5319,14 +5290,15 @@ static inline void async__threads_read(int fd, void *argument)
     threads->done = NULL;
     pthread_mutex_unlock(&threads->lock);
     while (done) {
-        async__job *place = async__job_take(&done, done->next), job = *place;
-        if (job.slot || job.with.data != place) /* a lookup frees itself */
+        async__job *place = async__job_take(&done), job = *place;
+        int is_lookup = !job.waiter.slot && job.with.data == place; /* frees itself */
+        if (!is_lookup)
             ASYNC_MEM(free)(place);
-        if (job.slot) {
+        if (job.waiter.slot) {
             async__threads_drop(threads);
-            async__wake(loop, async__task_at(loop, job.slot), job.with.result);
-        } else {
-            job.call.callback(job.with.data);
+            async__wake(loop, async__task_at(loop, job.waiter.slot), job.with.result);
+        } else if (loop->live || !loop->closing || is_lookup) {
+            job.call.callback(job.with.data); /* a post at the end, if a task may wait for it */
         }
     }
 }
@@ -5340,7 +5312,7 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     pthread_mutex_lock(&threads->lock);
     is_queued = !job->is_running;
     if (is_queued) {
-        async__job_take(&threads->jobs, job);
+        async__leave_queue(&threads->jobs, &job->waiter);
         threads->queued--;
     }
     pthread_mutex_unlock(&threads->lock);
@@ -5351,13 +5323,15 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     return is_queued;
 }
 
-/* Has a thread begun with it? */
-static inline int async__job_runs(async__threads *threads, const async__job *job)
+/* Has a thread begun with it? In a child after fork one that is not there may have the lock. */
+static inline int async__job_runs(const async_loop *loop, const async__job *job)
 {
-    int runs;
-    pthread_mutex_lock(&threads->lock);
+    int is_ours = !async__is_foreign(loop), runs;
+    if (is_ours)
+        pthread_mutex_lock(&loop->threads->lock);
     runs = job->is_running;
-    pthread_mutex_unlock(&threads->lock);
+    if (is_ours)
+        pthread_mutex_unlock(&loop->threads->lock);
     return runs;
 }
 
@@ -5402,7 +5376,7 @@ ASYNC__RARE static inline void async__threads_close(async_loop *loop)
     while (threads->count)
         ASYNC_SYS(pthread_join)(threads->pool[--threads->count], NULL);
     while (threads->done)
-        ASYNC_MEM(free)(async__job_take(&threads->done, threads->done));
+        ASYNC_MEM(free)(async__job_take(&threads->done));
     async__threads_release(threads);
 }
 
@@ -5432,6 +5406,21 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     return 0;
 }
 
+/* A reason for the loop to wait for the pipe comes. Returns 0 or a negative errno. */
+ASYNC__RARE static inline int async__threads_hold(async_loop *loop)
+{
+    int error = async__threads_open(loop);
+    async__threads *threads = loop->threads;
+    if (error)
+        return error;
+    if (!threads->users)
+        threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
+    if (threads->reader < 0)
+        return (int)threads->reader;
+    threads->users++;
+    return 0;
+}
+
 /* To the pool, which grows where nobody is idle. Returns 0; or a negative errno, and the pipe is
  * not held any more. */
 static inline int async__enqueue(async_loop *loop, async__task *task,
@@ -5446,10 +5435,9 @@ static inline int async__enqueue(async_loop *loop, async__task *task,
     }
     job->call.function = function;
     job->with.data = data;
-    job->slot = task->item.slot;
     task->item.at.buffer = job;
     pthread_mutex_lock(&threads->lock);
-    async__job_push(&threads->jobs, job);
+    async__line_up(task->item.slot, &job->waiter, &threads->jobs);
     needs_more = ++threads->queued > threads->idle && threads->count < ASYNC__POOL;
     ASYNC_SYS(pthread_cond_signal)(&threads->work);
     pthread_mutex_unlock(&threads->lock);
@@ -5470,9 +5458,7 @@ static inline async_op async_offload(async_result (*function)(void *data), void 
     async__check_buffer(loop, data);
     if (async__refused(loop, task))
         return async__pending(loop);
-    error = async__threads_open(loop);
-    if (!error)
-        error = async__threads_hold(loop->threads);
+    error = async__threads_hold(loop);
     if (!error)
         error = async__enqueue(loop, task, function, data);
     return error ? async__done(loop, task, error) : async__park(loop, task, ASYNC__OFFLOAD);
@@ -5481,9 +5467,7 @@ static inline async_op async_offload(async_result (*function)(void *data), void 
 static inline async_loop *async_loop_share(void)
 {
     async_loop *loop = async__loop();
-    if (async__threads_open(loop) || async__threads_hold(loop->threads))
-        return NULL;
-    return loop;
+    return async__threads_hold(loop) ? NULL : loop;
 }
 
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data))
@@ -5513,8 +5497,8 @@ static inline int async_post(async_loop *loop, void *data, void (*callback)(void
  *                has a thread of its own and owns all that it writes to: who asked may leave, even
  *                the loop may, and it ends by itself. There are 64 at a time: where so many
  *                wait for a server, more would not be served sooner. Connecting is written with
- *                what stands above: a race is a task, each question and each attempt a child, so
- *                the losers end with it.
+ *                what stands above: each question and each attempt is a task, a child of who
+ *                connects, and who wins or leaves ends the others.
  * ------------------------------------------------------------------------- */
 #define ASYNC__ADDRESSES 32    /* taken of one answer                                         */
 #define ASYNC__PATIENCE_MS 50  /* RFC 8305, 8: an answer for IPv4 waits so long for IPv6's    */
@@ -5613,45 +5597,28 @@ static inline void async__lookup_arrives(void *data)
         ASYNC_MEM(free)(lookup);
 }
 
-/* Who asked leaves: with the answer, or without. */
-static inline void async__lookup_leave(async__lookup *lookup)
-{
-    if (!lookup)
-        return;
-    lookup->news = NULL;
-    if (lookup->is_over)
-        ASYNC_MEM(free)(lookup);
-}
-
-static inline async__lookup *async__lookup_new(async__threads *threads, const char *host, int port,
-                                               int family, async_event *news)
-{
-    size_t length = strlen(host);
-    async__lookup *lookup = (async__lookup *)ASYNC_MEM(calloc)(1, sizeof *lookup + length);
-    if (!lookup)
-        return NULL;
-    lookup->job.call.callback = async__lookup_arrives;
-    lookup->job.with.data = lookup;
-    lookup->threads = threads;
-    lookup->news = news;
-    lookup->family = family;
-    lookup->port = port;
-    memcpy((char *)lookup + offsetof(async__lookup, host), host, length + 1);
-    return lookup;
-}
-
 /* Ask; `news` is set when the answer has come. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const char *host,
                                                   int port, int family, async_event *news)
 {
     async__threads *threads = async__loop()->threads;
-    async__lookup *lookup = async__lookup_new(threads, host, port, family, news);
+    size_t length = strlen(host);
+    async__lookup *lookup = (async__lookup *)ASYNC_MEM(calloc)(1, sizeof *lookup + length);
     pthread_t thread;
-    int error;
+    int error = -ENOMEM;
     pthread_mutex_lock(&threads->lock);
     threads->references++;
     pthread_mutex_unlock(&threads->lock);
-    error = lookup ? async__thread_start(&thread, async__lookup_work, lookup) : -ENOMEM;
+    if (lookup) {
+        lookup->job.call.callback = async__lookup_arrives;
+        lookup->job.with.data = lookup;
+        lookup->threads = threads;
+        lookup->news = news;
+        lookup->family = family;
+        lookup->port = port;
+        memcpy((char *)lookup + offsetof(async__lookup, host), host, length + 1);
+        error = async__thread_start(&thread, async__lookup_work, lookup);
+    }
     if (error) {
         async__threads_release(threads);
         async_semaphore_release(&threads->lookups);
@@ -5670,19 +5637,12 @@ static inline int async__is_name(const char *host, int port)
 
 /* ---- async_resolve ---- */
 
-/* Before a lookup: the loop hears of the ends of all. Returns 0 or a negative errno. */
-static inline int async__lookups_open(async_loop *loop)
-{
-    int error = async__threads_open(loop);
-    return error ? error : async__threads_hold(loop->threads);
-}
-
 ASYNC__COROUTINE(async__resolve_name, const char *host; int port, family; async_address *addresses;
                  size_t count; async__lookup *lookup; async_event news; int error;)
 {
     async_result n;
     async_begin;
-    self->error = async__lookups_open(async__loop());
+    self->error = async__threads_hold(async__loop());
     if (self->error)
         async_return(self->error);
     async_await(async_semaphore_acquire(&async__loop()->threads->lookups));
@@ -5697,7 +5657,11 @@ ASYNC__COROUTINE(async__resolve_name, const char *host; int port, family; async_
         memcpy(self->addresses, self->lookup->addresses, (size_t)n * sizeof *self->addresses);
     async_return(n);
     async_finally;
-    async__lookup_leave(self->lookup);
+    if (self->lookup) { /* with the answer, or without */
+        self->lookup->news = NULL;
+        if (self->lookup->is_over)
+            ASYNC_MEM(free)(self->lookup);
+    }
     if (!self->error)
         async__threads_drop(async__loop()->threads);
     async_end;
@@ -5751,6 +5715,8 @@ typedef struct async__race {
     async_result found[2]; /* how many; 0: no answer yet; or a negative errno      */
     async_result next[2];  /* the first of the addresses found that was not tried  */
     async_address addresses[2][ASYNC__ADDRESSES];
+    int began; /* all children there were */
+    async_task children[2 + 2 * ASYNC__ADDRESSES];
 } async__race;
 
 /* How much an error says about the host. */
@@ -5817,11 +5783,13 @@ ASYNC__COROUTINE(async__race_attempt, async__race *race; async_address address;)
 static inline int async__race_spawn(async__race *race, const async_type *type, const void *child)
 {
     async_task task = async__spawn(type, child);
-    race->running += task > 0;
-    if (task > 0)
-        return 0;
-    async__race_failed(race, (async_result)task);
-    return (int)task;
+    if (task < 0) {
+        async__race_failed(race, (async_result)task);
+        return (int)task;
+    }
+    race->children[race->began++] = task;
+    race->running++;
+    return 0;
 }
 
 static inline void async__race_question(async__race *race, int family)
@@ -5891,48 +5859,29 @@ ASYNC__COROUTINE(async__race_run, async__race race; int64_t wait_ms;)
     async_return(self->race.fd);
     async_finally;
     self->race.is_over = 1;
-    async_end;
-}
-
-static inline async_task async__race_start(const char *host, int port)
-{
-    struct async__race_run call;
-    memset(&call, 0, sizeof call);
-    call.race.host = host;
-    call.race.port = port;
-    call.race.last = ASYNC__V4;
-    call.race.fd = -1;
-    return async__spawn(async__race_run_type(), &call);
-}
-
-/* Who leaves early waits for the race to end, which takes no time, and may find that it was won. */
-ASYNC__COROUTINE(async__connect_name, const char *host; int port; async_task task;)
-{
-    async_result fd;
-    async_begin;
-    self->task = async_keep(async__race_start(self->host, self->port));
-    async_await(fd, async_join(self->task));
-    async_return(fd);
-    async_finally;
-    async_cancel(self->task);
-    async_await(fd, async_join(self->task));
-    if (fd >= 0)
-        async_close((int)fd);
+    while (self->race.began)
+        async_cancel(self->race.children[--self->race.began]);
+    while (self->race.running) { /* they still look at it */
+        async_event_clear(&self->race.news);
+        async_await(n, async_event_wait(&self->race.news));
+    }
     async_end;
 }
 
 static inline async_op async_connect(const char *host, int port)
 {
-    struct async__connect_name call;
+    struct async__race_run call;
     async_address address;
     int error = async_address_parse(&address, host, port);
     async__check_buffer(async__loop(), host);
     if (!error || !async__is_name(host, port))
         return async__connect(error, &address);
     memset(&call, 0, sizeof call);
-    call.host = host;
-    call.port = port;
-    return async__call(async__connect_name_type(), &call);
+    call.race.host = host;
+    call.race.port = port;
+    call.race.last = ASYNC__V4;
+    call.race.fd = -1;
+    return async__call(async__race_run_type(), &call);
 }
 
 /* ----------------------------------------------------------------------------
@@ -5973,6 +5922,7 @@ typedef struct async__catch {
     void *data;
     void (*callback)(int signo, void *data); /* or NULL: it is awaited        */
     int signo, came;                         /* came: and nobody was told yet */
+    int is_late;                             /* made while the loop closes    */
 } async__catch;
 
 /* A loop that catches signals. */
@@ -6054,12 +6004,17 @@ ASYNC__RARE static inline void async__unlock_process(async__process *process)
     ASYNC__STORE(process->lock, 0);
 }
 
-/* Under the lock. Returns 0 or a negative errno. */
+/* Under the lock, unless it is there. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__install_handler(async__process *process, int signo)
 {
-    async__disposition *it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
+    async__disposition *it = process->changed;
     struct sigaction action;
     int error;
+    while (it && it->signo != signo)
+        it = it->next;
+    if (it)
+        return 0;
+    it = (async__disposition *)ASYNC_MEM(malloc)(sizeof *it);
     if (!it)
         return -ENOMEM;
     memset(&action, 0, sizeof action);
@@ -6098,6 +6053,14 @@ static inline void async__spread_signals(async__signals *own)
     }
 }
 
+/* Has it a callback that must hear of what came? Not while the loop closes, when its data may be
+ * gone; but a task may still wait for a child. */
+static inline int async__must_hear(const async_loop *loop, const async__catch *it)
+{
+    return it->callback && it->came &&
+           (!loop->closing || it->is_late || it->data == loop->signals);
+}
+
 /* Tasks and callbacks run after all that became ready together with the pipe. A callback may cancel
  * any other: the list is looked at anew after each. */
 static inline void async__read_signals(int fd, void *argument)
@@ -6108,7 +6071,7 @@ static inline void async__read_signals(int fd, void *argument)
     async_read_nowait(fd, bytes, sizeof bytes);
     async__spread_signals(own);
     for (it = own->all; it; it = it ? it->next : own->all) {
-        if (!it->callback || !it->came)
+        if (!async__must_hear(async__loop(), it))
             continue;
         it->came = 0;
         it->callback(it->signo, it->data);
@@ -6175,15 +6138,11 @@ ASYNC__RARE static inline void async__unblock(int signo)
 ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo, int more)
 {
     async__process *process = async__lock_process();
-    int is_first = !async__is_caught(process, signo), error = 0;
+    int error = 0;
     ASYNC__ADD(own->catches[signo], more);
-    if (is_first && more > 0)
+    if (more > 0)
         error = async__install_handler(process, signo);
-    if (error)
-        ASYNC__ADD(own->catches[signo], -1);
     async__unlock_process(process);
-    if (more > 0 && !error)
-        async__unblock(signo);
     return error;
 }
 
@@ -6214,55 +6173,47 @@ static inline const async__kind *async__catch_kind(void)
     return &kind;
 }
 
-/* Returns its handle or a negative errno. */
-ASYNC__RARE static inline async_handle async__enroll_catch(async_loop *loop, async__catch *it)
-{
-    async__signals *own = loop->signals;
-    async__catch **place = &own->all;
-    async_handle handle = async__enroll(loop, &it->item);
-    int error = handle < 0 ? (int)handle : 0;
-    if (error)
-        return error;
-    if (!own->all)
-        own->reader = async_on_readable(own->ends[0], own, async__read_signals);
-    error = own->reader < 0 ? (int)own->reader : async__count_catch(own, it->signo, 1);
-    if (error) {
-        if (!own->all)
-            async_cancel(own->reader);
-        async__dismiss(loop, it->item.slot);
-        return error;
-    }
-    while (*place)
-        place = &(*place)->next;
-    *place = it;
-    return handle;
-}
-
 /* ---- what is called ---- */
 
 static inline async_handle async_on_signal(int signo, void *data,
                                            void (*callback)(int signo, void *data))
 {
     async_loop *loop = async__loop();
+    async__signals *own;
+    async__catch *it, **place;
     async_handle handle;
-    async__catch *it;
     int error = signo < 1 || signo > ASYNC__SIGNALS || signo == SIGSEGV || signo == SIGBUS ||
                 signo == SIGFPE || signo == SIGILL ? -EINVAL
               : async__is_foreign(loop) ? -EPERM : async__open_signals(loop);
     if (error)
         return error;
-    it = (async__catch *)ASYNC_MEM(calloc)(1, sizeof *it);
-    if (!it)
-        return -ENOMEM;
+    own = loop->signals;
+    if (!own->all)
+        own->reader = async_on_readable(own->ends[0], own, async__read_signals);
+    it = own->reader < 0 ? NULL : (async__catch *)ASYNC_MEM(calloc)(1, sizeof *it);
+    handle = own->reader < 0 ? own->reader : it ? async__enroll(loop, &it->item) : -ENOMEM;
+    if (handle < 0) {
+        if (!own->all)
+            async_cancel(own->reader);
+        ASYNC_MEM(free)(it);
+        return handle;
+    }
     loop->kinds[ASYNC__CATCH] = async__catch_kind();
     it->item.kind = ASYNC__CATCH;
     it->signo = signo;
     it->data = data;
     it->callback = callback;
-    async__spread_signals(loop->signals); /* what came before is not this one's */
-    handle = async__enroll_catch(loop, it);
-    if (handle < 0)
-        ASYNC_MEM(free)(it);
+    it->is_late = loop->closing;
+    async__spread_signals(own); /* what came before is not this one's */
+    for (place = &own->all; *place; place = &(*place)->next) {
+    }
+    *place = it;
+    error = async__count_catch(own, signo, 1);
+    if (error) {
+        async__drop_catch(loop, &it->item);
+        return error;
+    }
+    async__unblock(signo);
     return handle;
 }
 
@@ -6426,12 +6377,16 @@ ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wi
     }
 }
 
-/* Fork with all signals blocked: no handler of ours runs in the child. Returns its pid or a
- * negative errno. */
-ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
+/* Fork with all signals blocked, for no handler of ours may run in the child, and wait for the
+ * exec. Returns the pid, or a negative errno, and then there is no child. */
+ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
 {
+    int error = async__pipe_raw(plan->report);
     sigset_t all, before;
     pid_t pid;
+    if (error)
+        return error;
+    async__set_nonblocking(plan->report[0], 0);
     sigfillset(&all);
     ASYNC_SYS(sigprocmask)(SIG_SETMASK, &all, &before);
     pid = ASYNC_SYS(fork)();
@@ -6440,18 +6395,6 @@ ASYNC__RARE static inline pid_t async__fork(async__plan *plan)
     if (pid < 0)
         pid = -errno;
     ASYNC_SYS(sigprocmask)(SIG_SETMASK, &before, NULL);
-    return pid;
-}
-
-/* Fork, and wait for the exec. Returns the pid, or a negative errno, and then there is no child. */
-ASYNC__RARE static inline pid_t async__execute(async__plan *plan)
-{
-    int error = async__pipe_raw(plan->report);
-    pid_t pid;
-    if (error)
-        return error;
-    async__set_nonblocking(plan->report[0], 0);
-    pid = async__fork(plan);
     ASYNC_SYS(close)(plan->report[1]);
     while (pid > 0 && ASYNC_SYS(read)(plan->report[0], &error, sizeof error) < 0 &&
            errno == EINTR) {
@@ -6499,9 +6442,9 @@ static inline void async__collect(async__signals *own, async__child *child)
 /* SIGCHLD: of several it may be one. */
 static inline void async__collect_all(int signo, void *data)
 {
-    async__signals *own = async__loop()->signals;
+    async__signals *own = (async__signals *)data;
     async__child *child = own->children, *next;
-    (void)signo, (void)data;
+    (void)signo;
     for (; child; child = next) {
         next = child->next;
         async__collect(own, child);
@@ -6517,7 +6460,7 @@ ASYNC__RARE static inline int async__expect_child(async_loop *loop)
     async__signals *own = loop->signals;
     if (error || own->running)
         return error;
-    own->ended = async_on_signal(SIGCHLD, NULL, async__collect_all);
+    own->ended = async_on_signal(SIGCHLD, own, async__collect_all);
     return own->ended < 0 ? (int)own->ended : 0;
 }
 
@@ -6620,10 +6563,11 @@ static inline async_op async_process_wait(const async_process *process)
 static inline int async_process_kill(const async_process *process, int signo)
 {
     async__child *child = async__find_child(process->id);
-    if (async__is_foreign(async__loop()))
+    async_loop *loop = async__loop();
+    if (async__is_foreign(loop))
         return -EPERM;
-    if (child && child->is_running)
-        async__collect_all(SIGCHLD, NULL); /* from here on it is our zombie at worst */
+    if (child && child->is_running) /* after this it is our zombie at worst */
+        async__collect_all(SIGCHLD, loop->signals);
     child = async__find_child(process->id);
     if (!child || !child->is_running)
         return -ESRCH;
@@ -7107,7 +7051,7 @@ static inline async_op async__stream_wait(async_stream *stream, int error)
     if (stream->flusher)
         return async__done(loop, task, -EBUSY);
     task->item.at.buffer = stream;
-    async__line_up(task, &task->on.waiter, &stream->flusher);
+    async__line_up(task->item.slot, &task->on.waiter, &stream->flusher);
     return async__park(loop, task, ASYNC__FLUSH);
 }
 
@@ -7611,7 +7555,7 @@ static inline void async__dump_op(const async_loop *loop, const async__task *tas
     else if (op == ASYNC__JOIN_ALL)
         fprintf(out, ", %u left", (unsigned)task->on.waiter.left);
     else if (op == ASYNC__OFFLOAD)
-        fputs(loop->threads->runs(loop->threads, (const async__job *)task->item.at.buffer)
+        fputs(loop->threads->runs(loop, (const async__job *)task->item.at.buffer)
                   ? ", running" : ", queued", out);
 }
 

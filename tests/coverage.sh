@@ -51,7 +51,6 @@ async__become | report | poll epoll kqueue | likewise
 async__become | _exit | poll epoll kqueue | likewise
 async__become | setpgid | poll epoll kqueue | likewise
 async__execute | report[0] | poll epoll kqueue | interrupted only by a handler of somebody else's, without SA_RESTART
-async__threads_close | job->slot | poll epoll kqueue | a task has taken its own before it ends, as all have here
 async__caught | catches | poll epoll kqueue | which loop catches what in the moment of a signal is other threads' matter
 async__lock_process | async__swap | poll epoll kqueue | two threads in one moment
 async__become | chdir | poll epoll kqueue | likewise
@@ -61,7 +60,6 @@ async__resolve_name | async_begin | poll epoll kqueue | a line that no await has
 async__race_ask | async_begin | poll epoll kqueue | likewise
 async__race_attempt | async_begin | poll epoll kqueue | likewise
 async__race_run | async_begin | poll epoll kqueue | likewise
-async__connect_name | async_begin | poll epoll kqueue | likewise
 async__connect_local | async_begin | poll epoll kqueue | likewise
 async__resolve_name | async_await | poll epoll kqueue | no answer is there before the thread has run
 async__race_run | async_await | poll epoll kqueue | the event was cleared just before

@@ -354,6 +354,50 @@ TEST(signals, still_come_while_the_loop_closes)
     check_equal(result, SIGUSR1);
 }
 
+/* Of a signal that comes when it has ended, a task's callback must not hear: its data is gone. */
+async(hears_until_its_end, async_handle caught; int signo; async_result *heard;)
+{
+    async_begin;
+    self->signo = SIGUSR1;
+    self->caught = async_catch_signal(SIGUSR1);
+    check(async_on_signal(SIGUSR1, &self->signo, hears) > 0);
+    async_detach(async_spawn(waits_in_its_finally, .caught = self->caught, .heard = self->heard));
+    await(async_yield());
+    async_end;
+}
+
+TEST(signals, are_not_told_to_callbacks_while_the_loop_closes)
+{
+    async_result result = 0;
+    heard = 0;
+    check_equal(async_run(hears_until_its_end, .heard = &result), 0);
+    check_equal(result, SIGUSR1);
+    check_equal(heard, 0);
+}
+
+async(hears_in_its_finally, async_handle caught; int signo; async_event never; async_result n;)
+{
+    async_begin;
+    await(async_event_wait(&self->never));
+    async_finally;
+    self->signo = SIGUSR1;
+    self->caught = async_on_signal(SIGUSR1, &self->signo, hears);
+    raise(SIGUSR1);
+    await(self->n, async_call(hears_another));
+    async_cancel(self->caught);
+    async_end;
+}
+
+TEST(signals, are_told_to_callbacks_that_are_made_while_the_loop_closes)
+{
+    heard = 0;
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(hears_in_its_finally) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    check_equal(async_loop_close(), 0);
+    check_equal(heard, 1);
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Misuse and failures
  * ------------------------------------------------------------------------- */

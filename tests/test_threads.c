@@ -181,6 +181,38 @@ TEST(offload, is_in_the_dump_queued_or_running)
     check_equal(async_run(is_seen), 0);
 }
 
+/* In a child nobody gives back the lock that a thread of its parent had. */
+async(is_seen_by_a_child, async_task task; async_result n;)
+{
+    pid_t child;
+    int status;
+    async_begin;
+    self->task = async_spawn(blocked, 0, -1);
+    await(async_yield());
+    await(async_yield());
+    pthread_mutex_lock(&async__current->threads->lock);
+    child = fork();
+    if (child == 0) {
+        alarm(10);
+        status = count_in_dump(": offload, ") == 1;
+        test_save_coverage();
+        _exit(!status);
+    }
+    pthread_mutex_unlock(&async__current->threads->lock);
+    set_gate(1);
+    check(child > 0);
+    check_equal(waitpid(child, &status, 0), child);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    await(self->n, async_join(self->task));
+    async_end;
+}
+
+TEST(offload, is_in_the_dump_of_a_child)
+{
+    reset();
+    check_equal(async_run(is_seen_by_a_child), 0);
+}
+
 static pthread_t handled_by;
 static volatile sig_atomic_t handled;
 
@@ -475,6 +507,63 @@ TEST(offload, is_waited_for_by_a_loop_that_closes)
     seen_at_the_end = 0;
     check_equal(async_run(ends_early), 0);
     check_equal(seen_at_the_end, 1);
+}
+
+static void *reads_all(void *argument)
+{
+    static char block[65536];
+    int fd = *(int *)argument;
+    while (read(fd, block, sizeof block) > 0) {
+    }
+    close(fd);
+    return NULL;
+}
+
+/* The loop goes on for what the stream has still to send, and no task is there. */
+async(posts_and_ends, pthread_t *reader; int *fd; int ends[2]; async_stream *stream;)
+{
+    static char block[1 << 20];
+    async_begin;
+    check_equal(async_socketpair(self->ends), 0);
+    *self->fd = dup(self->ends[1]);
+    async_close(self->ends[1]);
+    check_equal(fcntl(*self->fd, F_SETFL, 0), 0);
+    self->stream = async_stream_open(self->ends[0]);
+    check_equal(async_stream_write(self->stream, block, sizeof block), 0);
+    check_equal(async_stream_close(self->stream), 0);
+    check_equal(async_post(async_loop_share(), self, is_too_late), 0);
+    check_equal(pthread_create(self->reader, NULL, reads_all, self->fd), 0);
+    async_end;
+}
+
+TEST(posts, are_forgotten_when_the_last_task_has_ended)
+{
+    pthread_t reader;
+    int fd;
+    check_equal(async_run(posts_and_ends, .reader = &reader, .fd = &fd), 0);
+    check_equal(pthread_join(reader, NULL), 0);
+}
+
+/* But while there is one, it may wait for a post. */
+async(posts_in_its_finally, async_event never, *came;)
+{
+    async_begin;
+    await(async_event_wait(&self->never));
+    async_finally;
+    four_are_there = self->came;
+    check_equal(async_post(async_loop_share(), NULL, all_are_there), 0);
+    await(async_event_wait(self->came));
+    async_end;
+}
+
+TEST(posts, still_come_while_the_loop_closes)
+{
+    async_event came = { 0 };
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(posts_in_its_finally, .came = &came) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    check_equal(async_loop_close(), 0);
+    check(async_event_is_set(&came));
 }
 
 static int in_time;
