@@ -100,6 +100,6 @@ int main(int argc, char **argv)
     if (!first_only)
         return n < 0 || failed;
     if (!came)
-        fprintf(stderr, "fetch: none came\n");
+        fprintf(stderr, "fetch: all have failed\n");
     return !came;
 }

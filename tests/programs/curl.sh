@@ -70,7 +70,7 @@ equal 'the first, the others cancelled' '1 2' "$(lines '^ 200 ') $(lines '^-125 
 # The first of some that all fail
 status=0
 timeout 30 $run "$B/fetch" -1 20000 http://127.0.0.1:1/ not://a.url 2> fetch.err || status=$?
-equal 'none came' '1 1 1 1' "$status $(lines '^-111 ') $(lines '^ -22 ') $(lines '^fetch: none came$')"
+equal 'all failed' '1 1 1 1' "$status $(lines '^-111 ') $(lines '^ -22 ') $(lines '^fetch: all have failed$')"
 misused "$B/fetch" -x 1000 "$url/small"
 misused "$B/fetch" 1000x "$url/small"
 misused "$B/fetch" 1000
