@@ -8,6 +8,7 @@ help:
 	@echo "make demo      the ping-pong with callbacks and with coroutines, then 1000 clients at once"
 	@echo "make test      the behaviour tests, natively and under Valgrind (installs what is missing)"
 	@echo "make check     the slow arms: matrix, cross, sanitizers, qemu, lint, coverage"
+	@echo "make programs  the programs of examples/ against curl, redis-cli and other clients"
 	@echo "make soak      any number of worlds: SEEDS=10000 of each test; also make torture, make fuzz"
 	@echo "make mutants   broken copies of async.h: the worlds must find each"
 	@echo "make figures   the measurements, pictures and numbers of docs/course, from new runs (some minutes)"
@@ -32,7 +33,7 @@ $(EXAMPLES:%=$(B)/%): $(B)/%: examples/%.c async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< -pthread -o $@
 
 $(CRAWLERS:%=$(B)/%) $(B)/crawl_shared: examples/crawl.h
-$(CRAWLERS:%=$(B)/%) $(B)/crawl_shared $(B)/site: examples/number.h
+$(EXAMPLES:%=$(B)/%) $(WITH_LIBRARY:%=$(B)/%): examples/number.h
 $(B)/crawl_shared: examples/adapters/redis.h
 
 # These stand on a library of somebody else's.
@@ -49,7 +50,7 @@ PKG_tls = openssl
 PKG_fetch = libcurl
 PKG_redis = hiredis
 PKG_lookup = libcares
-$(ADAPTERS:%=$(B)/%): $(B)/%: examples/adapters/%.c $(wildcard examples/adapters/*.h) async.h | $(B)
+$(ADAPTERS:%=$(B)/%): $(B)/%: examples/adapters/%.c examples/number.h $(wildcard examples/adapters/*.h) async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs $(PKG_$(firstword $(subst _, ,$*)))) -pthread -o $@
 $(B)/tls_limits: tests/programs/tls_limits.c examples/adapters/tls.h async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs openssl) -o $@

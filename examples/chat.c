@@ -6,13 +6,14 @@
  *     nc 127.0.0.1 7000                          in two terminals; /quit ends
  */
 #include "async.h"
+#include "number.h"
 #include <ctype.h>
 #include <stdarg.h>
 enum { NAME = 16, LINE = 200, TEXT = 240, BOX = 100, LAST_MS = 1000 };
 
 async_declare(member, int fd; async_stream *stream; async_task task, writer;
               char name[NAME + 1], line[LINE + 1], held[BOX][TEXT];
-              async_channel box; struct member *next;);
+              async_channel box; struct member *next;); /* a struct member */
 
 static struct member *members; /* those that have a name */
 
@@ -100,13 +101,15 @@ async_define(member)
     if (*self->name)
         leave(self);
     async_channel_close(&self->box);
-    await(n, async_join(self->writer), LAST_MS);
-    async_cancel(self->writer);
-    await(async_join(self->writer)); /* it uses the stream */
+    await(n, async_join(self->writer), LAST_MS); /* time for the last lines */
+    async_cancel(self->writer); /* it may be stuck, and uses the stream */
+    await(async_join(self->writer));
     if (async_stream_close(self->stream) < 0)
         async_close(self->fd);
     async_end;
 }
+
+static void on_stop(int n, void *p) { (void)n, (void)p, async_loop_stop(); }
 
 async(chat, int port, listener;)
 {
@@ -115,6 +118,8 @@ async(chat, int port, listener;)
     self->listener = async_listen("127.0.0.1", self->port);
     if (self->listener < 0)
         async_return(self->listener);
+    async_on_signal(SIGTERM, NULL, on_stop);
+    async_on_signal(SIGINT, NULL, on_stop);
     printf("listening on 127.0.0.1:%d\n", async_port(self->listener));
     fflush(stdout);
     for (;;) {
@@ -129,7 +134,11 @@ async(chat, int port, listener;)
 
 int main(int argc, char **argv)
 {
-    int error = (int)async_run(chat, .port = argc > 1 ? atoi(argv[1]) : 7000);
-    fprintf(stderr, "chat: %s\n", strerror(-error));
-    return 1;
+    int error, port = 7000;
+    if (argc > 2 || (argc > 1 && read_number(&port, "PORT", argv[1], 0, 65535)))
+        return fprintf(stderr, "usage: chat [PORT]\n"), 2;
+    error = (int)async_run(chat, port);
+    if (error != -ECANCELED) /* that was on_stop */
+        fprintf(stderr, "chat: %s\n", strerror(-error));
+    return error != -ECANCELED;
 }

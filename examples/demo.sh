@@ -45,4 +45,5 @@ start pong_coroutine
 printf '%s\n' "--- pong_coroutine, one thread: ./ping 127.0.0.1 $port ping 1 1000"
 "$programs/ping" 127.0.0.1 "$port" ping 1 1000 | tee "$programs/ping.out"
 grep -q '^1000 clients at once: 1000 got' "$programs/ping.out"
+echo "--- and what the server says, now that all of them have left:"
 until grep 'most connections' "$log"; do kill -0 "$server"; done

@@ -1,18 +1,20 @@
 /* echo: sends back what it gets, on every core. Each thread has a loop and a
- * listener; they share one port, and the system divides what comes. Where it
- * cannot (-DASYNC_HAS_REUSEPORT=0 plays that), one thread accepts and posts to
- * all in turn. A client that does not read is not read from. SIGTERM, SIGINT:
- * what was read is sent back, then it ends.
+ * listener; they share one port, and the system divides what comes, also among
+ * processes: start it twice, and both listen. Where it cannot
+ * (-DASYNC_HAS_REUSEPORT=0 plays that), one thread accepts and posts to all in
+ * turn. A client that does not read is not read from. SIGTERM, SIGINT: what was
+ * read is sent back; who takes nothing for 5 s is cut off.
  *     cc -O2 -I. examples/echo.c -pthread -o echo && ./echo 7000 2
  *     echo hello | nc -N 127.0.0.1 7000
  */
 #include "async.h"
-enum { IDLE_MS = 300000, MOST_THREADS = 256, SHARES = ASYNC_HAS_REUSEPORT };
+#include "number.h"
+enum { IDLE_MS = 300000, MOST = 256, SHARES = ASYNC_HAS_REUSEPORT };
 static struct worker {
     pthread_t thread;
     async_loop *loop;
-} workers[MOST_THREADS];
-static int port, threads, started[2];
+} workers[MOST];
+static int port = 7000, threads, started[2];
 
 async(echo, async_stream *client; char data[4096];)
 {
@@ -30,7 +32,7 @@ async(echo, async_stream *client; char data[4096];)
     async_end;
 }
 
-/* These two are posted to the loop of the thread they are to run in. */
+/* These two are posted to a worker's loop: there the client is adopted anew. */
 static void on_client(void *data)
 {
     int fd = (int)(intptr_t)data;
@@ -99,11 +101,13 @@ async(until_signal, async_case signals[2];)
 
 int main(int argc, char **argv)
 {
-    char byte, *end = "";
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    char byte;
     int i;
-    port = argc > 1 ? (int)strtol(argv[1], &end, 10) : 7000;
-    threads = argc > 2 ? atoi(argv[2]) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (argc > 3 || *end || threads < 1 || threads > MOST_THREADS)
+    threads = cores < MOST ? (int)cores : MOST;
+    if (argc > 3 ||
+        (argc > 1 && read_number(&port, "PORT", argv[1], 0, 65535)) ||
+        (argc > 2 && read_number(&threads, "THREADS", argv[2], 1, MOST)))
         return fprintf(stderr, "usage: echo [PORT [THREADS]]\n"), 2;
     check(pipe(started) < 0 ? -errno : 0);
     for (i = threads; i-- > 0;) {

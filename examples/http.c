@@ -6,10 +6,12 @@
  *
  * It shows keep-alive and pipelining, one time limit for a whole request, and
  * large files in pieces, at the pace of who reads them: the first is read in
- * the loop's thread, the others on one of the pool. SIGTERM, SIGINT: GRACE_MS
- * for the connections that are open. The parser, http-parser, is in Debian.
+ * the loop's thread, the others on one of the pool. A symbolic link is followed
+ * wherever it leads. SIGTERM, SIGINT: GRACE_MS for the connections that are
+ * open, then who takes nothing for 5 s is cut off.
  */
 #include "async.h"
+#include "number.h"
 #include <ctype.h>
 #include <http_parser.h>
 #include <strings.h>
@@ -19,8 +21,7 @@ enum { REQUEST_MS = 10000, STUCK_MS = 30000, GRACE_MS = 5000 };
 
 async_declare(session, int fd, keeps, only_head; async_stream *stream;
               int file; off_t left; /* open, while `left` bytes are to go */
-              char data[PIECE];     /* the request, then of the body      */
-);
+              char data[PIECE];);   /* the request, then of the body      */
 
 static int directory, listener;
 static long requests, connections;
@@ -28,16 +29,15 @@ static long requests, connections;
 /* Make a path below `directory` of the URL. Returns 0; not 0: a bad request. */
 static int on_url(http_parser *parser, const char *url, size_t size)
 {
-    struct http_parser_url parts;
+    struct http_parser_url part;
     const char *from, *end;
     char *path = parser->data, *to = path;
     unsigned code;
-    http_parser_url_init(&parts);
-    if (http_parser_parse_url(url, size, parser->method == HTTP_CONNECT,
-                              &parts))
+    http_parser_url_init(&part);
+    if (http_parser_parse_url(url, size, parser->method == HTTP_CONNECT, &part))
         return 1;
-    from = url + parts.field_data[UF_PATH].off;
-    end = from + parts.field_data[UF_PATH].len;
+    from = url + part.field_data[UF_PATH].off;
+    end = from + part.field_data[UF_PATH].len;
     while (from < end) {
         code = (unsigned char)*from++;
         if (code == '%') {
@@ -92,7 +92,8 @@ static const char *type_of(const char *path)
     static const char *const types[][2] = {
         {".html", "text/html; charset=utf-8"}, {".css", "text/css"},
         {".js", "text/javascript"}, {".svg", "image/svg+xml"},
-        {".png", "image/png"}, {".txt", "text/plain; charset=utf-8"}};
+        {".png", "image/png"}, {".txt", "text/plain; charset=utf-8"},
+        {".md", "text/markdown; charset=utf-8"}};
     const char *dot = strrchr(path, '.');
     size_t i;
     for (i = 0; dot && i < sizeof types / sizeof *types; i++)
@@ -109,9 +110,8 @@ static async_result read_piece(void *data)
     ssize_t n = read(it->file, it->data, size);
     if (n < 0)
         return -errno;
-    it->left -= n;
-    if (it->left == 0)
-        close(it->file);
+    if ((it->left -= n) == 0)
+        close(it->file); /* the loop has never had it: no async_close */
     return n;
 }
 
@@ -182,7 +182,7 @@ async_define(session)
                                          "\r\n\r\n", 4), REQUEST_MS);
         if (n == -ETIMEDOUT) { /* nothing for so long, or too little? */
             await(n, async_stream_read(self->stream, self->data, 1), 0);
-            n = n > 0 ? -ETIMEDOUT : 0;
+            n = n > 0 ? -ETIMEDOUT : 0; /* 0 ms: only what is there already */
         }
         if (n <= 0 && n != -EMSGSIZE && n != -ETIMEDOUT)
             break;
@@ -208,8 +208,7 @@ async_define(session)
 
 static void on_signal(int signo, void *unused)
 {
-    (void)signo, (void)unused;
-    async_close(listener);
+    (void)signo, (void)unused, async_close(listener);
     listener = -1;
 }
 
@@ -238,10 +237,11 @@ async(server, int port;)
 
 int main(int argc, char **argv)
 {
-    int error;
+    int error, port = 8080;
+    if (argc > 3 || (argc > 1 && read_number(&port, "PORT", argv[1], 0, 65535)))
+        return fprintf(stderr, "usage: http [PORT [DIRECTORY]]\n"), 2;
     directory = open(argc > 2 ? argv[2] : ".", O_RDONLY | O_DIRECTORY);
-    error = directory < 0 ? -errno :
-        (int)async_run(server, .port = argc > 1 ? atoi(argv[1]) : 8080);
+    error = directory < 0 ? -errno : (int)async_run(server, port);
     if (error < 0)
         fprintf(stderr, "http: %s\n", strerror(-error));
     return error < 0;

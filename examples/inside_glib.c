@@ -7,6 +7,7 @@
  *     nc 127.0.0.1 7000
  */
 #include "async.h"
+#include "number.h"
 #include <glib-unix.h>
 
 typedef struct source { /* it watches one descriptor and one deadline */
@@ -99,8 +100,8 @@ int main(int argc, char **argv)
 {
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
     int listener, port, tick_ms = 250, error = async_open(NULL);
-    if (argc < 2 || argc > 3 || sscanf(argv[1], "%d", &port) != 1 ||
-        (argc > 2 && sscanf(argv[2], "%d", &tick_ms) != 1) || tick_ms < 1)
+    if (argc < 2 || argc > 3 || read_number(&port, "PORT", argv[1], 0, 65535) ||
+        (argc > 2 && read_number(&tick_ms, "TICK_MS", argv[2], 1, NUMBER_MAX)))
         return fprintf(stderr, "usage: inside_glib PORT [TICK_MS]\n"), 2;
     listener = error ? error : async_listen("127.0.0.1", port);
     if (!error)

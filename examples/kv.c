@@ -1,5 +1,6 @@
 /* kv, a small Redis: strings that may expire, for redis-cli and all clients of
- * Redis (requests are arrays; there are no inline commands).
+ * Redis (requests are arrays; there are no inline commands). It knows
+ * get, set (EX, PX), mset, del, incr, expire, ttl and ping.
  *
  *     cc -O2 -I. examples/kv.c -lhiredis -o kv && ./kv 7379
  *     redis-cli -p 7379 set greeting hello EX 60
@@ -10,9 +11,11 @@
  * bounded: in what it sends, in what waits for it, in how long it does nothing.
  * The hash table and the growing string are uthash's. What has expired is freed
  * when it is asked for; memory has no limit, and none left is the end. SIGTERM,
- * SIGINT: the answers that are ready are still sent.
+ * SIGINT: the answers that are ready are still sent; who takes nothing for 5 s
+ * is cut off.
  */
 #include "async.h"
+#include "number.h"
 #include <hiredis/hiredis.h>
 #include <strings.h>
 #include <uthash.h>
@@ -30,7 +33,6 @@ typedef struct entry {
 
 static entry *table;
 static UT_string *out; /* the answers of one turn: a stream takes copies */
-
 #define put(...) utstring_printf(out, __VA_ARGS__)
 
 static int drop(entry *it) /* or nothing. Returns how many. */
@@ -78,8 +80,7 @@ static int is_integer(const redisReply *word, long long *number)
 
 /* ---- commands: each puts its answer but for the end, which it returns ---- */
 
-static const char not_integer[] =
-    "-ERR value is not an integer or out of range";
+static const char no_integer[] = "-ERR value is not an integer or out of range";
 
 static const char *bulk(const redisReply *text)
 {
@@ -108,7 +109,7 @@ static const char *on_set(const redisReply *r)
     if (r->elements > 3 && !unit_ns)
         return "-ERR syntax error";
     if (unit_ns && !is_integer(r->element[4], &n))
-        return not_integer;
+        return no_integer;
     if (unit_ns && (n < 1 || n > INT64_MAX / 2 / unit_ns))
         return "-ERR invalid expire time in 'set' command";
     store(r->element[1], r->element[2], n ? async_now() + n * unit_ns : 0);
@@ -142,7 +143,7 @@ static const char *on_incr(const redisReply *r)
     redisReply sum = {.str = digits};
     long long n = 0;
     if (it && !is_integer(&it->value, &n))
-        return not_integer;
+        return no_integer;
     if (n == LLONG_MAX)
         return "-ERR increment or decrement would overflow";
     sum.len = (size_t)sprintf(digits, "%lld", n + 1);
@@ -156,7 +157,7 @@ static const char *on_expire(const redisReply *r)
     entry *it = find(r->element[1]);
     long long n;
     if (!is_integer(r->element[2], &n))
-        return not_integer;
+        return no_integer;
     if (n > INT64_MAX / 2 / SECOND)
         return "-ERR invalid expire time in 'expire' command";
     if (it)
@@ -205,8 +206,8 @@ static int execute(const redisReply *r)
     const struct command *it = commands;
     const char *end = "";
     if (!is_request(r)) {
-        put("-ERR Protocol error: expected at most %d bulk strings, %d bytes"
-            "\r\n", WORDS, REQUEST);
+        put("-ERR Protocol error: expected an array of at most %d bulk strings,"
+            " %d bytes\r\n", WORDS, REQUEST);
         return -1;
     }
     while (it->name && strcasecmp(r->element[0]->str, it->name) != 0)
@@ -224,9 +225,9 @@ static int execute(const redisReply *r)
 
 /* ---- requests ---- */
 
+/* What hiredis makes replies with; `limited` makes no array that is too long:
+ * hiredis 0.14 would make room for any. NULL is an error. */
 static redisReplyObjectFunctions *usual, limited;
-
-/* hiredis 0.14 would make room for any number of them; NULL is an error. */
 #if HIREDIS_MAJOR < 1
 static void *on_array(const redisReadTask *task, int count)
 #else
@@ -244,7 +245,7 @@ static int answer(redisReader *reader, size_t *size)
     int state;
     redisReaderGetReply(reader, &request);
     if (!request && !reader->err && *size <= REQUEST &&
-        atoll(reader->buf + reader->pos) <= REQUEST)
+        atoll(reader->buf + reader->pos) <= REQUEST) /* behind a bulk's `$` */
         return 0;
     state = execute(request);
     freeReplyObject(request);
@@ -290,11 +291,8 @@ async(session, int fd, state; async_stream *stream; redisReader *reader;
     async_end;
 }
 
-static void on_signal(int signo, void *unused)
-{
-    (void)signo, (void)unused;
-    async_loop_stop(); /* cancels all tasks; streams send what they have */
-}
+/* Cancels all tasks; streams send what they have. */
+static void on_stop(int n, void *p) { (void)n, (void)p, async_loop_stop(); }
 
 async(server, int port, listener;)
 {
@@ -303,8 +301,8 @@ async(server, int port, listener;)
     self->listener = async_listen("127.0.0.1", self->port);
     if (self->listener < 0)
         async_return(self->listener);
-    async_on_signal(SIGTERM, NULL, on_signal);
-    async_on_signal(SIGINT, NULL, on_signal);
+    async_on_signal(SIGTERM, NULL, on_stop);
+    async_on_signal(SIGINT, NULL, on_stop);
     printf("listening on 127.0.0.1:%d\n", async_port(self->listener));
     fflush(stdout);
     for (;;) {
@@ -321,10 +319,12 @@ async(server, int port, listener;)
 
 int main(int argc, char **argv)
 {
-    int error;
+    int error, port = 7379;
+    if (argc > 2 || (argc > 1 && read_number(&port, "PORT", argv[1], 0, 65535)))
+        return fprintf(stderr, "usage: kv [PORT]\n"), 2;
     utstring_new(out);
-    error = (int)async_run(server, .port = argc > 1 ? atoi(argv[1]) : 7379);
-    if (error == -ECANCELED) /* by on_signal */
+    error = (int)async_run(server, port);
+    if (error == -ECANCELED) /* by on_stop */
         return 0;
     fprintf(stderr, "kv: %s\n", strerror(-error));
     return 1;

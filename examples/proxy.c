@@ -1,15 +1,17 @@
 /* proxy: passes TCP connections on, both ways, until both sides have ended.
  * Where one ends, the other is told and may still answer. Nobody is read from
- * faster than the other side takes it. Of more than MOST connections the next
- * wait to be accepted; one without a byte for IDLE_MS (at most twice that) is
+ * faster than the other side takes it. Beyond MOST (1000) a connection waits to
+ * be accepted; one without a byte for IDLE_MS (60000; at most twice that) is
  * closed. The host is an address or a name, looked up for each connection, and
  * of its addresses the first that answers is taken. SIGTERM, SIGINT: no new
- * connections, GRACE_MS for those that are open.
+ * connections, GRACE_MS (5000) for those that are open, then who takes nothing
+ * for 5 s is cut off.
  *
  *     cc -O2 -I. examples/proxy.c -o proxy && ./proxy 8000 localhost 7000
  *     echo hello | nc -N 127.0.0.1 8000                (an echo is on 7000)
  */
 #include "async.h"
+#include "number.h"
 enum { CONNECT_MS = 10000 };
 static int from_port, to_port, most = 1000, idle_ms = 60000, grace_ms = 5000;
 static const char *host;
@@ -42,7 +44,8 @@ async(connection, async_stream *side[2]; async_task pump[2];
     async_begin;
     await(n, async_connect(host, to_port), CONNECT_MS);
     if (n < 0) {
-        fprintf(stderr, "proxy: %s: %s\n", host, strerror(-n));
+        fprintf(stderr, "proxy: %s port %d: %s\n", host, to_port,
+                n == -ENOENT ? "no such name" : strerror(-n));
         async_return(n);
     }
     self->side[1] = async_stream_open(n);
@@ -59,7 +62,7 @@ async(connection, async_stream *side[2]; async_task pump[2];
         await(n, async_join_all(self->pump, 2), idle_ms);
     } while (n == -ETIMEDOUT && self->seen != self->moved);
     async_finally;
-    async_cancel(self->pump[0]);
+    async_cancel(self->pump[0]); /* 0, where there is none, is no task */
     async_cancel(self->pump[1]);
     await(async_join_all(self->pump, 2)); /* no stream is in use any more */
     await(async_stream_wait_closed(self->side[0]));
@@ -112,14 +115,14 @@ async(proxy, int listener;)
 int main(int argc, char **argv)
 {
     int error;
-    if (argc < 4 || sscanf(argv[1], "%d", &from_port) != 1 ||
-        sscanf(argv[3], "%d", &to_port) != 1 ||
-        (argc > 4 && sscanf(argv[4], "%d", &most) != 1) || most < 1 ||
-        (argc > 5 && sscanf(argv[5], "%d", &idle_ms) != 1) ||
-        (argc > 6 && sscanf(argv[6], "%d", &grace_ms) != 1)) {
-        fprintf(stderr, "usage: proxy PORT HOST PORT [MOST [IDLE [GRACE]]]\n");
-        return 2;
-    }
+    if (argc < 4 || argc > 7 ||
+        read_number(&from_port, "PORT", argv[1], 0, 65535) ||
+        read_number(&to_port, "PORT", argv[3], 1, 65535) ||
+        (argc > 4 && read_number(&most, "MOST", argv[4], 1, NUMBER_MAX)) ||
+        (argc > 5 && read_number(&idle_ms, "IDLE", argv[5], 1, NUMBER_MAX)) ||
+        (argc > 6 && read_number(&grace_ms, "GRACE", argv[6], 0, NUMBER_MAX)))
+        return fprintf(stderr, "usage: proxy PORT HOST PORT "
+                               "[MOST [IDLE_MS [GRACE_MS]]]\n"), 2;
     host = argv[2];
     error = (int)async_run(proxy);
     if (error)

@@ -7,12 +7,13 @@
  * Who has left that (setsid) is heard until there is nothing for QUIET_MS.
  */
 #include "async.h"
+#include "number.h"
 enum { LINE = 8192, QUIET_MS = 1000 };
 static async_stream *outputs[2];
 static async_mutex flushing[2];
 static async_semaphore places;
 static async_task boss;
-static int most, limit_ms, count, failed, stopped;
+static int most = 4, limit_ms = -1, count, failed, stopped;
 
 static int say(int output, int number, const char *line)
 {
@@ -86,7 +87,7 @@ static void on_signal(int signo, void *unused)
     (void)unused, stopped = signo, async_cancel(boss);
 }
 
-async(run, async_stream *input; char *command, line[LINE];)
+async(run, async_stream *input; char *command, line[LINE]; int error;)
 {
     ssize_t n;
     async_begin;
@@ -103,19 +104,24 @@ async(run, async_stream *input; char *command, line[LINE];)
         self->command = n > 0 ? strdup(self->line) : NULL;
     } while (n > 0 && async_spawn(command, self->command, ++count) >= 0);
     free(self->command); /* of who could not begin */
-    if (n != 0)
-        report(0, n < 0 ? (int)n : -ENOMEM);
+    self->error = n > 0 ? -ENOMEM : (int)n;
     await(async_join_children());
-    await(async_stream_flush(outputs[1]));
+    await(n, async_stream_flush(outputs[0])); /* was all of it written? */
+    if (n == 0)
+        await(n, async_stream_flush(outputs[1]));
+    async_return(self->error ? self->error : n);
     async_end;
 }
 
 int main(int argc, char **argv)
 {
-    most = argc > 1 ? atoi(argv[1]) : 4;
-    limit_ms = argc > 2 ? atoi(argv[2]) : -1;
-    if (argc > 3 || most < 1)
+    int error;
+    if (argc > 3 ||
+        (argc > 1 && read_number(&most, "MOST", argv[1], 1, NUMBER_MAX)) ||
+        (argc > 2 && read_number(&limit_ms, "LIMIT", argv[2], 1, NUMBER_MAX)))
         return fprintf(stderr, "usage: run [MOST [LIMIT]]\n"), 2;
-    failed |= async_run(run) < 0;
-    return stopped ? 128 + stopped : failed;
+    error = (int)async_run(run);
+    if (error < 0 && !stopped)
+        fprintf(stderr, "run: %s\n", strerror(-error));
+    return stopped ? 128 + stopped : failed || error < 0;
 }

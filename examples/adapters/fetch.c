@@ -7,9 +7,10 @@
  *     ./fetch 5000 https://example.org/ https://www.gnu.org/
  */
 #include "curl.h"
+#include "../number.h"
 
-static int with_bodies, first_only, failed;
-static async_event first;
+static int with_bodies, first_only, came, failed;
+static async_task boss;
 
 static size_t on_body(char *bytes, size_t one, size_t count, void *size)
 {
@@ -33,14 +34,15 @@ async(get, curl_loop *curl; const char *url; int limit_ms; CURL *easy;
     curl_easy_setopt(self->easy, CURLOPT_WRITEDATA, &self->size);
     curl_easy_setopt(self->easy, CURLOPT_ERRORBUFFER, self->words);
     await(n, async_call(curl_transfer, self->curl, self->easy), self->limit_ms);
+    came += n >= 0;
     failed += n < 0;
     if (n < 0 && !*self->words)
         snprintf(self->words, sizeof self->words, "%s", strerror(-n));
     fprintf(stderr, "%4d %9zu bytes %6.3f s %s %s\n", n, self->size,
             (double)(async_now() - self->begin_ns) / 1e9, self->url,
             self->words);
-    if (n >= 0)
-        async_event_set(&first);
+    if (n >= 0 && first_only)
+        async_cancel(boss);
     async_finally;
     curl_easy_cleanup(self->easy);
     async_end;
@@ -52,16 +54,14 @@ async(get_all, curl_loop *curl; char **urls; int count, limit_ms, i;
 {
     int n;
     async_begin;
+    boss = async_current_task();
     self->tasks = calloc((size_t)self->count, sizeof *self->tasks);
     if (!self->tasks)
         async_return(-ENOMEM);
     for (self->i = 0; self->i < self->count; self->i++)
         self->tasks[self->i] = async_spawn(get, self->curl,
                                            self->urls[self->i], self->limit_ms);
-    if (first_only)
-        await(n, async_event_wait(&first));
-    else
-        await(n, async_join_all(self->tasks, (size_t)self->count));
+    await(n, async_join_all(self->tasks, (size_t)self->count));
     async_return(n);
     async_finally;
     free(self->tasks);
@@ -85,15 +85,21 @@ async(fetch, char **urls; int count, limit_ms; curl_loop *curl;)
 
 int main(int argc, char **argv)
 {
-    int n;
-    for (argv++, argc--; argc > 0 && **argv == '-'; argv++, argc--) {
-        with_bodies |= !strcmp(*argv, "-b");
-        first_only |= !strcmp(*argv, "-1");
+    int option, is_wrong = 0, limit_ms, n;
+    while ((option = getopt(argc, argv, "b1")) != -1) {
+        with_bodies |= option == 'b';
+        first_only |= option == '1';
+        is_wrong |= option == '?';
     }
-    if (argc < 2) {
-        fprintf(stderr, "usage: fetch [-b] [-1] LIMIT_MS URL...\n");
-        return 2;
-    }
-    n = (int)async_run(fetch, argv + 1, argc - 1, atoi(argv[0]));
-    return n < 0 || (failed && !first_only);
+    argv += optind;
+    argc -= optind;
+    if (is_wrong || argc < 2 ||
+        read_number(&limit_ms, "LIMIT_MS", argv[0], 1, NUMBER_MAX))
+        return fprintf(stderr, "usage: fetch [-b] [-1] LIMIT_MS URL...\n"), 2;
+    n = (int)async_run(fetch, argv + 1, argc - 1, limit_ms);
+    if (!first_only)
+        return n < 0 || failed;
+    if (!came)
+        fprintf(stderr, "fetch: all have failed\n");
+    return !came;
 }

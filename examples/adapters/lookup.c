@@ -5,24 +5,27 @@
  *     ./lookup - 5000 example.org www.gnu.org
  */
 #include "ares.h"
+#include "../number.h"
 
 static int failed;
 
 async(look_up, ares_loop *names; const char *name; int family, limit_ms;
       async_address found[8];)
 {
-    char text[ASYNC_ADDRESS_TEXT];
+    char text[NI_MAXHOST];
     int n, i;
     async_begin;
     await(n, async_call(ares_lookup, self->names, self->name, 80, self->family,
-                        self->found, 8), self->limit_ms);
+                        self->found, 8), self->limit_ms); /* any port */
     failed += n < 0;
     printf("%s:", self->name);
-    for (i = 0; i < n; i++) {
-        async_address_print(&self->found[i], text, sizeof text);
-        printf(" %s", text);
-    }
-    printf("%s\n", n < 0 ? strerror(-n) : "");
+    for (i = 0; i < n; i++)
+        if (!getnameinfo(&self->found[i].is.any, self->found[i].size, text,
+                         sizeof text, NULL, 0, NI_NUMERICHOST))
+            printf(" %s", text);
+    if (n < 0)
+        printf(" %s", n == -ENOENT ? "no such name" : strerror(-n));
+    printf("\n");
     async_end;
 }
 
@@ -63,14 +66,12 @@ async(lookup, const char *servers; char **list; int count, limit_ms;
 
 int main(int argc, char **argv)
 {
-    int error;
-    if (argc < 4) {
-        fprintf(stderr, "usage: lookup SERVERS LIMIT_MS NAME...\n");
-        return 2;
-    }
+    int error, limit_ms;
+    if (argc < 4 || read_number(&limit_ms, "LIMIT_MS", argv[2], 1, NUMBER_MAX))
+        return fprintf(stderr, "usage: lookup SERVERS LIMIT_MS NAME...\n"), 2;
     ares_library_init(ARES_LIB_INIT_ALL);
     error = (int)async_run(lookup, strcmp(argv[1], "-") ? argv[1] : NULL,
-                           argv + 3, argc - 3, atoi(argv[2]));
+                           argv + 3, argc - 3, limit_ms);
     ares_library_cleanup();
     if (error < 0)
         fprintf(stderr, "lookup: %s\n", strerror(-error));

@@ -6,6 +6,7 @@
  *     ./redis_count 127.0.0.1 6379 visits 1000
  */
 #include "redis.h"
+#include "../number.h"
 
 static int replies, failed;
 
@@ -63,14 +64,16 @@ async(redis_count, const char *address; int port; const char *key;
 
 int main(int argc, char **argv)
 {
-    int error;
-    if (argc < 5 || argc > 6) {
-        fprintf(stderr, "usage: redis_count ADDRESS PORT KEY TIMES "
-                        "[LIMIT_MS]\n");
-        return 2;
-    }
-    error = (int)async_run(redis_count, argv[1], atoi(argv[2]), argv[3],
-                           atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 10000);
+    int port, times, limit_ms = 10000, error;
+    if (argc < 5 || argc > 6 ||
+        read_number(&port, "PORT", argv[2], 1, 65535) ||
+        read_number(&times, "TIMES", argv[4], 1, NUMBER_MAX) ||
+        (argc > 5 &&
+         read_number(&limit_ms, "LIMIT_MS", argv[5], 1, NUMBER_MAX)))
+        return fprintf(stderr, "usage: redis_count ADDRESS PORT KEY TIMES "
+                               "[LIMIT_MS]\n"), 2;
+    error = (int)async_run(redis_count, argv[1], port, argv[3], times,
+                           limit_ms);
     if (error < 0)
         fprintf(stderr, "redis_count: %s\n", strerror(-error));
     return error < 0;

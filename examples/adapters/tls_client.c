@@ -1,13 +1,14 @@
 /* tls_client: what is typed goes to a TLS server, what it answers is shown; the
- * certificate must be ADDRESS's, or NAME's. CA_FILE has the authorities to
+ * certificate must be HOST's, or NAME's. CA_FILE has the authorities to
  * trust, "-": the system's. LIMIT_MS bounds the handshake.
  *
  *     cc -I. examples/adapters/tls_client.c -o tls_client \
  *         $(pkg-config --cflags --libs openssl)
- *     printf 'GET / HTTP/1.0\r\n\r\n' |
- *         ./tls_client 93.184.215.14 443 - example.org
+ *     printf 'GET / HTTP/1.0\r\nHost: example.org\r\n\r\n' |
+ *         ./tls_client example.org 443 -
  */
 #include "tls.h"
+#include "../number.h"
 
 /* Standard input, then an end. */
 async(sender, tls *tls; char data[16384];)
@@ -41,7 +42,7 @@ async(receiver, tls *tls; char data[16384];)
     async_end;
 }
 
-async(client, const char *address; int port; const char *ca_file, *name;
+async(client, const char *host; int port; const char *ca_file, *name;
       int64_t limit_ms; int fd; SSL_CTX *context; tls *tls; async_task sender;)
 {
     int n;
@@ -53,7 +54,7 @@ async(client, const char *address; int port; const char *ca_file, *name;
         ERR_print_errors_fp(stderr);
         async_return(-ENOENT);
     }
-    await(self->fd, async_connect(self->address, self->port), self->limit_ms);
+    await(self->fd, async_connect(self->host, self->port), self->limit_ms);
     if (self->fd < 0)
         async_return(self->fd);
     self->tls = tls_connected(self->fd, self->context, self->name);
@@ -77,16 +78,17 @@ async(client, const char *address; int port; const char *ca_file, *name;
 
 int main(int argc, char **argv)
 {
-    int error;
-    if (argc < 4 || argc > 6) {
-        fprintf(stderr, "usage: tls_client ADDRESS PORT CA_FILE [NAME "
-                        "[LIMIT_MS]]\n");
-        return 2;
-    }
-    error = (int)async_run(client, .address = argv[1], .port = atoi(argv[2]),
+    int port, limit_ms = 10000, error;
+    if (argc < 4 || argc > 6 ||
+        read_number(&port, "PORT", argv[2], 1, 65535) ||
+        (argc > 5 &&
+         read_number(&limit_ms, "LIMIT_MS", argv[5], 1, NUMBER_MAX)))
+        return fprintf(stderr, "usage: tls_client HOST PORT CA_FILE [NAME "
+                               "[LIMIT_MS]]\n"), 2;
+    error = (int)async_run(client, .host = argv[1], .port = port,
                            .ca_file = strcmp(argv[3], "-") ? argv[3] : NULL,
                            .name = argc > 4 ? argv[4] : argv[1],
-                           .limit_ms = argc > 5 ? atoi(argv[5]) : 10000);
+                           .limit_ms = limit_ms);
     if (error < 0)
         fprintf(stderr, "tls_client: %s\n", strerror(-error));
     return error < 0;

@@ -28,34 +28,34 @@ lookup()
 }
 
 lookup 20000 both.test four.test six.test 127.0.0.1 > out || fail "the names: $(cat out)"
-equal 'both' 'both.test: 10.0.0.1:80 [fd00::1]:80' "$(grep both out | tr ' ' '\n' | sort | tr '\n' ' ' |
-    sed 's/^\(.*\) \(both.test:\) $/\2 \1/')"
-equal 'IPv4' 'four.test: 10.0.0.4:80' "$(grep four out)"
-equal 'IPv6' 'six.test: [fd00::6]:80' "$(grep six out)"
-equal 'no name' '127.0.0.1: 127.0.0.1:80' "$(grep ^127 out)"
+equal 'both' '10.0.0.1 both.test: fd00::1' "$(grep both out | tr ' ' '\n' | sort | xargs)"
+equal 'IPv4' 'four.test: 10.0.0.4' "$(grep four out)"
+equal 'IPv6' 'six.test: fd00::6' "$(grep six out)"
+equal 'no name' '127.0.0.1: 127.0.0.1' "$(grep ^127 out)"
 ! lookup 20000 none.test four.test > out || fail "a name that does not exist"
-equal 'no such name' 'none.test:No such file or directory' "$(grep none out)"
-equal 'beside it' 'four.test: 10.0.0.4:80' "$(grep four out)"
+equal 'no such name' 'none.test: no such name' "$(grep none out)"
+equal 'beside it' 'four.test: 10.0.0.4' "$(grep four out)"
 ! lookup 20000 "$(printf '%070d.test' 0)" > out || fail "not a name"
 lookup 20000 $(seq -f '%g.many.test' 100) > out || fail "100 at once"
-equal '100 at once' 100 "$(grep -c ': 10.1.2.3:80$' out)"
+equal '100 at once' 100 "$(grep -c ': 10.1.2.3$' out)"
 
 # A server that does not answer, answers late, is not there
 kill -STOP $pid
 ! lookup 200 four.test six.test > out || fail "an answer from nowhere"
-equal 'out of time' 2 "$(grep -c ':Connection timed out$' out)"
+equal 'out of time' 2 "$(grep -c ': Connection timed out$' out)"
 lookup 20000 four.test > out &
 client=$!
 kill -CONT $pid
 wait $client || fail "a late answer: $(cat out)"
-equal 'a late answer' 'four.test: 10.0.0.4:80' "$(cat out)"
+equal 'a late answer' 'four.test: 10.0.0.4' "$(cat out)"
 silent=$pid silent_port=$port
 serve $((port + 1))
 kill -STOP "$silent"
 $run "$B/lookup" "127.0.0.1:$silent_port,127.0.0.1:$port" 20000 four.test > out ||
     fail "the second was not asked: $(cat out)"
-equal 'the second is asked when the first is silent' 'four.test: 10.0.0.4:80' "$(cat out)"
+equal 'the second is asked when the first is silent' 'four.test: 10.0.0.4' "$(cat out)"
 stop $pid TERM
 ! lookup 20000 four.test > out || fail "an answer from nobody"
-equal 'nobody there' 'four.test:Connection refused' "$(cat out)"
+equal 'nobody there' 'four.test: Connection refused' "$(cat out)"
+misused "$B/lookup" - 5s four.test
 echo "IPv4, IPv6, no such name, 100 at once; a server that is silent, late, gone"

@@ -120,4 +120,12 @@ status=0
 "$B/chat" "$port" 2> "$scratch/second.err" || status=$?
 equal "status of a port in use" 1 "$status"
 grep -q 'Address already in use' "$scratch/second.err" || fail "no reason on stderr"
+misused "$B/chat" foo
+misused "$B/chat" 65536
+misused "$B/chat" 0 1
+
+# Told to end: the others still hear it.
+stop "$server" TERM
+equal "exit status after SIGTERM" 0 "$status"
+equal "stderr" "" "$(cat "$scratch/chat.err")"
 echo "one that did not read was dropped after $flood messages; the server took $more KiB more"

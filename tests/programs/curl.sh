@@ -67,6 +67,14 @@ equal 'not a URL' 1 "$(lines '^ -22 ')"
 $run "$B/fetch" -1 20000 "$silent" "$url/small" "$silent/2" 2> fetch.err || fail "the first of three"
 equal 'the first, the others cancelled' '1 2' "$(lines '^ 200 ') $(lines '^-125 ')"
 
+# The first of some that all fail
+status=0
+timeout 30 $run "$B/fetch" -1 20000 http://127.0.0.1:1/ not://a.url 2> fetch.err || status=$?
+equal 'all failed' '1 1 1 1' "$status $(lines '^-111 ') $(lines '^ -22 ') $(lines '^fetch: all have failed$')"
+misused "$B/fetch" -x 1000 "$url/small"
+misused "$B/fetch" 1000x "$url/small"
+misused "$B/fetch" 1000
+
 # A server that dies in the middle of a page
 printf 'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nabc' > cut.http
 start cut bash -c 'exec socat -d -d TCP-LISTEN:0,bind=127.0.0.1 SYSTEM:"sed /^.$/q >&2; cat cut.http" 2>&1'

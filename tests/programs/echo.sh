@@ -92,9 +92,10 @@ for way in echo echo-dealing; do
     equal "stderr" "" "$(cat "$scratch/$way.err")"
 done
 
-status=0
-"$B/echo" nonsense 2> /dev/null || status=$?
-equal "status of a port that is none" 2 "$status"
+for arguments in nonsense 8000x 65536 -1 "0 0" "0 257" "0 1x" "0 1 1"; do
+    # shellcheck disable=SC2086 # several words
+    misused "$B/echo" $arguments
+done
 start first "$B/echo-dealing" 0 1
 status=0
 "$B/echo-dealing" "$port" 1 2> "$scratch/second.err" || status=$?

@@ -22,6 +22,8 @@ equal "/" "200" "$(status "$at/")"
 cmp "$scratch/body" "$site/index.html"
 equal "type of html" "text/html; charset=utf-8" "$(curl -s -o /dev/null -w '%{content_type}' "$at/index.html")"
 equal "type of css" "text/css" "$(curl -s -o /dev/null -w '%{content_type}' "$at/empty.css")"
+echo '# heading' > "$site/page.md"
+equal "type of md" "text/markdown; charset=utf-8" "$(curl -s -o /dev/null -w '%{content_type}' "$at/page.md")"
 equal "type of bin" "application/octet-stream" "$(curl -sI -o /dev/null -w '%{content_type}' "$at/large.bin")"
 equal "large" "200" "$(status "$at/large.bin")"
 cmp "$scratch/body" "$site/large.bin"
@@ -174,5 +176,8 @@ exec {fd}>&-
 status=0
 wait "$http" || status=$?
 equal "exit status" 0 "$status"
+misused "$B/http" foo
+misused "$B/http" 65536 "$site"
+misused "$B/http" 0 "$site" more
 ! grep -q . "$scratch/http.err" || fail "$(cat "$scratch/http.err")"
 echo "files, keep-alive, pipeline, traversal, refusals, $(sed -n 's/ *\([0-9]* requests\) in.*/\1/p' "$scratch/wrk"), slow and silent clients"

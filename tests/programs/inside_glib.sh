@@ -25,6 +25,9 @@ for i in 1 2 3; do
 done
 exec 3<&-
 
+misused "$B/inside_glib" 7000x
+misused "$B/inside_glib" 65536
+misused "$B/inside_glib" 0 0
 status=0
 ASYNC_BACKEND=poll "$B/inside_glib" 0 2> "$scratch/poll.err" || status=$?
 equal "status without a descriptor" 1 "$status"

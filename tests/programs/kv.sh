@@ -114,10 +114,11 @@ equal "after the kill" PONG "$(redis-cli -p "$kv_port" ping)"
 refused()
 {
     printf "$1" | timeout 10 nc 127.0.0.1 "$kv_port" > "$scratch/refused" || fail "'$1' is not hung up on"
-    equal "answer to '$1'" $'-ERR Protocol error: expected at most 1024 bulk strings, 1048576 bytes\r' \
+    equal "answer to '$1'" $'-ERR Protocol error: expected an array of at most 1024 bulk strings, 1048576 bytes\r' \
         "$(cat "$scratch/refused")"
 }
 refused 'garbage\r\n'
+refused 'PING\r\n'
 refused '+PING\r\n'
 refused '*1\r\n:5\r\n'
 refused '*1\r\n*1\r\n$4\r\nPING\r\n'
@@ -216,5 +217,8 @@ hear "$late_from" 500011
 status=0
 wait "$kv" || status=$?
 equal "exit status" 0 "$status"
+misused "$B/kv" foo
+misused "$B/kv" 65536
+misused "$B/kv" 0 1
 ! grep -q . "$scratch/kv.err" || fail "$(cat "$scratch/kv.err")"
 echo "a session of $(wc -l < "$scratch/actual") lines as redis-server has it; benchmark, bad input, a silent reader"

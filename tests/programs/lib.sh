@@ -30,6 +30,15 @@ equal()
     [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
 }
 
+# misused COMMAND...: its arguments are wrong: it says how it is used, and has done nothing
+misused()
+{
+    status=0
+    timeout 30 "$@" > "$scratch/misused" 2>&1 < /dev/null || status=$?
+    equal "status of '$*'" 2 "$status"
+    grep -q '^usage: ' "$scratch/misused" || fail "'$*' does not say how it is used: $(cat "$scratch/misused")"
+}
+
 # start NAME COMMAND...: in the background, its output in $scratch/NAME.out and .err, its process in $pid; returns when
 # it has printed a line with "listening on ...:PORT", and then $port is that port. (openssl s_server: "ACCEPT ...:PORT")
 start()

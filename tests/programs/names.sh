@@ -42,4 +42,9 @@ names 'No such file or directory' unknown.test
 names 'Resource temporarily unavailable' broken.test
 names '[::1]' ::1
 names 127.0.0.1 127.0.0.1
+# A proxy says that there is no such name, and of which target.
+start proxy "$B/proxy" 0 unknown.test 7
+exec {fd}<> "/dev/tcp/127.0.0.1/$port"
+ends "$fd"
+equal "unknown" "proxy: unknown.test port 7: no such name" "$(cat "$scratch/proxy.err")"
 echo "9 names through the system's resolver"

@@ -76,7 +76,7 @@ ends "$fd"
 exec {fd}>&-
 connect
 ends "$fd"
-grep -q 'Connection refused' "$scratch/refused.err" || fail "no reason on stderr"
+equal "its message" "proxy: 127.0.0.1 port $echo: Connection refused" "$(cat "$scratch/refused.err")"
 start echo2 "$B/echo" "$echo" 1
 port=$(sed 's/.*://' "$scratch/refused.out")
 equal "a new server behind the same proxy" x "$(printf x | timeout 30 nc -N 127.0.0.1 "$port")"
@@ -125,7 +125,9 @@ kill -INT "$proxy"
 ends "$fd"
 ended_well
 
-status=0
-"$B/proxy" 0 127.0.0.1 2> /dev/null || status=$?
-equal "status of too few arguments" 2 "$status"
+for arguments in "0 127.0.0.1" "8000x 127.0.0.1 7" "0 127.0.0.1 99999" "0 127.0.0.1 0" "0 127.0.0.1 7 0" \
+    "0 127.0.0.1 7 9 x" "0 127.0.0.1 7 9 1 -1" "0 127.0.0.1 7 9 1 1 1"; do
+    # shellcheck disable=SC2086 # several words
+    misused "$B/proxy" $arguments
+done
 echo "1 GiB each way, ends, failures, limits, stops"

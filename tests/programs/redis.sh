@@ -54,4 +54,7 @@ equal 'killed' 'redis_count: Connection reset by peer' "$(head -n 1 killed.err)"
 ! count 3 > refused.out 2> refused.err || fail "counted by nobody"
 equal 'refused' '0 replies, 3 failed' "$(tail -n 1 refused.out)"
 equal 'refused' 'redis_count: Connection refused' "$(head -n 1 refused.err)"
+misused "$B/redis_count" 127.0.0.1 "$port" visits -1
+misused "$B/redis_count" 127.0.0.1 port visits 1
+misused "$B/redis_count" 127.0.0.1 "$port" visits 1 1x
 echo "1000 commands at once; a server that says no, stops, is killed, is not there"

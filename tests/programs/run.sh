@@ -53,7 +53,15 @@ equal "no output" "" "$(cat "$scratch/out")"
 equal "reports" "2: exit status 1,3: exit status 255,4: killed by signal 9,5: killed by signal 15,6: exit status 127," \
     "$(tr '\n' ',' < "$scratch/err")"
 head -c 10000 /dev/zero | tr '\0' x | runs 1
-equal "too long a command" "0: Message too long" "$(cat "$scratch/err")"
+equal "too long a command" "run: Message too long" "$(cat "$scratch/err")"
+
+# Where there is no room for what they write, nobody is told that all is well.
+status=0
+full=$(echo 'echo hi' | "$run" 2>&1 > /dev/full) || status=$?
+equal "no room for the output" "1 run: No space left on device" "$status $full"
+status=0
+echo 'echo hi >&2' | "$run" 2> /dev/full || status=$?
+equal "no room for the errors" 1 "$status"
 
 # Two at once, not three: each says that it has begun, and ends when it is told.
 mkfifo "$scratch/begun" "$scratch/end.1" "$scratch/end.2" "$scratch/end.3"
@@ -114,7 +122,8 @@ for signal in TERM INT; do
     nobody
 done
 
-status=0
-"$run" none 2> /dev/null || status=$?
-equal "status of a number that is none" 2 "$status"
+for arguments in none 0 2x "2 abc" "2 0" "2 -1" "2 9 9"; do
+    # shellcheck disable=SC2086 # several words
+    misused "$run" $arguments
+done
 echo "output, statuses, two at once, limits, what is left behind, stops"
