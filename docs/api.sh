@@ -1,11 +1,12 @@
 #!/bin/sh
-# Prints docs/api.md: each declaration of the sections Types and API of async.h with its comment. Nothing in it is written by hand.
+# Prints docs/api.md: each declaration of the sections Types and API of async.h with its comment, the macros of a coroutine
+# with what the header says of them, its options. Nothing in it is written by hand.
 set -eu
 awk '
 # --- words: functions and types become links, errors and names become code
 function words(text, me,    out, word) {
     out = ""
-    while (match(text, /`[^`]*`|async_[a-z_]+|ASYNC_[A-Z_]+|-E[A-Z0-9]+|[a-z]*_[a-z_]+|rule [0-9]/)) {
+    while (match(text, /`[^`]*`|a(sync|wait)\(([^()]|\([^()]*\))*\)|self->[a-z]+|async_[a-z_]+|ASYNC_[A-Z_]+|-E[A-Z0-9]+|[a-z]*_[a-z_]+|rule [0-9]/)) {
         word = substr(text, RSTART, RLENGTH)
         out = out plain(substr(text, 1, RSTART - 1))
         text = substr(text, RSTART + RLENGTH)
@@ -117,9 +118,39 @@ function finish_type(    i, n, part) {
     type_code = type_names = ""
 }
 
+# A banner of prose: its text, of which the first paragraph stands beside the tag.
+function banner(line,    beside) {
+    if (line ~ /^ \* -+ \*\/$/) { told = ""; return }
+    sub(/^ \* ?/, "", line)
+    beside = texts[told] !~ /\n\n/
+    if (beside) sub(/^ +/, "", line)
+    texts[told] = texts[told] line "\n"
+}
+# A macro of a coroutine; the short names are others of two of them, and come first.
+function macro(line) {
+    sub(/^#define /, "", line)
+    if (line ~ /^a[a-z]+\(\.\.\.\) async_[a-z]+\(__VA_ARGS__\)$/) { sub(/\(.*/, "", line); shorts = shorts " " line; return }
+    sub(/[ (].*/, "", line)
+    macros = macros " " line
+}
+
+/^\/\* A whole server/ { told = "example" }
+told == "example" && /^ \* Contents/ { told = "" }
+told == "example" { sub(/^( \*|\/\*) ?/, ""); texts[told] = texts[told] $0 "\n"; next }
+/^ \* >>(concepts|options|coroutines)( |$)/ {
+    told = $2; sub(/^>>/, "", told)
+    sub(/>>[a-z]+ */, "")
+    if (told == "coroutines") where = told
+}
+told != "" { banner($0); next }
+/^ \* >>seam/ { where = "" }
+where == "coroutines" && /^\/\* async_[a-z]+\(.*\*\/$/ { sub(/^\/\* /, ""); sub(/ *\*\/$/, ""); apart = $0; next }
+where == "coroutines" && /^#define a(sync_[a-z]+|sync|wait)[( ]/ { macro($0); next }
+/^struct async_[a-z]+ \{$/ { opaque = $2 }
+opaque != "" && /\/\* yours \*\/$/ { yours[opaque] = yours[opaque] $0 "\n" }
+/^\};$/ { opaque = "" }
 /^ \* >>types$/ { where = "types soon"; next }
 /^ \* >>api / { where = "api soon"; sub(/^ \* >>api */, ""); about = $0; next }
-/^ \* >>coroutines/ && where == "api" { exit }
 where == "api soon" && /^ \* --/ { where = "api"; next }
 where == "api soon" { sub(/^ \* */, ""); about = about " " $0; next }
 where == "types soon" { section("Types", ""); where = "types"; next }
@@ -128,7 +159,7 @@ where == "types" && /^\/\* -----/ { next }
 where == "types" { type_line($0); next }
 where != "api" { next }
 inside { line = $0; inside = line !~ /\*\/$/; sub(/ *\*\/$/, "", line); sub(/^ \* ?/, "", line); take(line); next }
-/^\/\* -----/ { exit }
+/^\/\* -----/ { where = ""; next }
 /^\/\*/ { open_comment($0); inside = $0 !~ /\*\/$/; next }
 /^$/ { next }
 { declare($0) }
@@ -138,12 +169,20 @@ function prose(text, me,    n, i, line, part, fenced, blank, wrote) {
     n = split(text, line, "\n")
     part = ""; fenced = 0; wrote = 0
     for (i = 1; i <= n; i++) {
-        if (line[i] ~ /^    /) {
+        if (line[i] ~ /^  [0-9]\. /) { # an item, and the lines that are indented below it
+            if (part != "") print wrap(words(part, me)) "\n"
+            part = substr(line[i], 3)
+            while (line[i + 1] ~ /^     [^ ]/) part = part " " substr(line[++i], 6)
+            part = wrap(words(part, me)); gsub(/\n/, "\n   ", part)
+            print part
+            part = ""
+        } else if (line[i] ~ /^    /) {
             if (part != "") { print wrap(words(part, me)); part = "" }
-            if (!fenced) print "\n```c part"
+            if (!fenced) print "\n```c" (line[i] ~ /^    #include "async.h"$/ ? "" : " part")
             print substr(line[i], 5)
             fenced = 1
-        } else if (line[i] == "") {
+        } else if (line[i] == "" && fenced && line[i + 1] ~ /^    /) print ""
+        else if (line[i] == "") {
             if (fenced) { print "```"; fenced = 0 }
             if (part != "") { print wrap(words(part, me)); part = ""; wrote = 1; continue }
         } else {
@@ -164,30 +203,84 @@ function wrap(text,    out, n, i, word, row) {
     return out row
 }
 function contents(s,    e, text) {
-    text = "- [" titles[s] "](#" slug(titles[s]) "):"
+    text = "- [" titles[s] "](#" slug(titles[s]) ")" (first[s] <= last[s] ? ":" : "")
     for (e = first[s]; e <= last[s]; e++)
         text = text (e > first[s] ? " ·" : "") " [" names[e] "](#" slug(names[e]) ")"
     text = wrap(text); gsub(/\n/, "\n  ", text)
     print text
 }
-END {
-    for (e = 1; e <= entries; e++) {
-        n = split(list[e], part, " ")
-        for (i = 1; i <= n; i++) anchor[part[i]] = slug(names[e])
+# The options: a table, whose columns are those of its first line, and prose before and after it.
+function options(text,    n, i, line, at, to, row) {
+    n = split(text, line, "\n")
+    row = 0
+    for (i = 1; i <= n; i++) {
+        if (line[i] !~ /^    /) { more[sections] = more[sections] line[i] "\n"; continue }
+        if (!row++) {
+            at = index(line[i], "default"); to = index(line[i], "effect")
+            intros[sections] = more[sections]; gsub(/\n/, " ", intros[sections]); sub(/ +$/, "", intros[sections])
+            more[sections] = ""
+        }
+        if (substr(line[i], 5, 1) != " ") rows++
+        cell[rows, 1] = cell[rows, 1] trim(substr(line[i], 1, at - 1))
+        cell[rows, 2] = cell[rows, 2] trim(substr(line[i], at, to - at))
+        cell[rows, 3] = cell[rows, 3] " " trim(substr(line[i], to))
     }
+}
+function trim(text) { gsub(/^ +| +$/, "", text); return text }
+function table(    i, first_cell) {
+    for (i = 1; i <= rows; i++) {
+        first_cell = cell[i, 1] ~ /^ASYNC/ ? "`" cell[i, 1] "`" : cell[i, 1]
+        print "| " first_cell " | " words(cell[i, 2], "options") " | " words(trim(cell[i, 3]), "options") " |"
+        if (i == 1) print "|---|---|---|"
+    }
+}
+function anchors(e,    i, n, part) {
+    n = split(list[e], part, " ")
+    for (i = 1; i <= n; i++) anchor[part[i]] = slug(names[e])
+}
+function name_all(text,    i, n, part) {
+    n = split(text, part, " ")
+    for (i = 1; i <= n; i++)
+        if (!(part[i] in anchor) && !index(apart, part[i] "(")) { name(part[i]); anchor[part[i]] = "coroutines" }
+}
+function last_sections(    text, word) {
+    section("Coroutines", "")
+    more[sections] = texts["concepts"]
+    entry(); name_all(shorts macros)
+    lines[entries] = texts["example"] "\n" texts["coroutines"]
+    entry(); lines[entries] = apart
+    while (match(apart, /async_[a-z]+/)) { name(substr(apart, RSTART, RLENGTH)); apart = substr(apart, RSTART + RLENGTH) }
+    section("Options", "")
+    options(texts["options"])
+    text = texts["options"]
+    while (match(text, /ASYNC_[A-Z_0-9]+/)) { word = substr(text, RSTART, RLENGTH); text = substr(text, RSTART + RLENGTH); option[word] = 1 }
+}
+END {
+    for (e = first[1]; e <= last[1]; e++)
+        for (s in yours) if (code[e] ~ "typedef struct " s " " s ";$")
+            code[e] = code[e] "\n\nstruct " s " {\n" yours[s] "    ...\n};"
+    for (e = 1; e <= entries; e++) anchors(e)
+    last_sections()
+    anchors(entries)
+    for (word in option) if (!(word in anchor)) anchor[word] = "options"
+    n = 0
+    order[++n] = sections - 1
+    for (s = 2; s < sections - 1; s++) order[++n] = s
+    order[++n] = 1
+    order[++n] = sections
     print "# API\n"
     print wrap(words("What async.h says of its own functions and types; docs/api.sh writes this page from its comments. " about, "")) "\n"
-    for (s = 2; s <= sections; s++) contents(s)
-    contents(1)
-    for (s = 2; s <= sections + 1; s++) {
-        t = s > sections ? 1 : s
+    for (s = 1; s <= n; s++) contents(order[s])
+    for (s = 1; s <= n; s++) {
+        t = order[s]
         print "\n## " titles[t]
-        if (intros[t] != "") { print ""; print wrap(words(sentence(intros[t]), "")) }
-        if (more[t] ~ /[a-z]/) { sub(/^\n+/, "", more[t]); print ""; prose(more[t], "") }
+        if (intros[t] != "") { print ""; print wrap(words(sentence(intros[t]), slug(titles[t]))) }
+        if (t == sections) { print ""; table() }
+        if (more[t] ~ /[a-z]/) { sub(/^\n+/, "", more[t]); print ""; prose(more[t], slug(titles[t])) }
         for (e = first[t]; e <= last[t]; e++) {
             print "\n### " names[e] "\n"
-            print "```c part\n" code[e] "\n```"
-            if (lines[e] != "") { print ""; prose(lines[e], slug(names[e])) }
+            if (code[e] != "") print "```c part\n" code[e] "\n```"
+            if (lines[e] != "") { if (code[e] != "") print ""; split(list[e], part, " "); prose(lines[e], anchor[part[1]]) }
         }
     }
 }' async.h
