@@ -165,6 +165,12 @@ class Dump(gdb.Command):
 
     def invoke(self, argument, from_tty):
         current, found = gdb.selected_thread(), False
+        if not current:
+            raise gdb.GdbError("there is no process, and no core file")
+        try:
+            gdb.lookup_type("async__task")
+        except gdb.error:
+            raise gdb.GdbError("the program has no debugging information of async.h: compile with -g, and do not strip")
         threads = [current] if argument == "here" else gdb.selected_inferior().threads()
         for thread in sorted(threads, key=lambda thread: thread.num):
             thread.switch()

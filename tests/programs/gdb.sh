@@ -24,4 +24,15 @@ equal "a core file" "$expected" "$(plain < "$scratch/core.txt")"
 look "$scratch/tasks" "$scratch/core" -ex 'thread 1' -ex 'async-dump here' > "$scratch/here.txt" 2> "$scratch/here.err"
 equal "one thread" "$(echo "$expected" | head -n 2)" "$(plain < "$scratch/here.txt" | head -n 2)"
 equal "only one thread" 2 "$(plain < "$scratch/here.txt" | wc -l)"
+
+# Where there is nothing to read it says so, in one line.
+look -ex async-dump > "$scratch/none.txt" 2>&1 && true
+equal "no process" "there is no process, and no core file" "$(tail -n 1 "$scratch/none.txt")"
+${CC:-cc} -O2 -I. -pthread tests/programs/gdb.c -o "$scratch/bare"
+start bare "$scratch/bare"
+look -p "$pid" -ex async-dump > "$scratch/bare.txt" 2>&1 && true
+equal "a program without -g" "the program has no debugging information of async.h: compile with -g, and do not strip" \
+    "$(grep 'compile with -g' "$scratch/bare.txt")"
+! grep -E 'Python|Traceback|rror occurred' "$scratch/bare.txt" || fail "gdb speaks of Python"
+
 echo "22 lines of a process, and of its core, are what they should be"
