@@ -303,6 +303,7 @@ docs-check:
 	docs/embed.sh --check
 	docs/api.sh | cmp - docs/api.md
 	docs/internals.sh --check
+	! command -v python3 > $(B)/python3 || tests/asyncio_names.py
 	docs/check.sh README.md docs/*.md docs/course/*.md docs/course/*/README*.md
 	docs/course/commands.sh
 
