@@ -1,7 +1,6 @@
 # What the guide says that a program prints on stderr it prints: all of it in a debug build, what is "always" in any other.
 . tests/programs/lib.sh
 
-ulimit -c 0
 build()
 {
     ${CC:-cc} "$1" -I. -pthread tests/programs/hints.c -o "$scratch/hints"
