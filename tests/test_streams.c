@@ -960,6 +960,8 @@ TASK_TEST(stream, is_not_what_has_the_number_of_its_descriptor_now, int ends[2],
         if (self->task)
             await(async_join(self->task));
         check_equal(self->result, -EBADF);
+        await(self->result, async_stream_read(self->stream, self->data, sizeof self->data));
+        check_equal(self->result, -EBADF);
         check_equal(async_stream_write(self->stream, "x", 1), -EBADF);
         check_equal(async_stream_close(self->stream), -EBADF);
         check(is_open(self->again[0]));
