@@ -336,6 +336,31 @@ AsyncTestWith(names, do_not_keep_a_loop_open, (.seeds = 20))
     async_end;
 }
 
+/* No task is left, and the loop goes on for 5 s for a peer that does not read. */
+async(leaves_a_stream, int ends[2]; async_stream *stream; async_address found;)
+{
+    static char block[1 << 22];
+    async_result n;
+    async_begin;
+    cr_assert(async_loop_share()); /* it would not hear of the answer otherwise */
+    await(n, async_resolve("host", 80, &self->found, 1), 10);
+    check_error(async_resolve, ETIMEDOUT, n);
+    async_ok(async_socketpair(self->ends));
+    self->stream = async_stream_open(self->ends[0]);
+    async_ok(async_stream_write(self->stream, block, sizeof block));
+    async_ok(async_stream_close(self->stream));
+    async_end;
+}
+
+AsyncTestBare(names, may_be_answered_when_no_task_is_left, (.seeds = 1))
+{
+    int64_t at_ns = async_now();
+    sim_name("host", AF_INET, 1000, "192.0.2.1");
+    sim_name_fails("host", AF_INET6, 1000, EAI_NONAME);
+    cr_assert_eq(async_run(leaves_a_stream), 0);
+    cr_assert(async_now() - at_ns > INT64_C(5000000000));
+}
+
 AsyncTestBare(names, do_not_keep_a_run_going, (.seeds = 20))
 {
     static async_result result;
