@@ -374,12 +374,12 @@ typedef struct async_address {
 /* A buffered stream over a descriptor; see async_stream_open. Only `data` is yours. */
 typedef struct async_stream async_stream;
 
-/* A place in a queue: a task's own, or that of one case of its select. A queue is a ring and a
+/* A place in a queue: a task's own, a case's of its select, a job's. A queue is a ring and a
  * pointer to its last, so that both ends are near and zeroed memory is an empty one. */
 typedef struct async__waiter {
     struct async__waiter *next, *prev;
-    uint32_t slot; /* the task that waits                                                      */
-    uint32_t left; /* of join_all's array: tasks that may still run; or the child it waits for */
+    uint32_t slot; /* the task that waits, 0: nobody, it was posted                    */
+    uint32_t left; /* tasks that may still run: of join_all's array, or of its children */
 } async__waiter;
 
 /* What tasks meet at: see "between tasks". Yours to place, not to look into. */
@@ -1258,7 +1258,7 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__CANCELLED 1u /* a task that was told to end; a callback that must not be called */
 #define ASYNC__KEPT 2u      /* its result stays until it is joined                             */
 #define ASYNC__QUEUED 4u    /* in the queue of what can run (callbacks and streams)            */
-#define ASYNC__SERVED 4u    /* a task that was handed what it waited for, and has not run yet  */
+#define ASYNC__YIELDS 4u    /* a task that waits for nothing but its turn                      */
 
 /* Flags of a stream. */
 #define ASYNC__CLOSING 8u  /* async_stream_close was called                    */
@@ -1339,7 +1339,7 @@ struct async_stream {
     int fd;                      /* negative once it is closed                                   */
     int error;                   /* what ended it, a negative errno                              */
     async__waiter *flusher;      /* the task that waits for the queue to drain, or for the close */
-    async__block *queue, *input; /* still to be written; received and not read. Never empty      */
+    async__block *queue, *input; /* still to be written; received and not read                   */
     const char *separator;       /* the reader's                                                 */
     uint32_t separator_size, high, low;
     uint32_t generation;         /* of the descriptor: with another one, it is not ours any more */
@@ -1398,7 +1398,7 @@ enum {
 #define ASYNC__WRITES 16u     /* the poller watches for writes as well                      */
 #define ASYNC__OWNED 32u      /* made by async.h: closed with the loop                      */
 #define ASYNC__BLOCKING 64u   /* was blocking before: to be given back so                   */
-#define ASYNC__RETRY 128u     /* out of descriptors or of backlog: try again at retry_ns    */
+#define ASYNC__RETRY 128u     /* out of descriptors or of buffers: try again at retry_ns    */
 #define ASYNC__STREAMED 256u  /* a stream's: async_close refuses it                         */
 #define ASYNC__INHERITED 512u /* a child was to have it: to be given back so                */
 #define ASYNC__WARNED 1024u   /* said: no descriptor is left; until accept finds no backlog */
@@ -1414,7 +1414,7 @@ typedef struct async__descriptor {
 
 struct async_loop {
     const struct async__backend *backend;
-    void *events;    /* the backend's array                                              */
+    void *events;    /* poll's array                                                     */
     int poller;      /* epoll's or kqueue's descriptor, or -1                            */
     int32_t process; /* who opened it: a child must not use it                           */
 
@@ -1863,7 +1863,7 @@ static inline void async__postpone(async__task *task, async_result result)
 {
     task->result = result;
     task->item.op = ASYNC__READY;
-    task->item.flags &= 0xff & ~ASYNC__SERVED; /* of an await before */
+    task->item.flags &= 0xff & ~ASYNC__YIELDS;
 }
 
 /* The task can go on: with this result of what it awaited. */
@@ -2634,7 +2634,7 @@ ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descr
     loop->retry_ns = async_now() + loop->backoff_ns;
 }
 
-/* Operations that ran out of descriptors, or into a full backlog, have another try. */
+/* Operations that ran out of descriptors or buffers have another try. */
 ASYNC__RARE static inline void async__retry(async_loop *loop)
 {
     uint32_t fd;
@@ -2972,13 +2972,11 @@ static inline void async__return(async_frame *frame, async_result result)
 static inline int async__interrupted(async_frame *frame)
 {
     async_loop *loop = async__current;
-    int error;
+    int ended, error;
     if (ASYNC__EXPECT(!loop->told, 1))
         return 0;
-    if (loop->task->item.flags & ASYNC__SERVED) /* it has, say, a mutex, which it must unlock */
-        loop->told = 2;
-    loop->task->item.flags &= 0xff & ~ASYNC__SERVED;
-    error = loop->told == 2 ? 0 : async_cancelled();
+    ended = loop->task->result == -ECANCELED || loop->task->result == -ETIMEDOUT || loop->failed;
+    error = loop->told == 2 || !ended ? 0 : async_cancelled(); /* else it may have a mutex now */
     if (error)
         async__return(frame, error);
     else
@@ -3107,7 +3105,6 @@ static inline async_op async__done(async_loop *loop, async__task *task, async_re
 {
     if (ASYNC__EXPECT(--loop->budget <= 0 || result == ASYNC__PENDING, 0)) {
         async__postpone(task, result);
-        task->item.flags |= ASYNC__SERVED;
         return async__pending(loop);
     }
     task->item.op = ASYNC__BEGUN;
@@ -3143,6 +3140,7 @@ static inline async_op async_yield(void)
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     async__postpone(task, 0);
+    task->item.flags |= ASYNC__YIELDS;
     if (loop->told)
         async__refuse(loop, task);
     return async__pending(loop);
@@ -3317,8 +3315,6 @@ static inline void async__serve(async_loop *loop, async__waiter **queue, async__
         loop->join_rest(loop, task, result);
     else
         async__wake(loop, task, result);
-    if (task->item.op == ASYNC__READY) /* else it waits for more */
-        task->item.flags |= ASYNC__SERVED;
 }
 
 /* Those who wait for this task learn that it has ended; its result is with them. */
@@ -3340,10 +3336,8 @@ static inline async__task *async__parent(const async_loop *loop, const async__ta
 /* A child fewer for a parent that waits for them to end. */
 static inline void async__child_leaves(async_loop *loop, async__task *parent)
 {
-    if (ASYNC__EXPECT(parent->item.op != ASYNC__JOIN_CHILDREN, 1) || --parent->on.waiter.left)
-        return;
-    async__wake(loop, parent, 0);
-    parent->item.flags |= ASYNC__SERVED;
+    if (ASYNC__EXPECT(parent->item.op == ASYNC__JOIN_CHILDREN, 0) && !--parent->on.waiter.left)
+        async__wake(loop, parent, 0);
 }
 
 /* Did this parent only wait for its children, and has none any more? */
@@ -3645,6 +3639,8 @@ static inline async_result async__cut_short(const async__task *task, int error)
 /* A task that waits does not any more. */
 static inline void async__interrupt(async_loop *loop, async__task *task, int error)
 {
+    if (task->item.op == ASYNC__READY && (task->item.flags & ASYNC__YIELDS))
+        task->result = error;
     if (task->item.op <= ASYNC__READY || !async__unpark(loop, task))
         return;
     async__wake(loop, task, async__cut_short(task, error));
@@ -4696,18 +4692,46 @@ ASYNC__RARE static inline int async__socket(int family, int type)
     return fd;
 }
 
-/* Connect, unless the address is wrong already, and wait for the outcome. */
-ASYNC__RARE static inline async_op async__connect(int error, const async_address *address)
+static inline async_op async__connect(int error, const async_address *address, const char *path);
+
+/* On Linux a full backlog is EAGAIN, and no attempt is in progress: again a little later. */
+ASYNC__COROUTINE(async__connect_later, const char *path; int64_t pause_ms;)
+{
+    async_address address;
+    int fd;
+    async_begin;
+    for (;;) {
+        self->pause_ms += self->pause_ms < 100 ? 10 : 0;
+        async_await(async_sleep(self->pause_ms));
+        fd = async_address_unix(&address, self->path);
+        async_await(fd, async__connect(fd, &address, NULL));
+        if (fd != -EAGAIN)
+            async_return(fd);
+    }
+    async_end;
+}
+
+/* Connect, unless the address is wrong already, and wait for the outcome; with a `path` also while
+ * a Unix socket's backlog is full. */
+ASYNC__RARE static inline async_op async__connect(int error, const async_address *address,
+                                                  const char *path)
 {
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     int family = address->is.any.sa_family, kind = async__kind_of_socket(family, SOCK_STREAM), fd;
+    struct async__connect_later call;
     if (async__refused(loop, task))
         return async__pending(loop);
     fd = error ? error : async__socket(family, SOCK_STREAM);
     if (fd < 0)
         return async__done(loop, task, fd);
     error = async__connect_raw(fd, address);
+    if (error == -EAGAIN && path) {
+        ASYNC_SYS(close)(fd);
+        memset(&call, 0, sizeof call);
+        call.path = path;
+        return async__call(async__connect_later_type(), &call);
+    }
     if (error != -EINPROGRESS && error != -EINTR)
         return async__done(loop, task, async__adopt_own(error, fd, kind, ASYNC__R | ASYNC__W));
     fd = async__adopt_own(0, fd, kind, ASYNC__WRITES);
@@ -4727,33 +4751,15 @@ static inline async_op async_connect_at(const async_address *address)
 {
     int is_wrong = !address->size || !async__is_internet(address->is.any.sa_family);
     async__check_buffer(async__loop(), address);
-    return async__connect(is_wrong ? -EINVAL : 0, address);
-}
-
-/* On Linux a full backlog is EAGAIN, and no attempt is in progress: again a little later. */
-ASYNC__COROUTINE(async__connect_local, const char *path; int64_t pause_ms;)
-{
-    async_address address;
-    int fd;
-    async_begin;
-    for (;;) {
-        fd = async_address_unix(&address, self->path);
-        async_await(fd, async__connect(fd, &address));
-        if (fd != -EAGAIN)
-            async_return(fd);
-        self->pause_ms += self->pause_ms < 100 ? 10 : 0;
-        async_await(async_sleep(self->pause_ms));
-    }
-    async_end;
+    return async__connect(is_wrong ? -EINVAL : 0, address, NULL);
 }
 
 static inline async_op async_connect_unix(const char *path)
 {
-    struct async__connect_local call;
+    async_address address;
+    int error = async_address_unix(&address, path);
     async__check_buffer(async__loop(), path);
-    memset(&call, 0, sizeof call);
-    call.path = path;
-    return async__call(async__connect_local_type(), &call);
+    return async__connect(error, &address, path);
 }
 
 static inline int async_connect_udp(const char *host, int port)
@@ -5645,11 +5651,15 @@ ASYNC__COROUTINE(async__resolve_name, const char *host; int port, family; async_
     self->error = async__threads_hold(async__loop());
     if (self->error)
         async_return(self->error);
-    async_await(async_semaphore_acquire(&async__loop()->threads->lookups));
+    async_await(n, async_semaphore_acquire(&async__loop()->threads->lookups));
+    if (n < 0)
+        async_return(n);
     n = async__lookup_start(&self->lookup, self->host, self->port, self->family, &self->news);
     if (n < 0)
         async_return(n);
-    async_await(async_event_wait(&self->news));
+    async_await(n, async_event_wait(&self->news));
+    if (n < 0)
+        async_return(n);
     n = self->lookup->found;
     if (n > 0 && (size_t)n > self->count)
         n = (async_result)self->count;
@@ -5875,7 +5885,7 @@ static inline async_op async_connect(const char *host, int port)
     int error = async_address_parse(&address, host, port);
     async__check_buffer(async__loop(), host);
     if (!error || !async__is_name(host, port))
-        return async__connect(error, &address);
+        return async__connect(error, &address, NULL);
     memset(&call, 0, sizeof call);
     call.race.host = host;
     call.race.port = port;
@@ -7356,6 +7366,13 @@ ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
             !async__is_needed(loop, async__callback_handle(callback)))
             loop->kinds[ASYNC__CALLBACK]->drop(loop, &callback->item);
     }
+    for (i = 1; i < loop->slot_count; i++) {
+        async__item *item = async__item_at(loop, i);
+        if (item && item->kind == ASYNC__STREAM) {
+            async__stream_of(item)->on_data = NULL;
+            async__stream_of(item)->on_written = NULL;
+        }
+    }
 }
 
 /* Cancel what runs, and let it: until no task is left, or what is left can never end. */
@@ -7399,7 +7416,8 @@ ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
     for (fd = 0; fd < loop->descriptor_count; fd++) {
         async__descriptor *it = &loop->descriptors[fd];
         int turns = (it->bits & ASYNC__LEAVING) && async__is_connection(it->kind) ? 16 : 0;
-        it->bits |= ASYNC__R; /* no event is looked at any more */
+        if (turns)
+            it->bits |= ASYNC__R; /* no event is looked at any more */
         while (turns-- && async__forget(loop, (int)fd) > 0) {
         }
         if (it->bits & ASYNC__ADOPTED)

@@ -60,7 +60,7 @@ async__resolve_name | async_begin | poll epoll kqueue | a line that no await has
 async__race_ask | async_begin | poll epoll kqueue | likewise
 async__race_attempt | async_begin | poll epoll kqueue | likewise
 async__race_run | async_begin | poll epoll kqueue | likewise
-async__connect_local | async_begin | poll epoll kqueue | likewise
+async__connect_later | async_begin | poll epoll kqueue | likewise
 async__resolve_name | async_await | poll epoll kqueue | no answer is there before the thread has run
 async__race_run | async_await | poll epoll kqueue | the event was cleared just before
 END

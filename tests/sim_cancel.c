@@ -436,6 +436,89 @@ AsyncTest(cancel, ends_a_join_of_several_of_which_one_has_ended, async_task task
     async_end;
 }
 
+/* A finally that waits, and is served, hides nothing from the caller. */
+async(waits_and_tidies_up, async_event *never; async_event *tidied;)
+{
+    int n;
+    async_begin;
+    await(n, async_event_wait(self->never));
+    async_return(n);
+    async_finally;
+    await(n, async_event_wait(self->tidied));
+    async_end;
+}
+
+async(calls_who_tidies_up, async_event *never; async_event *tidied; int *went_on;)
+{
+    async_begin;
+    await(async_call(waits_and_tidies_up, self->never, self->tidied));
+    *self->went_on = 1;
+    async_end;
+}
+
+AsyncTestWith(cancel, passes_a_finally_that_was_served, (.seeds = 20), async_event never, tidied;
+              async_task task; int went_on;)
+{
+    async_result n;
+    async_begin;
+    self->task = async_keep(async_spawn(calls_who_tidies_up, &self->never, &self->tidied,
+                                        &self->went_on));
+    await(async_sleep(1));
+    async_cancel(self->task);
+    await(async_sleep(1));
+    async_event_set(&self->tidied);
+    await(n, async_join(self->task));
+    cr_assert_eq(n, -ECANCELED);
+    cr_assert_eq(self->went_on, 0);
+    async_end;
+}
+
+/* Who only wraps a lock: with the permit its caller goes on, and hears of the cancel afterwards. */
+async(wraps_a_lock, async_semaphore *permits; int is_shielded;)
+{
+    async_begin;
+    if (self->is_shielded)
+        await(async_shield(async_semaphore_acquire(self->permits)));
+    else
+        await(async_semaphore_acquire(self->permits));
+    async_end;
+}
+
+async(calls_who_wraps_a_lock, async_semaphore *permits; int is_shielded; int has_it;)
+{
+    int n;
+    async_begin;
+    await(async_call(wraps_a_lock, self->permits, self->is_shielded));
+    self->has_it = 1;
+    await(n, async_sleep(10));
+    cr_assert_eq(n, -ECANCELED);
+    async_return(n);
+    async_finally;
+    if (self->has_it)
+        async_semaphore_release(self->permits);
+    async_end;
+}
+
+AsyncTestWith(cancel, leaves_no_permit_with_a_caller_that_is_gone, (.seeds = 50),
+              async_semaphore permits; async_task task; int i;)
+{
+    async_result n;
+    async_begin;
+    for (; self->i < 4; self->i++) {
+        self->task = async_keep(async_spawn(calls_who_wraps_a_lock, &self->permits, self->i & 1));
+        await(async_sleep(1));
+        if (self->i & 2)
+            async_cancel(self->task);
+        async_semaphore_release(&self->permits);
+        async_cancel(self->task);
+        await(n, async_join(self->task));
+        cr_assert_eq(n, -ECANCELED);
+        cr_assert_eq(async_semaphore_acquire_nowait(&self->permits), 0);
+        cr_assert_eq(async_semaphore_acquire_nowait(&self->permits), -EAGAIN);
+    }
+    async_end;
+}
+
 /* What an earlier await was handed does not count for this one. */
 async(yields_after_its_permit, async_semaphore *permits; int *stage;)
 {

@@ -864,3 +864,18 @@ TASK_TEST(much, arrives_whole_at_a_slow_reader, int ends[2]; size_t total, place
     check_equal(async_close(self->ends[1]), 0);
     async_end;
 }
+
+/* A limit of 0 is no hindrance to what can be done at once. */
+TASK_TEST(sockets, of_unix_are_connected_at_once, int listener, fd; char path[64];)
+{
+    async_begin;
+    snprintf(self->path, sizeof self->path, "/tmp/async-test-%d", (int)getpid());
+    self->listener = async_listen_unix(self->path);
+    check(self->listener >= 0);
+    await(self->fd, async_connect_unix(self->path), 0);
+    unlink(self->path);
+    check(self->fd >= 0);
+    async_close(self->fd);
+    async_close(self->listener);
+    async_end;
+}

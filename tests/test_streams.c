@@ -971,3 +971,47 @@ TASK_TEST(stream, is_not_what_has_the_number_of_its_descriptor_now, int ends[2],
     }
     async_end;
 }
+
+/* ----------------------------------------------------------------------------
+ * MARK: - At the end
+ * ------------------------------------------------------------------------- */
+static int late_calls;
+
+static void counts_late_calls(async_stream *stream, const char *data, ssize_t size)
+{
+    (void)stream;
+    (void)data;
+    (void)size;
+    late_calls++;
+}
+
+async(writes_at_the_end, int fd;)
+{
+    ssize_t n;
+    async_begin;
+    await(async_sleep(100000));
+    async_finally;
+    await(n, async_write(self->fd, "x", 1));
+    check_equal(n, 1);
+    await(async_sleep(10)); /* the loop sees it */
+    async_end;
+}
+
+async(leaves_a_stream_with_a_callback, int ends[2]; async_stream *stream;)
+{
+    async_begin;
+    check_equal(async_socketpair(self->ends), 0);
+    self->stream = async_stream_open(self->ends[0]);
+    check_equal(async_stream_on_data(self->stream, counts_late_calls), 0);
+    check_equal(async_detach(async_spawn(writes_at_the_end, self->ends[1])), 0);
+    await(async_yield());
+    async_end;
+}
+
+/* What the callback was given may be in a frame that is gone. */
+TEST(streams, call_nobody_back_while_the_loop_closes)
+{
+    late_calls = 0;
+    check_equal(async_run(leaves_a_stream_with_a_callback), 0);
+    check_equal(late_calls, 0);
+}
