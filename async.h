@@ -471,9 +471,9 @@ static inline int async_loop_run_once(int64_t timeout_ms);
 static inline void async_loop_stop(void);
 
 /* Cancel all tasks, run until they have ended and closing streams have sent what they had, and free
- * the loop. Descriptors made by async.h are closed, adopted ones given back as they were; in a
- * child after fork() all of them stay as they are. Returns 0, also where no loop is open, or -EBUSY
- * inside the loop itself. */
+ * the loop. Nobody is called back any more, but for on_close of those streams. Descriptors made by
+ * async.h are closed, adopted ones given back as they were; in a child after fork() all of them
+ * stay as they are. Returns 0, also where no loop is open, or -EBUSY inside the loop itself. */
 static inline int async_loop_close(void);
 
 /* A descriptor that polls readable when async_loop_run_once(0) has work, for a loop inside another.
@@ -527,9 +527,9 @@ ASYNC__MUST_AWAIT static inline async_op async_join_children(void);
  * errno it is, or -ESRCH. Never suspends. */
 static inline async_task async_keep(async_task task);
 
-/* Ask a task to end: the await it is in, and every later one, gives -ECANCELED (rule 6), until it
- * has left; look at the result and leave. A callback is not called any more, and its handle is
- * gone. Returns 0, or -ESRCH. Never suspends. */
+/* Ask a task to end: the await it is in, unless that is done, and every later one gives -ECANCELED
+ * (rule 6), until it has left; look at the result and leave. A callback is not called any more, and
+ * its handle is gone. Returns 0, or -ESRCH. Never suspends. */
 static inline int async_cancel(async_handle handle);
 
 /* Was the running task told to end? Returns 0, -ECANCELED, or -ETIMEDOUT (a caller's limit has
@@ -1258,7 +1258,7 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__CANCELLED 1u /* a task that was told to end; a callback that must not be called */
 #define ASYNC__KEPT 2u      /* its result stays until it is joined                             */
 #define ASYNC__QUEUED 4u    /* in the queue of what can run (callbacks and streams)            */
-#define ASYNC__YIELDS 4u    /* a task that waits for nothing but its turn                      */
+#define ASYNC__EMPTY 4u     /* a task: with the result of its await nothing would be lost      */
 
 /* Flags of a stream. */
 #define ASYNC__CLOSING 8u  /* async_stream_close was called                    */
@@ -1863,7 +1863,7 @@ static inline void async__postpone(async__task *task, async_result result)
 {
     task->result = result;
     task->item.op = ASYNC__READY;
-    task->item.flags &= 0xff & ~ASYNC__YIELDS;
+    task->item.flags &= 0xff & ~ASYNC__EMPTY;
 }
 
 /* The task can go on: with this result of what it awaited. */
@@ -2662,12 +2662,12 @@ ASYNC__RARE static inline void async__expire_due(async_loop *loop)
         async__item *item = async__item_at(loop, next->slot);
         async__task *task = (async__task *)(void *)item;
         async__timer_stop(loop, next->slot);
-        if (item->kind != ASYNC__TASK)
+        if (item->kind != ASYNC__TASK) {
             loop->kinds[item->kind]->due(loop, item);
-        else if (item->op == ASYNC__SLEEP && deadline_ns < task->leaf->deadline_ns)
-            async__wake(loop, task, 0);
-        else
-            async__interrupt(loop, task, -ETIMEDOUT);
+        } else { /* a sleep is over, or a limit has passed */
+            int has_slept = item->op == ASYNC__SLEEP && deadline_ns < task->leaf->deadline_ns;
+            async__interrupt(loop, task, has_slept ? 0 : -ETIMEDOUT);
+        }
     }
     if (loop->retry_ns <= loop->now_ns)
         async__retry(loop);
@@ -2968,14 +2968,16 @@ static inline void async__return(async_frame *frame, async_result result)
     frame->line = frame->flags & ASYNC__FINALLY ? ASYNC__END : ASYNC__LEAVE;
 }
 
-/* After await without lvalue: nobody sees the result, so an interruption leaves the coroutine. */
+/* After await without lvalue: nobody sees that the operation was interrupted, so the coroutine is
+ * left. (One that was done, or a coroutine that has returned something else, was not.) */
 static inline int async__interrupted(async_frame *frame)
 {
     async_loop *loop = async__current;
     int ended, error;
     if (ASYNC__EXPECT(!loop->told, 1))
         return 0;
-    ended = loop->task->result == -ECANCELED || loop->task->result == -ETIMEDOUT || loop->failed;
+    ended = loop->task->item.flags & ASYNC__EMPTY || loop->task->result == -ECANCELED ||
+            loop->task->result == -ETIMEDOUT;
     error = loop->told == 2 || !ended ? 0 : async_cancelled(); /* else it may have a mutex now */
     if (error)
         async__return(frame, error);
@@ -3092,6 +3094,7 @@ ASYNC__RARE static inline int async__refuse(async_loop *loop, async__task *task)
         ++task->item.stubborn == ASYNC__STUBBORN)
         async__warn("a task goes on after it was cancelled: 1000 awaits so far", task->leaf);
     async__postpone(task, error);
+    task->item.flags |= ASYNC__EMPTY;
     return 1;
 }
 
@@ -3140,7 +3143,7 @@ static inline async_op async_yield(void)
     async_loop *loop = async__loop();
     async__task *task = async__begin(loop);
     async__postpone(task, 0);
-    task->item.flags |= ASYNC__YIELDS;
+    task->item.flags |= ASYNC__EMPTY;
     if (loop->told)
         async__refuse(loop, task);
     return async__pending(loop);
@@ -3422,6 +3425,7 @@ static inline int async__leaf_returned(async_loop *loop, async__task *task, asyn
     }
     task->leaf = frame->caller;
     task->result = value;
+    task->item.flags &= 0xff & ~ASYNC__EMPTY;
     async__free_block(frame, frame->type->size);
     return 1;
 }
@@ -3636,14 +3640,13 @@ static inline async_result async__cut_short(const async__task *task, int error)
     return writes && task->result > 0 ? task->result : error;
 }
 
-/* A task that waits does not any more. */
+/* A task that waits does not any more. (`error` is 0 for a sleep that is over.) */
 static inline void async__interrupt(async_loop *loop, async__task *task, int error)
 {
-    if (task->item.op == ASYNC__READY && (task->item.flags & ASYNC__YIELDS))
-        task->result = error;
     if (task->item.op <= ASYNC__READY || !async__unpark(loop, task))
         return;
     async__wake(loop, task, async__cut_short(task, error));
+    task->item.flags |= ASYNC__EMPTY;
 }
 
 ASYNC__RARE static inline void async__cancel_task(async_loop *loop, async__task *task)
@@ -6717,6 +6720,15 @@ static inline void async__stream_desert(async_loop *loop, const async_stream *st
         async__desert(loop, waiter);
 }
 
+/* The loop closes: nobody is called back any more, but for the end of a stream that closes. */
+ASYNC__RARE static inline void async__stream_hush(async_loop *loop, async_stream *stream)
+{
+    if (stream->on_data && async__stream_is_usable(loop, stream))
+        async__stream_desert(loop, stream, ASYNC__READABLE);
+    stream->on_data = NULL;
+    stream->on_written = NULL;
+}
+
 /* ---- reading ---- */
 
 /* Where the separator ends, 0: it is not in the first `count` bytes that are there. */
@@ -7368,10 +7380,8 @@ ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
     }
     for (i = 1; i < loop->slot_count; i++) {
         async__item *item = async__item_at(loop, i);
-        if (item && item->kind == ASYNC__STREAM) {
-            async__stream_of(item)->on_data = NULL;
-            async__stream_of(item)->on_written = NULL;
-        }
+        if (item && item->kind == ASYNC__STREAM)
+            async__stream_hush(loop, async__stream_of(item));
     }
 }
 

@@ -519,6 +519,40 @@ AsyncTestWith(cancel, leaves_no_permit_with_a_caller_that_is_gone, (.seeds = 50)
     async_end;
 }
 
+/* What is out of a write that was cut short is no success. */
+async(sends_all, int fd; char *data; size_t size; size_t *sent;)
+{
+    async_begin;
+    await(async_write(self->fd, self->data, self->size));
+    *self->sent += self->size;
+    async_end;
+}
+
+AsyncTestWith(cancel, leaves_a_write_of_which_a_part_is_out, (.seeds = 10), int ends[2];
+              char data[30000]; size_t sent, came; async_task task; int i;)
+{
+    async_result n;
+    async_begin;
+    async_ok(async_socketpair(self->ends));
+    for (n = 0; n == 0; self->i++)
+        await(n, async_call(sends_all, self->ends[0], self->data, sizeof self->data, &self->sent),
+              50);
+    cr_assert_eq(n, -ETIMEDOUT);
+    cr_assert_eq(self->sent, (size_t)(self->i - 1) * sizeof self->data);
+    while (self->came < self->sent) {
+        await(n, async_read(self->ends[1], self->data, sizeof self->data), 50);
+        async_ok(n);
+        self->came += (size_t)n;
+    }
+    self->task = async_keep(async_spawn(sends_all, self->ends[0], self->data, sizeof self->data,
+                                        &self->sent));
+    await(async_yield());
+    async_cancel(self->task);
+    await(n, async_join(self->task));
+    cr_assert(n == -ECANCELED || n == 0);
+    async_end;
+}
+
 /* What an earlier await was handed does not count for this one. */
 async(yields_after_its_permit, async_semaphore *permits; int *stage;)
 {

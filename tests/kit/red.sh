@@ -282,7 +282,7 @@ broken_turns() {
     broken double_resume two_sleeps 'a task is resumed that is not ready: broken_two_sleeps, line' \
         "$(within async__run_ready 's/async__run_task(.*);/&&/')"
     broken invented_cancel two_sleeps '-ECANCELED for a task that nobody has cancelled: sleeper, line' \
-        "$(within async__expire_due 's/async__wake(loop, task, 0)/async__wake(loop, task, -ECANCELED)/')"
+        "$(within async__expire_due 's/has_slept ? 0/has_slept ? -ECANCELED/')"
     broken unfair yielders 'unfair: [0-9]* turns of others while a task was ready, with [0-9] tasks in all: yields, line' \
         "$(within async__next_batch 's/    \*loop->last = NULL;/    async__item *item, **place = \&loop->first; if (loop->last == place) return NULL; &/')" \
         "$(within async__next_batch 's/    loop->last = &loop->first;/    while ((*place)->at.next) place = \&(*place)->at.next; item = *place; loop->last = place;/')" \
@@ -303,7 +303,7 @@ broken_wakes() {
     broken no_cancel cancelled_sleep 'lost wake-up: a task waits although it was cancelled: sleeper, line [0-9]*, sleep' \
         "$(within async__cancel_task 's/async__interrupt(loop, task, -ECANCELED);/return;/')"
     broken no_limit limit_of_a_read 'lost wake-up: a task waits although its limit has passed: limited, line [0-9]*, read on descriptor [0-9]*' \
-        "$(within async__expire_due 's/async__interrupt(loop, task, -ETIMEDOUT);/return;/')"
+        "$(within async__expire_due 's/async__interrupt(loop, task, has_slept/if (has_slept) &/')"
     broken limit_without_timer limit_of_a_read 'lost wake-up: a task waits although its limit has no timer: limited, line [0-9]*, read on descriptor [0-9]*' \
         "$(within async__park 's/async__timer_start(.*);/;/')"
     broken no_join joiner 'lost wake-up: a task waits although the task it joins has ended: joins, line [0-9]*, join' \
