@@ -271,7 +271,7 @@ kit-red:
 red: kit-red
 	tests/red.sh
 	tests/course_red.sh
-	tests/lint.sh --red
+	LINT_OUT=$(B)/lint-red tests/lint.sh --red
 lint:
 	tests/lint.sh
 coverage:

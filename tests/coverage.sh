@@ -61,6 +61,10 @@ async__race_ask | async_begin | poll epoll kqueue | likewise
 async__race_attempt | async_begin | poll epoll kqueue | likewise
 async__race_run | async_begin | poll epoll kqueue | likewise
 async__connect_later | async_begin | poll epoll kqueue | likewise
+async__connect_later | async_sleep | poll epoll kqueue | a sleep always waits
+async__connect_later | async__connect( | poll epoll kqueue | a Unix socket is connected at once, or its backlog is full
+async__close_signals | handlers | poll epoll kqueue | a handler that runs in another thread
+async__stream_hush | usable | poll epoll kqueue | a stream whose number was closed behind the loop's back
 async__resolve_name | async_await | poll epoll kqueue | no answer is there before the thread has run
 async__race_run | async_await | poll epoll kqueue | the event was cleared just before
 END

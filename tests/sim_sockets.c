@@ -252,6 +252,8 @@ AsyncTestWith(sockets, a_full_backlog_delays_a_connection, (.seeds = 500),
     await(async_sleep(20));
     await(n, async_connect_unix("/run/small"), 30);
     cr_assert_eq(n, -ETIMEDOUT);
+    await(n, async_connect_unix("/run/small"), 1000); /* it waits longer and longer, not for ever */
+    cr_assert_eq(n, -ETIMEDOUT);
     self->hopeless = async_spawn(client, .path = "/run/small", .size = 1);
     async_keep(self->hopeless);
     await(async_sleep(5));
