@@ -471,9 +471,10 @@ static inline int async_loop_run_once(int64_t timeout_ms);
 static inline void async_loop_stop(void);
 
 /* Cancel all tasks, run until they have ended and closing streams have sent what they had, and free
- * the loop. Nobody is called back any more, but for on_close of those streams. Descriptors made by
- * async.h are closed, adopted ones given back as they were; in a child after fork() all of them
- * stay as they are. Returns 0, also where no loop is open, or -EBUSY inside the loop itself. */
+ * the loop. Callbacks asked for before are not called, but for on_close of those streams, and for
+ * posts while a task is left. Descriptors made by async.h are closed, adopted ones given back as
+ * they were; in a child after fork() all of them stay as they are. Returns 0, also where no loop is
+ * open, or -EBUSY inside the loop itself. */
 static inline int async_loop_close(void);
 
 /* A descriptor that polls readable when async_loop_run_once(0) has work, for a loop inside another.
@@ -5728,7 +5729,7 @@ typedef struct async__race {
     async_result found[2]; /* how many; 0: no answer yet; or a negative errno      */
     async_result next[2];  /* the first of the addresses found that was not tried  */
     async_address addresses[2][ASYNC__ADDRESSES];
-    int began; /* all children there were */
+    int began;             /* children, those that have ended too                  */
     async_task children[2 + 2 * ASYNC__ADDRESSES];
 } async__race;
 

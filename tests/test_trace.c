@@ -344,19 +344,33 @@ async(spawns_many)
     async_end;
 }
 
+/* No file gets larger than that, and writing one so is an error, no signal. Returns the limit that
+ * there was. */
+static struct rlimit limit_files(rlim_t size)
+{
+    struct rlimit before, small;
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = size;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    return before;
+}
+
+static void lift_limit(struct rlimit before)
+{
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, SIG_DFL);
+}
+
 /* In the middle of a step. */
 REAL_TEST(trace, whose_disk_is_full_ends_with_a_word, A_FILE)
 {
-    struct rlimit before, small;
+    struct rlimit before;
     begin_trace();
-    getrlimit(RLIMIT_FSIZE, &before);
-    small = before;
-    small.rlim_cur = 100000;
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &small);
+    before = limit_files(100000);
     check_equal(async_run(spawns_many), 0);
-    setrlimit(RLIMIT_FSIZE, &before);
-    signal(SIGXFSZ, SIG_DFL);
+    lift_limit(before);
     check_equal(seam_warnings, 1);
     check(strstr(seam_warning, "the trace cannot be written") != NULL);
     end_trace();
@@ -375,18 +389,13 @@ async(names_itself_often, int length; int i; char text[64];)
 
 REAL_TEST(trace, that_ends_between_two_events_of_a_name_ends_well, A_FILE)
 {
-    struct rlimit before, none;
+    struct rlimit before;
     int length;
     begin_trace();
-    getrlimit(RLIMIT_FSIZE, &before);
-    none = before;
-    none.rlim_cur = 0;
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &none);
+    before = limit_files(0);
     for (length = 1; length <= 40; length++)
         check_equal(async_run(names_itself_often, .length = length), 0);
-    setrlimit(RLIMIT_FSIZE, &before);
-    signal(SIGXFSZ, SIG_DFL);
+    lift_limit(before);
     check_equal(seam_warnings, 40);
     end_trace();
 }
