@@ -1259,6 +1259,7 @@ enum { /* what an item waits for; async__op_name has their names */
 #define ASYNC__CANCELLED 1u /* a task that was told to end; a callback that must not be called */
 #define ASYNC__KEPT 2u      /* its result stays until it is joined                             */
 #define ASYNC__QUEUED 4u    /* in the queue of what can run (callbacks and streams)            */
+#define ASYNC__NEEDED 8u    /* a callback that a closing loop needs                            */
 #define ASYNC__EMPTY 4u     /* a task: with the result of its await nothing would be lost      */
 
 /* Flags of a stream. */
@@ -5016,6 +5017,14 @@ static inline async_handle async__callback_handle(const async__callback *callbac
     return async__handle(callback->item.slot, callback->generation);
 }
 
+/* A loop that closes does not drop this one. */
+static inline void async__need(const async_loop *loop, async_handle callback)
+{
+    async__item *item = async__find(loop, callback);
+    if (item)
+        item->flags |= ASYNC__NEEDED;
+}
+
 static inline void async__callback_release(async_loop *loop, async__callback *callback)
 {
     callback->item.op = 0;
@@ -5319,6 +5328,8 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     async__threads *threads = loop->threads;
     async__job *job = (async__job *)task->item.at.buffer;
     int is_queued;
+    if (async__is_foreign(loop)) /* one that is not there may have the lock */
+        return 0;
     pthread_mutex_lock(&threads->lock);
     is_queued = !job->is_running;
     if (is_queued) {
@@ -5333,7 +5344,7 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     return is_queued;
 }
 
-/* Has a thread begun with it? In a child after fork one that is not there may have the lock. */
+/* Has a thread begun with it? (In a child after fork, likewise.) */
 static inline int async__job_runs(const async_loop *loop, const async__job *job)
 {
     int is_ours = !async__is_foreign(loop), runs;
@@ -5427,6 +5438,7 @@ ASYNC__RARE static inline int async__threads_hold(async_loop *loop)
         threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
     if (threads->reader < 0)
         return (int)threads->reader;
+    async__need(loop, threads->reader);
     threads->users++;
     return 0;
 }
@@ -6202,7 +6214,7 @@ static inline async_handle async_on_signal(int signo, void *data,
     if (error)
         return error;
     own = loop->signals;
-    if (!own->all)
+    if (!async__find(loop, own->reader))
         own->reader = async_on_readable(own->ends[0], own, async__read_signals);
     it = own->reader < 0 ? NULL : (async__catch *)ASYNC_MEM(calloc)(1, sizeof *it);
     handle = own->reader < 0 ? own->reader : it ? async__enroll(loop, &it->item) : -ENOMEM;
@@ -6228,6 +6240,8 @@ static inline async_handle async_on_signal(int signo, void *data,
         return error;
     }
     async__unblock(signo);
+    if (!callback || data == own) /* a task may wait for it; of other callbacks none hears then */
+        async__need(loop, own->reader);
     return handle;
 }
 
@@ -7362,21 +7376,14 @@ static inline const async__kind *async__stream_kind(void)
  * >>end          Closing a loop, and async_run, which is open, spawn, run and close in one.
  * ------------------------------------------------------------------------- */
 
-/* Who waits for a thread, or for a signal, has to be told. */
-static inline int async__is_needed(const async_loop *loop, async_handle callback)
-{
-    return (loop->threads && callback == loop->threads->reader) ||
-           (loop->signals && callback == loop->signals->reader);
-}
-
-/* Callbacks first: they would keep the loop alive. */
+/* Callbacks first: they would keep the loop alive. But who waits for a thread, or for a signal, has
+ * to be told. */
 ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
 {
     uint32_t i;
     for (i = 0; i < loop->callback_count; i++) {
         async__callback *callback = async__callback_at(loop, ASYNC__CALLBACKS + i);
-        if (callback->item.op && !(callback->item.flags & ASYNC__CANCELLED) &&
-            !async__is_needed(loop, async__callback_handle(callback)))
+        if (callback->item.op && !(callback->item.flags & (ASYNC__CANCELLED | ASYNC__NEEDED)))
             loop->kinds[ASYNC__CALLBACK]->drop(loop, &callback->item);
     }
     for (i = 1; i < loop->slot_count; i++) {

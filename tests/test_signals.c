@@ -398,6 +398,40 @@ TEST(signals, are_told_to_callbacks_that_are_made_while_the_loop_closes)
     check_equal(heard, 1);
 }
 
+/* An older callback hears of nothing any more: it is no reason to wait. */
+async(waits_for_what_an_older_one_does, async_event never;)
+{
+    async_begin;
+    await(async_event_wait(&self->never));
+    async_finally;
+    await(async_event_wait(&self->never));
+    async_end;
+}
+
+TEST(signals, that_only_older_callbacks_catch_do_not_keep_a_loop_that_closes)
+{
+    int signo = SIGUSR1;
+    heard = 0;
+    check_equal(async_open(NULL), 0);
+    check(async_on_signal(SIGUSR1, &signo, hears) > 0);
+    check(async_spawn(waits_for_what_an_older_one_does) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    check_equal(async_loop_close(), 0);
+    check_equal(heard, 0);
+}
+
+TEST(signals, are_told_to_callbacks_made_while_the_loop_closes_beside_older_ones)
+{
+    int signo = SIGUSR1;
+    heard = 0;
+    check_equal(async_open(NULL), 0);
+    check(async_on_signal(SIGUSR1, &signo, hears) > 0);
+    check(async_spawn(hears_in_its_finally) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    check_equal(async_loop_close(), 0);
+    check_equal(heard, 1);
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Misuse and failures
  * ------------------------------------------------------------------------- */

@@ -568,6 +568,39 @@ TEST(posts, still_come_while_the_loop_closes)
 
 static int in_time;
 
+async(waits_for_a_thread)
+{
+    async_begin;
+    await(async_offload(returns_at_once, NULL));
+    async_end;
+}
+
+/* A thread of the parent's may have the lock as the child comes into being; it never gives it back. */
+TEST(offload, of_a_parent_cannot_be_cancelled_by_a_child)
+{
+    int status;
+    pid_t child;
+    async_task task;
+    check_equal(async_open(NULL), 0);
+    task = async_spawn(waits_for_a_thread);
+    check(task > 0);
+    check_equal(async_loop_run_once(0), 1);
+    pthread_mutex_lock(&async__current->threads->lock);
+    child = fork();
+    if (child == 0) {
+        alarm(10); /* or it would wait for ever */
+        status = async_cancel(task) == 0 && async_loop_close() == 0;
+        test_save_coverage();
+        _exit(!status);
+    }
+    pthread_mutex_unlock(&async__current->threads->lock);
+    check(child > 0);
+    check_equal(waitpid(child, &status, 0), child);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_loop_close(), 0);
+}
+
 static void counts_posts(void *data)
 {
     in_time++;
