@@ -7427,17 +7427,17 @@ ASYNC__RARE static inline void async__free_items(async_loop *loop)
     }
 }
 
-/* close(2) with unread data resets the connection: a closing stream's is read and forgotten. */
+/* close(2) with unread data resets the connection: a closing stream still reads what is there. */
 ASYNC__RARE static inline void async__give_back_all(async_loop *loop)
 {
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count; fd++) {
         async__descriptor *it = &loop->descriptors[fd];
-        int turns = (it->bits & ASYNC__LEAVING) && async__is_connection(it->kind) ? 16 : 0;
+        int turns = (it->bits & ASYNC__LEAVING) ? 16 : 0;
         if (turns)
             it->bits |= ASYNC__R; /* no event is looked at any more */
-        while (turns-- && async__forget(loop, (int)fd) > 0) {
-        }
+        while (turns-- && it->reader)
+            loop->kinds[ASYNC__STREAM]->run(loop, async__item_at(loop, it->reader));
         if (it->bits & ASYNC__ADOPTED)
             async__give_back(loop, (int)fd, (it->bits & (ASYNC__OWNED | ASYNC__STREAMED)) != 0);
     }

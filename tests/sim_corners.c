@@ -857,6 +857,22 @@ AsyncTestBare(corners, a_loop_that_closes_reads_and_forgets_only_so_much, CALM)
     sim_close(raw[1]);
 }
 
+/* What is unread then is more than one turn forgets: the peer has the end all the same, no reset. */
+AsyncTestBare(corners, a_loop_that_closes_reads_and_forgets_a_large_rest, CALM)
+{
+    int size = 1000000, raw[2];
+    async_stream *stream;
+    sim_socketpair(AF_UNIX, SOCK_STREAM, 0, raw);
+    sim_setsockopt(raw[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    cr_assert_eq(async_open(NULL), 0);
+    stream = async_stream_open(async_adopt(raw[0]));
+    cr_assert_eq(async_stream_close(stream), 0);
+    cr_assert_eq(sim_send(raw[1], much, 1000000, MSG_NOSIGNAL), 1000000);
+    async_loop_close();
+    cr_assert_eq(sim_recv(raw[1], much, sizeof much, 0), 0);
+    sim_close(raw[1]);
+}
+
 /* More unread than one turn forgets. */
 AsyncTest(corners, a_closing_stream_forgets_in_turns, int raw[2]; async_stream *stream;)
 {

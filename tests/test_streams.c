@@ -450,6 +450,26 @@ TEST(closing_stream, by_the_loop_leaks_nothing)
     close(closing[1]);
 }
 
+/* What has come when the loop goes is still read: or the peer would have a reset for a reply. */
+TEST(closing_stream, does_not_destroy_the_last_reply_with_its_loop)
+{
+    int ends[2];
+    char data[16];
+    async_stream *stream;
+
+    check_equal(async_open(NULL), 0);
+    raw_pair(ends);
+    stream = stream_over(ends[0]);
+    check_equal(async_stream_write(stream, "reply", 5), 0);
+    check_equal(async_stream_close(stream), 0);
+    check_equal(write(ends[1], "more", 4), 4);
+    check_equal(async_loop_close(), 0);
+    check(!is_open(ends[0]));
+    check_equal(read(ends[1], data, sizeof data), 5);
+    check_equal(read(ends[1], data, sizeof data), 0);
+    close(ends[1]);
+}
+
 static int reads_all(int fd, size_t total)
 {
     static char data[65536];
