@@ -857,7 +857,7 @@ AsyncTestBare(corners, a_loop_that_closes_reads_and_forgets_only_so_much, CALM)
     sim_close(raw[1]);
 }
 
-/* What is unread then is more than one turn forgets: the peer has the end all the same, no reset. */
+/* What is unread then is more than one turn forgets: the peer has the end all the same. */
 AsyncTestBare(corners, a_loop_that_closes_reads_and_forgets_a_large_rest, CALM)
 {
     int size = 1000000, raw[2];

@@ -575,7 +575,7 @@ async(waits_for_a_thread)
     async_end;
 }
 
-/* A thread of the parent's may have the lock as the child comes to be, and never gives it back to it. */
+/* A thread of the parent's may have the lock as the child comes to be, and never gives it back. */
 TEST(offload, of_a_parent_cannot_be_cancelled_by_a_child)
 {
     int status;
