@@ -111,7 +111,7 @@
  *
  * At run time the environment variable ASYNC_BACKEND chooses "epoll", "kqueue" or "poll", and
  * ASYNC_TRACE_FILE=x.json has each loop write there what its tasks do, for ui.perfetto.dev. A file
- * that exists is added to: several loops, and several programs, are one picture.
+ * that exists (an empty one too) is added to: several loops, and several programs, are one picture.
  * ------------------------------------------------------------------------- */
 #ifndef ASYNC_H
 #define ASYNC_H
@@ -835,10 +835,10 @@ ASYNC__MUST_AWAIT static inline async_op async_offload(async_result (*function)(
  * descriptor. Never suspends. */
 static inline async_loop *async_loop_share(void);
 
-/* From any thread, not from a signal handler: call back in the loop's, in the order of posting. The
- * loop must have been shared, and stay open until this returns; what has not been called when it
- * closes is forgotten. Returns 0, -ENOMEM, -EPERM (another process's loop), or what write(2) says.
- * Never suspends. */
+/* From any thread, not from a signal handler: call back in the loop's, in the order of posting, all
+ * that has come in one turn. The loop must have been shared, and stay open until this returns; what
+ * has not been called when it closes is forgotten. Returns 0, -ENOMEM, -EPERM (another process's
+ * loop), or what write(2) says. Never suspends. */
 static inline int async_post(async_loop *loop, void *data, void (*callback)(void *data));
 
 /* ---- signals ---- */
@@ -882,7 +882,9 @@ static inline async_handle async_on_signal(int signo, void *data,
  * are at their defaults there. What the loop has adopted does not block there either: async_release
  * it before. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from running:
  * -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM, -EMFILE,
- * -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends. */
+ * -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends, but holds the
+ * loop until the child has begun; where another thread forks at that moment, and its child does not
+ * exec, until that one's end. */
 static inline int async_process_start(async_process *process, const char *const *arguments,
                                       const async_process_options *options);
 
@@ -991,7 +993,8 @@ static inline int async_stream_on_close(async_stream *stream,
 
 /* ---- seeing ---- */
 
-/* Print the tree of tasks: chains of awaits, what each waits for, how long. Never suspends. */
+/* Print the tree of tasks: chains of awaits, what each waits for, how long (after 13 days it begins
+ * anew). Never suspends. */
 static inline void async_dump(FILE *out);
 
 /* ----------------------------------------------------------------------------
@@ -1425,7 +1428,8 @@ struct async_loop {
                           /* "always suspends" would hide lost locals                    */
     int budget;           /* operations it may still complete before the others' turn    */
     int told;             /* 1: it may have been told to end; 2: but this await was shielded */
-    uint8_t running, stopped, closing;
+    uint8_t running, stopped;
+    uint8_t closing;      /* 2: no task runs any more                                    */
     char *stack_base;     /* the C stack from here to the running function is the coroutines' */
     int64_t own_limit_ns; /* of the await that is being evaluated                        */
 
@@ -1502,6 +1506,7 @@ typedef struct async__process {
     int handlers;                       /* running now: what they look at must not go yet    */
     struct async__signals *loops;       /* that catch signals                                */
     struct async__disposition *changed; /* what signals did that are caught now              */
+    void (*renew)(void);                /* in a child: they do it again; NULL: not used yet  */
 } async__process;
 
 /* The thread's loop, and the record for signals: the only variables at file scope, one per program
@@ -1690,6 +1695,13 @@ ASYNC__RARE static inline int async__table_grow(async_loop *loop)
     return 0;
 }
 
+/* A handle of an earlier loop names nothing in this one: generations begin where the clock stands,
+ * and no place is used anew within 16 ns. */
+static inline uint32_t async__first_generation(const async_loop *loop)
+{
+    return ((uint32_t)(loop->now_ns >> 4) & INT32_MAX) | 1;
+}
+
 /* Give an item a slot. Returns its handle or -ENOMEM. */
 static inline int64_t async__enroll(async_loop *loop, async__item *item)
 {
@@ -1700,7 +1712,7 @@ static inline int64_t async__enroll(async_loop *loop, async__item *item)
         if (loop->slot_count == loop->slot_capacity && async__table_grow(loop) < 0)
             return -ENOMEM;
         slot = loop->slot_count++;
-        loop->slots[slot].generation = 1;
+        loop->slots[slot].generation = async__first_generation(loop);
     }
     loop->slots[slot].item = item;
     loop->slots[slot].timer = 0;
@@ -2621,6 +2633,8 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     if (name && *name)
         async__trace_open(loop, name);
     async__current = loop;
+    if (async__this_process.renew && async__this_process.id != loop->process)
+        async__this_process.renew();
     return 0;
 }
 
@@ -3295,6 +3309,8 @@ static inline void async__line_up(uint32_t slot, async__waiter *waiter, async__w
 static inline void async__leave_queue(async__waiter **queue, async__waiter *waiter)
 {
     int is_alone = waiter->next == waiter;
+    if (is_alone && *queue != waiter && async__current->closing == 2)
+        return; /* a child after fork has made it anew */
     if (is_alone && *queue != waiter)
         async__panic("an event, semaphore, mutex or channel that a task waits for is gone");
     waiter->prev->next = waiter->next;
@@ -3584,11 +3600,11 @@ static inline async_op async_join_all(const async_task *tasks, size_t count)
     async__check_buffer(loop, tasks);
     if (async__refused(loop, task))
         return async__pending(loop);
-    for (i = 0; i < count; i++) {
-        async_keep(tasks[i]);
+    for (i = 0; i < count; i++)
         if (tasks[i] == async_current_task())
             return async__done(loop, task, -EDEADLK);
-    }
+    for (i = 0; i < count; i++)
+        async_keep(tasks[i]);
     loop->join_rest = async__join_rest;
     task->item.at.buffer = (void *)(uintptr_t)tasks;
     task->on.waiter.left = (uint32_t)count;
@@ -4486,7 +4502,7 @@ ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot, i
 static inline void async__give_up_descriptor(async_loop *loop, async__task *task)
 {
     async__desert(loop, async__waiter_of(loop, task->on.io.fd, task->item.op));
-    if (task->item.op == ASYNC__CONNECT)
+    if (task->item.op == ASYNC__CONNECT && !async__is_foreign(loop))
         async__give_back(loop, task->on.io.fd, 1);
 }
 
@@ -4990,7 +5006,7 @@ ASYNC__RARE static inline int async__callbacks_grow(async_loop *loop)
     for (i = ASYNC__CHUNK; i--;) {
         chunk[i].item.slot = ASYNC__CALLBACKS + count + i;
         chunk[i].item.kind = ASYNC__CALLBACK;
-        chunk[i].generation = 1;
+        chunk[i].generation = async__first_generation(loop);
         chunk[i].item.at.next = loop->free_callback;
         loop->free_callback = &chunk[i].item;
     }
@@ -6125,6 +6141,12 @@ ASYNC__RARE static inline void async__close_signals(async_loop *loop)
     loop->signals = NULL;
 }
 
+/* In a child after fork(): what was caught in the parent is not here. */
+ASYNC__RARE static inline void async__renew_process(void)
+{
+    async__unlock_process(async__lock_process());
+}
+
 /* Made at its first use. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__open_signals(async_loop *loop)
 {
@@ -6145,6 +6167,7 @@ ASYNC__RARE static inline int async__open_signals(async_loop *loop)
     own->last_id = loop->now_ns; /* no child of an earlier loop has one of these */
     loop->signals = own;
     process = async__lock_process();
+    process->renew = async__renew_process;
     own->next = process->loops;
     ASYNC__STORE(process->loops, own);
     async__unlock_process(process);
@@ -7408,6 +7431,19 @@ ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
         error = run(loop);
 }
 
+/* Tasks that would not end leave the queues they stand in: those may be of what is static. */
+ASYNC__RARE static inline void async__leave_queues(async_loop *loop)
+{
+    uint32_t slot;
+    loop->closing = 2;
+    for (slot = 1; slot < loop->slot_count; slot++) {
+        async__item *item = async__item_at(loop, slot);
+        if (item && item->kind == ASYNC__TASK && item->op >= ASYNC__JOIN &&
+            item->op < ASYNC__OFFLOAD)
+            async__unpark(loop, (async__task *)(void *)item);
+    }
+}
+
 /* What is left when the loop goes: results nobody took, streams, tasks that would not end. */
 ASYNC__RARE static inline void async__free_items(async_loop *loop)
 {
@@ -7455,6 +7491,7 @@ ASYNC__RARE static inline int async_loop_close(void)
         return -EBUSY;
     if (!foreign)
         async__end_tasks(loop);
+    async__leave_queues(loop);
     if (loop->threads)
         loop->threads->close(loop);
     if (loop->signals)
@@ -7751,6 +7788,8 @@ static inline void async__trace_name(async_loop *loop, const char *name)
     size_t i;
     for (i = 0; i < sizeof plain - 1 && name[i]; i++)
         plain[i] = (unsigned char)name[i] < ' ' || strchr("\\\"", name[i]) ? '_' : name[i];
+    while (i && (name[i] & 0xc0) == 0x80) /* cut before a character of UTF-8, not in it */
+        i--;
     plain[i] = '\0';
     async__trace_event(loop, loop->task, 'M', "thread_name", plain, loop->task->leaf, async_now());
     async__trace_event(loop, loop->task, 'i', "name", plain, loop->task->leaf, async_now());

@@ -603,6 +603,64 @@ TEST(loop, stopped_beforehand_runs_once_without_waiting)
     close_loop();
 }
 
+/* What a task waits for may outlive the loop. */
+static async_event of_the_program;
+
+async(waits_in_vain)
+{
+    async_begin;
+    await(async_event_wait(&of_the_program));
+    async_finally;
+    await(async_event_wait(&of_the_program));
+    async_end;
+}
+
+async(waits_for_the_next_loop, const char *name;)
+{
+    async_begin;
+    await(async_event_wait(&of_the_program));
+    note(self->name);
+    async_end;
+}
+
+TEST(loop, that_closes_takes_its_tasks_out_of_what_they_wait_for)
+{
+    open_loop();
+    check(async_spawn(waits_in_vain) > 0);
+    check(async_spawn(waits_in_vain) > 0);
+    check_equal(async_loop_run_once(0), 2);
+    close_loop();
+    open_loop();
+    check(async_spawn(waits_for_the_next_loop, .name = "n") > 0);
+    check_equal(async_loop_run_once(0), 1);
+    async_event_set(&of_the_program);
+    check_equal(async_loop_run(), 0);
+    check_text(trace, "n");
+    async_event_clear(&of_the_program);
+    close_loop();
+}
+
+/* A handle from before names nothing in the loop that comes after. */
+TEST(loop, knows_no_handle_of_an_earlier_one)
+{
+    async_handle old, fresh;
+    async_task task, again;
+
+    open_loop();
+    old = async_after(1000, "o", note_data);
+    task = async_spawn(notes, .name = "t");
+    close_loop();
+    open_loop();
+    fresh = async_after(1, "f", note_data);
+    again = async_spawn(notes, .name = "a");
+    check((uint32_t)fresh == (uint32_t)old && (uint32_t)again == (uint32_t)task);
+    check_error(async_cancel, ESRCH, async_cancel(old));
+    check_error(async_cancel, ESRCH, async_cancel(task));
+    check_equal(async_loop_run(), 0);
+    check_text(trace, "af");
+    close_loop();
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Beside a fork
  * ------------------------------------------------------------------------- */
@@ -723,6 +781,44 @@ TEST(fork, lets_the_child_close_what_it_inherited)
 {
     fork_beside(child_closes, 0);
     fork_beside(child_cannot_close, 1);
+}
+
+/* A channel of the program's, at which a task of the parent's waits. */
+static async_channel jobs;
+
+async(takes_a_job, int job;)
+{
+    async_begin;
+    await(async_channel_receive(&jobs, &self->job));
+    async_end;
+}
+
+static void child_finds_nobody(void)
+{
+    int job = 1;
+    check_equal(async_open(NULL), 0);
+    check_error(async_channel_send_nowait, EAGAIN, async_channel_send_nowait(&jobs, &job));
+    check_equal(async_loop_close(), 0);
+}
+
+static void child_makes_it_anew(void)
+{
+    async_channel_init(&jobs, NULL, sizeof(int), 0);
+    child_finds_nobody();
+}
+
+TEST(fork, leaves_nobody_waiting_in_the_child_s_loop)
+{
+    int job = 1;
+    async_channel_init(&jobs, NULL, sizeof(int), 0);
+    open_loop();
+    check(async_spawn(takes_a_job) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    in_child(child_finds_nobody);
+    in_child(child_makes_it_anew);
+    check_equal(async_channel_send_nowait(&jobs, &job), 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
 }
 
 /* ----------------------------------------------------------------------------

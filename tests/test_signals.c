@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -531,6 +532,40 @@ static int signals_itself(void)
         return 3;
     async_loop_close();
     return handler_of(SIGUSR1) == SIG_DFL ? 0 : 4;
+}
+
+/* The loop that caught it is another thread's: this one has none to close. */
+static int is_ended_by_it(void)
+{
+    check_equal(async_open(NULL), 0);
+    raise(SIGUSR1);
+    return 1;
+}
+
+static sem_t is_caught, may_end;
+
+static void *catches_until_told(void *unused)
+{
+    check_equal(async_open(NULL), 0);
+    check(async_catch_signal(SIGUSR1) > 0);
+    sem_post(&is_caught);
+    sem_wait(&may_end);
+    check_equal(async_loop_close(), 0);
+    return unused;
+}
+
+REAL_TEST(signals, of_another_thread_are_not_caught_in_a_child_s_loop, "processes")
+{
+    pthread_t thread;
+    sem_init(&is_caught, 0, 0);
+    sem_init(&may_end, 0, 0);
+    check_equal(pthread_create(&thread, NULL, catches_until_told, NULL), 0);
+    sem_wait(&is_caught);
+    check_equal(in_child(is_ended_by_it), 1000 + SIGUSR1);
+    check(handler_of(SIGUSR1) != SIG_DFL);
+    sem_post(&may_end);
+    check_equal(pthread_join(thread, NULL), 0);
+    check(handler_of(SIGUSR1) == SIG_DFL);
 }
 
 static int lets_go(void)

@@ -671,6 +671,7 @@ async(watch_oneself, async_task tasks[3]; async_case cases[2];)
     self->tasks[1] = async_current_task();
     await(r, async_join_all(self->tasks, 2));
     check_error(async_join_all, EDEADLK, r);
+    check(!(async__find_task(async__current, self->tasks[0])->item.flags & ASYNC__KEPT));
     await(r, async_select(cases_of(self->cases, self->tasks, 2), 2));
     check_equal(r, 1);
     check_equal(self->cases[1].result, -EDEADLK);
