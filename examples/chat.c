@@ -1,6 +1,7 @@
 /* chat: who connects says a name, then lines; all others get them. A member
  * has a box of messages, filled without waiting and emptied by a task of its
- * own: nobody waits for a slow one, and one whose box is full is dropped.
+ * own: nobody waits for a slow one, and one whose box is full is dropped, as is
+ * who has no name after 20 s.
  *
  *     cc -O2 -I. examples/chat.c -o chat && ./chat 7000
  *     nc 127.0.0.1 7000                          in two terminals; /quit ends
@@ -9,7 +10,8 @@
 #include "number.h"
 #include <ctype.h>
 #include <stdarg.h>
-enum { NAME = 16, LINE = 200, TEXT = 240, BOX = 100, LAST_MS = 1000 };
+enum { NAME = 16, LINE = 200, TEXT = 240, BOX = 100 };
+enum { NAME_MS = 20000, LAST_MS = 1000 };
 
 async_declare(member, int fd; async_stream *stream; async_task task, writer;
               char name[NAME + 1], line[LINE + 1], held[BOX][TEXT];
@@ -85,7 +87,8 @@ async_define(member)
     self->writer = async_spawn(writing, .me = self);
     tell(self, NULL, "* your name?\n");
     for (;;) {
-        await(n, async_stream_read_line(self->stream, self->line, LINE + 1));
+        await(n, async_stream_read_line(self->stream, self->line, LINE + 1),
+              *self->name ? -1 : NAME_MS);
         self->line[strcspn(self->line, "\r\n")] = '\0';
         if (n <= 0 || strcmp(self->line, "/quit") == 0)
             break;

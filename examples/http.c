@@ -4,6 +4,7 @@
  *     curl -i http://127.0.0.1:8080/four-pages.svg
  *     curl http://127.0.0.1:8080/status
  *
+ * The parser is http-parser: Debian 12 has it, and not its successor llhttp.
  * It shows keep-alive and pipelining, one time limit for a whole request, and
  * large files in pieces, at the pace of who reads them: the first is read in
  * the loop's thread, the others on one of the pool. A symbolic link is followed

@@ -29,6 +29,10 @@ hears()
 
 nc="nc 127.0.0.1 $port"
 socat="socat - TCP:127.0.0.1:$port"
+talk silent $socat
+silent=$from
+hear "$silent" "* your name?"
+printf half >&"$to"
 member ann $socat
 member bob $socat
 hears ann "* bob has joined"
@@ -115,6 +119,9 @@ talk again $nc
 hear "$from" "* your name?"
 echo bob >&"$to" # which is free again
 hears ann "* bob has joined"
+
+# Who said half a name and no more has been cut off, or will be.
+ends "$silent"
 
 status=0
 "$B/chat" "$port" 2> "$scratch/second.err" || status=$?
