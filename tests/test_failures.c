@@ -363,6 +363,33 @@ TEST(no_memory, for_a_read_takes_nothing)
     close_loop();
 }
 
+async(reads_a_large_piece, async_stream *stream; char data[5000];)
+{
+    async_result n;
+    async_begin;
+    memory_ends();
+    await(n, async_stream_read(self->stream, self->data, sizeof self->data));
+    check_equal(n, 4);
+    check_equal(seam_failed, 0);
+    seam_fail_from = 0;
+    async_end;
+}
+
+/* Where the reader has as much room as the stream would take, it reads into that. */
+TEST(no_memory, is_needed_to_read_a_large_piece)
+{
+    int ends[2];
+
+    open_loop();
+    raw_pair(ends);
+    check_equal(write(ends[1], "ping", 4), 4);
+    check_equal(close(ends[1]), 0);
+    check_equal(async_adopt(ends[0]), ends[0]);
+    check(async_spawn(reads_a_large_piece, .stream = async_stream_open(ends[0])) > 0);
+    check_equal(async_loop_run(), 0);
+    close_loop();
+}
+
 /* The table of handles is full, and grows for the stream: a part of that may fail. */
 TEST(no_memory, for_the_table_of_handles_makes_no_stream)
 {

@@ -305,6 +305,47 @@ TASK_TEST(connecting, is_refused_where_nobody_listens, int fd, port;)
     async_end;
 }
 
+/* The server closes first, and the system remembers the connection for a while: it may listen again
+ * at once all the same. */
+TASK_TEST(listening, goes_on_after_a_restart, int listener, fd, client, port; char byte;)
+{
+    ssize_t n;
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    self->port = async_port(self->listener);
+    await(self->client, async_connect("127.0.0.1", self->port));
+    await(self->fd, async_accept(self->listener));
+    check_equal(async_close(self->fd), 0);
+    await(n, async_read(self->client, &self->byte, 1));
+    check_equal(n, 0);
+    check_equal(async_close(self->client), 0);
+    check_equal(async_close(self->listener), 0);
+    self->listener = async_listen("127.0.0.1", self->port);
+    check_equal(async_port(self->listener), self->port);
+    check_equal(async_close(self->listener), 0);
+    async_end;
+}
+
+/* Small writes do not wait for the peer's acknowledgement of those before. */
+REAL_TASK_TEST(connecting, sends_without_delay, "options of the system's", int listener, fd, client;)
+{
+    int is_on = 0;
+    socklen_t size = sizeof is_on;
+    async_begin;
+    self->listener = async_listen("127.0.0.1", 0);
+    await(self->client, async_connect("127.0.0.1", async_port(self->listener)));
+    await(self->fd, async_accept(self->listener));
+    check_equal(getsockopt(self->client, IPPROTO_TCP, TCP_NODELAY, &is_on, &size), 0);
+    check(is_on);
+    is_on = 0;
+    check_equal(getsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &is_on, &size), 0);
+    check(is_on);
+    check_equal(async_close(self->client), 0);
+    check_equal(async_close(self->fd), 0);
+    check_equal(async_close(self->listener), 0);
+    async_end;
+}
+
 /* A listener with a full backlog takes nothing more on loopback: the attempt stays in progress. */
 static int black_hole(int fillers[8])
 {

@@ -161,6 +161,37 @@ TASK_TEST(stream, reads_what_arrives_and_the_end, int ends[2]; async_stream *str
     async_end;
 }
 
+async(reads_exactly, async_stream *stream; char *data; size_t size;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_stream_read_exactly(self->stream, self->data, self->size));
+    check_equal(n, self->size);
+    async_end;
+}
+
+/* What is read in large pieces is not copied: it goes where the reader wants it, at once. */
+TASK_TEST(stream, reads_large_pieces_in_place, int ends[2]; async_stream *stream; async_task task;
+          char data[8192], sent[8192];)
+{
+    ssize_t n;
+    async_begin;
+    pattern_put(self->sent, 0, sizeof self->sent);
+    raw_pair(self->ends);
+    self->stream = stream_over(self->ends[0]);
+    check_equal(write(self->ends[1], self->sent, 5000), 5000);
+    self->task = async_spawn(reads_exactly, .stream = self->stream, .data = self->data,
+                             .size = sizeof self->data);
+    await(async_yield());
+    check(pattern_is(self->data, 0, 5000)); /* and it waits for the rest */
+    check_equal(write(self->ends[1], self->sent + 5000, 3192), 3192);
+    await(async_join(self->task));
+    check(pattern_is(self->data, 0, sizeof self->data));
+    close(self->ends[1]);
+    await(n, async_stream_wait_closed(self->stream));
+    async_end;
+}
+
 /* The data comes before the cancel, and is the next reader's. */
 TASK_TEST(stream, loses_nothing_when_a_read_is_cancelled, int ends[2]; async_stream *stream;
           char data[16]; async_result read; async_task task;)
