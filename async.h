@@ -1403,11 +1403,12 @@ enum {
 #define ASYNC__WRITES 16u     /* the poller watches for writes as well                      */
 #define ASYNC__OWNED 32u      /* made by async.h: closed with the loop                      */
 #define ASYNC__BLOCKING 64u   /* was blocking before: to be given back so                   */
-#define ASYNC__RETRY 128u     /* out of descriptors or of buffers: try again at retry_ns    */
-#define ASYNC__STREAMED 256u  /* a stream's: async_close refuses it                         */
-#define ASYNC__INHERITED 512u /* a child was to have it: to be given back so                */
-#define ASYNC__WARNED 1024u   /* said: no descriptor is left; until accept finds no backlog */
-#define ASYNC__LEAVING 2048u  /* a closing stream's: nobody else may use it                 */
+#define ASYNC__RETRY 384u     /* R and W << 7: out of descriptors or of buffers, or no      */
+                              /* event will tell: the next try is at retry_ns               */
+#define ASYNC__STREAMED 512u  /* a stream's: async_close refuses it                         */
+#define ASYNC__INHERITED 1024u /* a child was to have it: to be given back so               */
+#define ASYNC__WARNED 2048u   /* said: no descriptor is left; until accept finds no backlog */
+#define ASYNC__LEAVING 4096u  /* a closing stream's: nobody else may use it                 */
 
 typedef struct async__descriptor {
     uint32_t generation;     /* of the registration: an event with another one is stale  */
@@ -1953,6 +1954,12 @@ static inline void async__desert(async_loop *loop, uint32_t *waiter)
     loop->waiting--;
 }
 
+/* The directions, R and W, in which nothing is tried before retry_ns. */
+static inline unsigned async__later(const async__descriptor *descriptor)
+{
+    return (descriptor->bits & ASYNC__RETRY) >> 7;
+}
+
 /* Retry what waits to read, to write; `bits` has ASYNC__RETRY if no event says it may succeed. An
  * accept may move the table: hold no pointer into it. */
 static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
@@ -1975,6 +1982,8 @@ static inline void async__event(async_loop *loop, int fd, uint32_t generation, u
     descriptor->bits = (uint16_t)(descriptor->bits | bits);
     if (error)
         descriptor->error = (uint8_t)error;
+    if (!(bits & ASYNC__HUP)) /* a failed send can be an edge itself: it would be tried for ever */
+        bits &= ~async__later(descriptor);
     async__rouse_both(loop, fd, bits);
 }
 
@@ -2302,9 +2311,10 @@ ASYNC__RARE static inline int async__poll_wait(async_loop *loop, int64_t timeout
     uint32_t fd;
     for (fd = 0; fd < loop->descriptor_count && loop->waiting; fd++) {
         const async__descriptor *descriptor = &loop->descriptors[fd];
-        int wants = descriptor->reader ? POLLIN | POLLPRI : 0;
-        wants |= descriptor->writer ? POLLOUT : 0;
-        if (!wants || descriptor->kind == ASYNC__FILE || (descriptor->bits & ASYNC__RETRY))
+        unsigned later = async__later(descriptor);
+        int wants = descriptor->reader && !(later & ASYNC__R) ? POLLIN | POLLPRI : 0;
+        wants |= descriptor->writer && !(later & ASYNC__W) ? POLLOUT : 0;
+        if (!wants || descriptor->kind == ASYNC__FILE)
             continue;
         entries[count].fd = (int)fd;
         entries[count].events = (short)wants;
@@ -2638,10 +2648,12 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     return 0;
 }
 
-/* Ask for another try after 10 ms, then 20, 40, up to 100; a success begins anew. */
-ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor)
+/* Ask for another try, to read or to write, after 10 ms, then 20, 40, up to 100; a success begins
+ * anew. */
+ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descriptor *descriptor,
+                                                  unsigned bit)
 {
-    descriptor->bits |= ASYNC__RETRY;
+    descriptor->bits = (uint16_t)(descriptor->bits | bit << 7);
     if (loop->retry_ns != ASYNC__NEVER)
         return;
     loop->backoff_ns = loop->backoff_ns ? loop->backoff_ns * 2 : 10000000;
@@ -2650,22 +2662,27 @@ ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descr
     loop->retry_ns = async_now() + loop->backoff_ns;
 }
 
-/* Operations that ran out of descriptors or buffers have another try. */
+/* What a descriptor put off has another try. */
+ASYNC__RARE static inline void async__retry_one(async_loop *loop, int fd)
+{
+    async__descriptor *descriptor = &loop->descriptors[fd];
+    unsigned bits = async__later(descriptor);
+    descriptor->bits &= (uint16_t)~ASYNC__RETRY;
+    if (!(descriptor->bits & ASYNC__WRITES)) /* no event would say so: really try */
+        descriptor->bits = (uint16_t)(descriptor->bits | (bits & ASYNC__W));
+    async__rouse_both(loop, fd, bits | ASYNC__RETRY);
+    descriptor = &loop->descriptors[fd];
+    if (descriptor->writer && async__watch_writes(loop, fd, descriptor) < 0)
+        async__retry_later(loop, descriptor, ASYNC__W);
+}
+
 ASYNC__RARE static inline void async__retry(async_loop *loop)
 {
     uint32_t fd;
     loop->retry_ns = ASYNC__NEVER;
-    for (fd = 0; fd < loop->descriptor_count; fd++) {
-        if (!(loop->descriptors[fd].bits & ASYNC__RETRY))
-            continue;
-        loop->descriptors[fd].bits &= (uint16_t)~ASYNC__RETRY;
-        if (loop->descriptors[fd].writer && !(loop->descriptors[fd].bits & ASYNC__WRITES))
-            loop->descriptors[fd].bits |= ASYNC__W; /* no event would say so: really try */
-        async__rouse_both(loop, (int)fd, ASYNC__R | ASYNC__W | ASYNC__RETRY);
-        if (loop->descriptors[fd].writer &&
-            async__watch_writes(loop, (int)fd, &loop->descriptors[fd]) < 0)
-            async__retry_later(loop, &loop->descriptors[fd]);
-    }
+    for (fd = 0; fd < loop->descriptor_count; fd++)
+        if (loop->descriptors[fd].bits & ASYNC__RETRY)
+            async__retry_one(loop, (int)fd);
 }
 
 /* Timers have come: what they were armed for happens. */
@@ -4178,7 +4195,7 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
     if (error == EPROTOTYPE && async__is_connection(descriptor->kind))
         return -ECONNRESET; /* macOS says so while it takes the connection down */
     if (error == EAGAIN ? descriptor->kind == ASYNC__FILE : error == ENOBUFS && bit == ASYNC__W) {
-        async__retry_later(loop, descriptor); /* a device, or buffers: no event will tell */
+        async__retry_later(loop, descriptor, bit); /* a device, or buffers: no event will tell */
         return -EAGAIN;
     }
     if (error != EAGAIN)
@@ -4274,7 +4291,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
     int fd;
-    if (descriptor->bits & ASYNC__RETRY || !(descriptor->bits & ASYNC__R))
+    if (!(descriptor->bits & ~async__later(descriptor) & ASYNC__R))
         return -EAGAIN;
     do
         fd = async__accept_raw(listener);
@@ -4288,7 +4305,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
     if (!(descriptor->bits & ASYNC__WARNED))
         async__warn("no descriptor is left: connections wait", NULL);
     descriptor->bits |= ASYNC__WARNED;
-    async__retry_later(loop, descriptor);
+    async__retry_later(loop, descriptor, ASYNC__R);
     return fd;
 }
 
@@ -4324,7 +4341,7 @@ ASYNC__RARE static inline async_result async__attempt_connect(async_loop *loop, 
 static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
-    if (!(descriptor->bits & bit) || (descriptor->bits & ASYNC__RETRY))
+    if (!(descriptor->bits & ~async__later(descriptor) & bit))
         return 0;
     if (descriptor->kind == ASYNC__FILE || async__poll_now(fd, bit == ASYNC__R ? POLLIN : POLLOUT))
         return 1;
@@ -4394,7 +4411,7 @@ static inline async_result async__attempt_writev(async_loop *loop, async__task *
 static inline async_result async__attempt_accept(async_loop *loop, async__task *task)
 {
     int fd = async__accept_now(loop, task->on.io.fd);
-    return fd < 0 && (loop->descriptors[task->on.io.fd].bits & ASYNC__RETRY) ? -EAGAIN : fd;
+    return fd < 0 && async__later(&loop->descriptors[task->on.io.fd]) & ASYNC__R ? -EAGAIN : fd;
 }
 
 static inline async_result async__attempt_ready(async_loop *loop, async__task *task)
@@ -4414,7 +4431,7 @@ static inline async_op async__park_descriptor(async_loop *loop, async__task *tas
     async__attend(loop, async__waiter_of(loop, task->on.io.fd, op), task->item.slot);
     if (async__bit_of(op) == ASYNC__W &&
         async__watch_writes(loop, task->on.io.fd, &loop->descriptors[task->on.io.fd]) < 0)
-        async__retry_later(loop, &loop->descriptors[task->on.io.fd]);
+        async__retry_later(loop, &loop->descriptors[task->on.io.fd], ASYNC__W);
     return async__park(loop, task, op);
 }
 
@@ -7047,7 +7064,7 @@ static inline void async__stream_start(async_loop *loop, async_stream *stream,
     async__stream_attend(loop, stream, ASYNC__WRITABLE);
     async__stream_drain(loop, stream);
     if (stream->queue && async__watch_writes(loop, stream->fd, &loop->descriptors[stream->fd]) < 0)
-        async__retry_later(loop, &loop->descriptors[stream->fd]);
+        async__retry_later(loop, &loop->descriptors[stream->fd], ASYNC__W);
 }
 
 /* May more be written? Returns 0 or a negative errno. */

@@ -5,9 +5,8 @@
  * it. Method: sockets on loopback that send to themselves and to one another. What a network does
  * to datagrams is in sim_datagrams.c.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "seam.h"
+
 #include "async.h"
 #include "test.h"
 
@@ -227,6 +226,74 @@ TASK_TEST(datagrams, have_one_sender_at_a_time, int reader, writer, sent; async_
                                                                     NULL));
     check_error(async_sendto_nowait, EBADF, async_sendto_nowait(self->reader, "x", 1, NULL));
     unlink(self->path);
+    async_end;
+}
+
+/* A Unix socket that nobody reads is full: `to` is its address. Returns it. */
+static int full_socket(async_address *to, int writer)
+{
+    char path[64];
+    int fd;
+    snprintf(path, sizeof path, "/tmp/async-full-%ld", (long)getpid());
+    unlink(path);
+    fd = async_bind_unix(path);
+    check(fd >= 0);
+    check_equal(async_address_unix(to, path), 0);
+    while (async_sendto_nowait(writer, "x", 1, to) == 1) {
+    }
+    return fd;
+}
+
+/* No event tells when it has room: each try is one event more for Linux. */
+TASK_TEST(datagrams, are_tried_at_intervals_while_there_is_no_room, int full, writer;
+          async_address to;)
+{
+    ssize_t n;
+    async_begin;
+    self->writer = async_bind_unix(NULL);
+    self->full = full_socket(&self->to, self->writer);
+    seam_waits = 0;
+    await(n, async_sendto(self->writer, "x", 1, &self->to), 100);
+    check_equal(n, -ETIMEDOUT);
+    check(seam_waits < 30); /* 10 ms, 20, 40, 80 */
+    unlink(self->to.is.local.sun_path);
+    async_end;
+}
+
+async(takes_one, int fd; char data[8];)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_recvfrom(self->fd, self->data, sizeof self->data, NULL));
+    async_return(n);
+    async_end;
+}
+
+/* Nor does that keep others from reading, or from asking whether they could. */
+TASK_TEST(datagrams, arrive_while_a_sender_has_no_room, int full, other, fd; async_address to, mine;
+          async_task sender, receiver; char path[64];)
+{
+    ssize_t n;
+    async_begin;
+    snprintf(self->path, sizeof self->path, "/tmp/async-arrives-%ld", (long)getpid());
+    unlink(self->path);
+    self->fd = async_bind_unix(self->path);
+    self->other = async_bind_unix(NULL);
+    check_equal(async_address_unix(&self->mine, self->path), 0);
+    self->full = full_socket(&self->to, self->fd);
+    self->receiver = async_keep(async_spawn(takes_one, .fd = self->fd));
+    self->sender = async_spawn(sends, .fd = self->fd, .to = self->to);
+    await(async_yield());
+    check_equal(async_sendto_nowait(self->other, "ab", 2, &self->mine), 2);
+    await(n, async_join(self->receiver), 5000);
+    check_equal(n, 2);
+    check_equal(async_sendto_nowait(self->other, "ab", 2, &self->mine), 2);
+    await(n, async_readable(self->fd), 0);
+    check_equal(n, 0);
+    check_equal(async_cancel(self->sender), 0);
+    await(async_join(self->sender));
+    unlink(self->path);
+    unlink(self->to.is.local.sun_path);
     async_end;
 }
 
