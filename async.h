@@ -653,9 +653,10 @@ ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
  * (another process's loop), or what the backend says. Never suspends. */
 static inline int async_adopt(int fd);
 
-/* Close an adopted descriptor; tasks that wait on it get -EBADF, its callbacks are not called any
- * more. An adopted 0, 1 or 2 is given back, not closed. Returns 0, or -EBADF, -EBUSY (a stream's:
- * async_stream_close), -EPERM (another process's loop). Never suspends. */
+/* Close an adopted descriptor; tasks that wait on it get -EBADF (or how much of a write is out), its
+ * callbacks are not called any more. An adopted 0, 1 or 2 is given back, not closed. Returns 0, or
+ * -EBADF, -EBUSY (a stream's: async_stream_close), -EPERM (another process's loop). Never
+ * suspends. */
 static inline int async_close(int fd);
 
 /* The same, but the descriptor stays open: it is given back as it was, for whoever closes it by
@@ -963,9 +964,9 @@ ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream
 static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low);
 
 /* Send what is still queued, then end our side and read on until the peer ends its own: only so is
- * the last reply safe. A peer that does not move for 5 s is cut off. Whoever waits on the stream
- * gets -EBADF. The stream is the loop's from here on: do not use it again. Returns 0, or -EBADF,
- * -EPERM (another process's loop). Never suspends. */
+ * the last reply safe. A peer that takes nothing for 5 s, or has all and does not end for 5 s, is
+ * cut off. Whoever waits on the stream gets -EBADF. The stream is the loop's from here on: do not
+ * use it again. Returns 0, or -EBADF, -EPERM (another process's loop). Never suspends. */
 static inline int async_stream_close(async_stream *stream);
 
 /* async_stream_close, and wait until what was queued is with the system and our side has ended. Not
@@ -4576,7 +4577,9 @@ ASYNC__RARE static inline uint32_t async__scope(const char *name)
 {
     char *end;
     unsigned long number = strtoul(name, &end, 10);
-    return *name && !*end ? (uint32_t)number : (uint32_t)ASYNC_SYS(if_nametoindex)(name);
+    if (*name < '0' || *name > '9' || *end)
+        return (uint32_t)ASYNC_SYS(if_nametoindex)(name);
+    return number <= UINT32_MAX ? (uint32_t)number : 0;
 }
 
 ASYNC__RARE static inline int async_address_parse(async_address *address, const char *host,
@@ -4629,6 +4632,8 @@ static inline int async__address_filled(async_address *address, ssize_t result, 
 {
     struct sockaddr_in6 v6;
     address->size = result < 0 ? 0 : size;
+    if (address->size <= offsetof(struct sockaddr_un, sun_path)) /* a Unix socket without a name */
+        address->size = 0;
     if (!address->size || address->is.any.sa_family != AF_INET6 ||
         !IN6_IS_ADDR_V4MAPPED(&address->is.v6.sin6_addr))
         return result < 0 ? -errno : 0;
@@ -5820,13 +5825,14 @@ ASYNC__COROUTINE(async__race_ask, async__race *race; int family;)
     async_end;
 }
 
-ASYNC__COROUTINE(async__race_attempt, async__race *race; async_address address;)
+ASYNC__COROUTINE(async__race_attempt, async__race *race; int number; async_address address;)
 {
     int fd;
     async_begin;
     async_await(fd, async_connect_at(&self->address));
     self->race->running--;
-    self->race->due_ns = 0;
+    if (self->number == self->race->began) /* no other was begun since */
+        self->race->due_ns = 0;
     if (fd < 0)
         async__race_failed(self->race, fd);
     else if (self->race->is_over)
@@ -5866,6 +5872,7 @@ static inline void async__race_try(async__race *race, int family)
     int error;
     memset(&child, 0, sizeof child);
     child.race = race;
+    child.number = race->began + 1;
     child.address = race->addresses[family][race->next[family]++];
     error = async__race_spawn(race, async__race_attempt_type(), &child);
     race->has_tried = 1;
@@ -6984,10 +6991,10 @@ static inline void async__stream_free_queue(async_loop *loop, async_stream *stre
     async__block_drop(loop, &stream->queue);
 }
 
-/* Tell the peer that nothing follows. */
+/* Tell the peer that nothing follows. (ENOTCONN: it has reset, which reading tells.) */
 static inline void async__stream_end_writing(async_stream *stream)
 {
-    if (ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0)
+    if (ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0 && errno != ENOTCONN)
         stream->error = -errno;
 }
 
@@ -7030,15 +7037,14 @@ static inline void async__stream_drain(async_loop *loop, async_stream *stream)
                                                          async__block_count(queue)));
         queue->first += sent;
     }
-    if (stream->error || queue->first == queue->last) {
-        async__stream_drained(loop, stream);
-    } else if (!(stream->item.flags & ASYNC__CLOSING)) {
-        if (async__block_count(queue) <= stream->low)
-            async__serve_all(&stream->flusher, 0);
-    } else if (queue->first > before) { /* it moves: patience starts anew */
-        async__timer_stop(loop, stream->item.slot);
+    if ((stream->item.flags & ASYNC__CLOSING) && queue->first > before) {
+        async__timer_stop(loop, stream->item.slot); /* it moves: patience starts anew */
         async__timer_start(loop, stream->item.slot, async__from_now(ASYNC__LINGER_MS));
     }
+    if (stream->error || queue->first == queue->last)
+        async__stream_drained(loop, stream);
+    else if (!(stream->item.flags & ASYNC__CLOSING) && async__block_count(queue) <= stream->low)
+        async__serve_all(&stream->flusher, 0);
 }
 
 /* Queue the pieces without their first `skip` bytes, for which there is room. */

@@ -291,6 +291,34 @@ AsyncTestWith(names, are_given_up_in_each_turn, (.seeds = 300), int listeners[2]
     async_end;
 }
 
+/* An attempt that fails late hurries nobody: the one begun last has its 250 ms all the same. (The
+ * backlog at ::1 is full; the request is repeated after 1000 ms, and refused.) */
+AsyncTest(names, whose_first_attempt_fails_late_keep_step, int listeners[2]; int fds[2];
+          int i, port; int64_t at_ns; async_task task; async_result result;)
+{
+    static const async_listen_options short_queue = { .backlog = 1 };
+    async_begin;
+    self->listeners[0] = async_listen_with("::1", 0, &short_queue);
+    self->port = async_port(self->listeners[0]);
+    self->listeners[1] = async_listen("127.0.0.1", self->port);
+    for (self->i = 0; self->i < 2; self->i++)
+        await(self->fds[self->i], async_connect("::1", self->port));
+    sim_name("host", AF_INET6, 0, "::1");
+    sim_name("host", AF_INET, 330, "192.0.2.1 192.0.2.2 192.0.2.3 127.0.0.1");
+    self->at_ns = async_now();
+    self->task = async_spawn(caller, "host", self->port, &self->result);
+    await(async_sleep(600));
+    async_close(self->listeners[0]);
+    await(async_join(self->task));
+    cr_assert_gt(self->result, 0);
+    cr_assert_eq(async_now() - self->at_ns, INT64_C(1080000000));
+    async_finally;
+    for (int i = 0; i < 2; i++)
+        async_close(self->fds[i]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
 /* Both backlogs are full, so that the system repeats the requests at 1000 and 1250 ms; the program
  * sees what becomes of them at 1600 ms. */
 AsyncTest(names, one_of_two_won_at_once_is_closed, int listeners[2]; int fds[6]; int i, port, open;

@@ -284,6 +284,34 @@ AsyncTestWith(streams, a_peer_that_is_stuck_is_cut_off, (.seeds = 400), int roun
     async_end;
 }
 
+/* One that took the last of it after 4.5 s has moved: it has 5 s more to end its own side. */
+AsyncTestWith(streams, a_peer_that_has_just_moved_is_not_cut_off, (.faults = SIM_CALM), int round;
+              int ends[2]; async_stream *stream; size_t left; char data[4096];)
+{
+    async_result n;
+    async_begin;
+    for (; self->round < 2; self->round++) {
+        memset(accounts, 0, sizeof accounts);
+        async_ok(open_pair(self->round % 2 ? TCP : UNIX, self->ends));
+        self->stream = open_counted(self->ends[1], &accounts[0]);
+        for (self->left = 0; !self->stream->queue; self->left += 1000)
+            cr_assert_eq(async_stream_write(self->stream, bulk, 1000), 0);
+        cr_assert_eq(async_stream_close(self->stream), 0);
+        await(async_sleep(4500));
+        for (; self->left; self->left -= (size_t)n) {
+            await(n, async_read(self->ends[0], self->data, sizeof self->data));
+            cr_assert_gt(n, 0);
+        }
+        await(async_sleep(2000));
+        cr_assert(!accounts[0].closed);
+        async_close(self->ends[0]);
+        await(async_sleep(1000));
+        cr_assert(accounts[0].closed);
+        cr_assert_eq(accounts[0].status, 0);
+    }
+    async_end;
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Callbacks that come and go
  * ------------------------------------------------------------------------- */

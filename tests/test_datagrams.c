@@ -53,6 +53,9 @@ TEST(addresses, are_printed_as_they_are_read)
     check_equal(async_address_parse(&address, "127.0.0.1", 65536), -EINVAL);
     check_equal(async_address_parse(&address, "127.0.0.1%1", 80), -EINVAL);
     check_equal(async_address_parse(&address, "::1%", 80), -EINVAL);
+    check_equal(async_address_parse(&address, "fe80::1%4294967297", 80), -EINVAL);
+    check_equal(async_address_parse(&address, "fe80::1%-1", 80), -EINVAL);
+    check_equal(async_address_parse(&address, "fe80::1% +2", 80), -EINVAL);
 }
 
 TEST(addresses, of_unix_sockets_are_paths_and_names)
@@ -105,6 +108,13 @@ TASK_TEST(addresses, of_sockets_can_be_asked_for, int listener, client, fd, pipe
     async_close(self->pipe[0]);
     check_error(async_own_address, EBADF, async_own_address(self->pipe[0], &self->address));
     check_error(async_peer_address, EBADF, async_peer_address(self->pipe[0], &self->address));
+    check_equal(async_socketpair(self->pipe), 0); /* without a name */
+    check_equal(async_own_address(self->pipe[0], &self->address), 0);
+    check_equal(self->address.size, 0);
+    check_text(printed(&self->address), "");
+    check_error(async_listen_at, EINVAL, async_listen_at(&self->address, NULL));
+    check_equal(async_peer_address(self->pipe[0], &self->address), 0);
+    check_equal(self->address.size, 0);
     check_equal(async_own_address(-ENOMEM, &self->address), -ENOMEM);
     check_equal(async_peer_address(-ENOMEM, &self->address), -ENOMEM);
     async_end;
