@@ -653,9 +653,9 @@ ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
  * (another process's loop), or what the backend says. Never suspends. */
 static inline int async_adopt(int fd);
 
-/* Close an adopted descriptor; tasks that wait on it get -EBADF (or how much of a write is out), its
- * callbacks are not called any more. An adopted 0, 1 or 2 is given back, not closed. Returns 0, or
- * -EBADF, -EBUSY (a stream's: async_stream_close), -EPERM (another process's loop). Never
+/* Close an adopted descriptor; tasks that wait on it get -EBADF (or how much of a write is out),
+ * its callbacks are not called any more. An adopted 0, 1 or 2 is given back, not closed. Returns
+ * 0, or -EBADF, -EBUSY (a stream's: async_stream_close), -EPERM (another process's loop). Never
  * suspends. */
 static inline int async_close(int fd);
 
@@ -6991,10 +6991,10 @@ static inline void async__stream_free_queue(async_loop *loop, async_stream *stre
     async__block_drop(loop, &stream->queue);
 }
 
-/* Tell the peer that nothing follows. (ENOTCONN: it has reset, which reading tells.) */
+/* Tell the peer that nothing follows. */
 static inline void async__stream_end_writing(async_stream *stream)
 {
-    if (ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+    if (ASYNC_SYS(shutdown)(stream->fd, SHUT_WR) < 0)
         stream->error = -errno;
 }
 

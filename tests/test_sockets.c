@@ -327,7 +327,7 @@ TASK_TEST(listening, goes_on_after_a_restart, int listener, fd, client, port; ch
 }
 
 /* Small writes do not wait for the peer's acknowledgement of those before. */
-REAL_TASK_TEST(connecting, sends_without_delay, "options of the system's", int listener, fd, client;)
+REAL_TASK_TEST(connecting, sends_without_delay, "options of the system", int listener, fd, client;)
 {
     int is_on = 0;
     socklen_t size = sizeof is_on;

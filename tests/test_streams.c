@@ -317,24 +317,6 @@ TASK_TEST(flush, is_awaited_by_one_task_at_a_time, int ends[2]; async_stream *st
 }
 
 /* The peer resets the connection while bytes are queued. */
-/* Nothing is left to end, and nothing was kept from being sent: reading tells of the reset. */
-TASK_TEST(stream, can_be_ended_after_a_reset, int ends[2]; async_stream *stream; char byte;)
-{
-    ssize_t n;
-    async_begin;
-    raw_tcp_pair(self->ends);
-    self->stream = stream_over(self->ends[0]);
-    reset_on_close(self->ends[1]);
-    close(self->ends[1]);
-    await(n, async_stream_read(self->stream, &self->byte, 1));
-    check_equal(n, -ECONNRESET);
-    n = async_stream_write_eof(self->stream);
-    check(n == 0 || n == -ECONNRESET);
-    await(n, async_stream_wait_closed(self->stream));
-    check(n == 0 || n == -ECONNRESET);
-    async_end;
-}
-
 TASK_TEST(flush, tells_of_a_reset, int ends[2]; async_stream *stream; char *data;
           async_result flushed; async_task task;)
 {
