@@ -7458,6 +7458,8 @@ ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
 ASYNC__RARE static inline void async__leave_queues(async_loop *loop)
 {
     uint32_t slot;
+    if (loop->closing == 2) /* a child's second try, in a task of its parent's */
+        return;
     loop->closing = 2;
     for (slot = 1; slot < loop->slot_count; slot++) {
         async__item *item = async__item_at(loop, slot);
@@ -7510,11 +7512,13 @@ ASYNC__RARE static inline int async_loop_close(void)
         return 0;
     if (foreign && loop->signals)
         loop->signals->close(loop);
-    if (loop->running)
+    if (!foreign && loop->running)
         return -EBUSY;
     if (!foreign)
         async__end_tasks(loop);
     async__leave_queues(loop);
+    if (loop->running)
+        return -EBUSY;
     if (loop->threads)
         loop->threads->close(loop);
     if (loop->signals)

@@ -816,6 +816,8 @@ TEST(fork, leaves_nobody_waiting_in_the_child_s_loop)
     check_equal(async_loop_run_once(0), 1);
     in_child(child_finds_nobody);
     in_child(child_makes_it_anew);
+    check(async_spawn(forks, child_finds_nobody) > 0);
+    check_equal(async_loop_run_once(0), 1);
     check_equal(async_channel_send_nowait(&jobs, &job), 0);
     check_equal(async_loop_run(), 0);
     close_loop();
