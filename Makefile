@@ -179,17 +179,17 @@ test-native: $(B)/tests
 # As programs are built that are shipped; and under Valgrind what `make test` has no time for.
 optimised: $(B)/tests-O2 $(B)/tests-plain
 	timeout 400 $(B)/tests-O2
-	$(if $(EMULATION),TEST_BACKENDS=kqueue timeout 400 $(VALGRIND) $(B)/tests-plain)
+	$(if $(EMULATION),TEST_BACKENDS=kqueue timeout 900 $(VALGRIND) $(B)/tests-plain)
 
 # The same tests on the simulated kernel: see REAL_TEST and SIMULATED_TEST in tests/test.h.
 test-simulated: $(B)/tests-simulated
 	timeout 400 $(B)/tests-simulated
 
 test-valgrind: $(B)/tests-plain
-	TEST_BACKENDS="$(filter-out $(if $(EMULATION),kqueue),$(BACKENDS))" timeout 400 $(VALGRIND) $(B)/tests-plain
+	TEST_BACKENDS="$(filter-out $(if $(EMULATION),kqueue),$(BACKENDS))" timeout 900 $(VALGRIND) $(B)/tests-plain
 
 test-worlds-valgrind: $(B)/worlds-plain
-	ASYNC_SEEDS=30 timeout 400 $(VALGRIND) $(B)/worlds-plain
+	ASYNC_SEEDS=12 timeout 900 $(VALGRIND) $(B)/worlds-plain
 
 sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
 	for cc in $(CC) clang; do \
