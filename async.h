@@ -883,9 +883,9 @@ static inline async_handle async_on_signal(int signo, void *data,
  * are at their defaults there. What the loop has adopted does not block there either: async_release
  * it before. `options` may be NULL. Fills in `*process`. Returns 0, or what kept it from running:
  * -ENOENT, -EACCES (no such program, or none), -EINVAL (no arguments), -EBADF, -ENOMEM, -EMFILE,
- * -EAGAIN (no more processes), -EPERM (another process's loop)... Never suspends, but holds the
- * loop until the child has begun; where another thread forks at that moment, and its child does not
- * exec, until that one's end. */
+ * -EAGAIN (no more processes), -EPERM (another process's loop)... It holds the loop until the child
+ * has begun; where another thread forks at that moment, and its child does not exec, until that
+ * one's end. Never suspends. */
 static inline int async_process_start(async_process *process, const char *const *arguments,
                                       const async_process_options *options);
 
