@@ -5058,9 +5058,7 @@ static inline async_handle async__callback_handle(const async__callback *callbac
 /* A loop that closes does not drop this one. */
 static inline void async__need(const async_loop *loop, async_handle callback)
 {
-    async__item *item = async__find(loop, callback);
-    if (item)
-        item->flags |= ASYNC__NEEDED;
+    async__item_at(loop, (uint32_t)callback)->flags |= ASYNC__NEEDED;
 }
 
 static inline void async__callback_release(async_loop *loop, async__callback *callback)

@@ -56,6 +56,7 @@ TEST(addresses, are_printed_as_they_are_read)
     check_equal(async_address_parse(&address, "fe80::1%4294967297", 80), -EINVAL);
     check_equal(async_address_parse(&address, "fe80::1%-1", 80), -EINVAL);
     check_equal(async_address_parse(&address, "fe80::1% +2", 80), -EINVAL);
+    check_equal(async_address_parse(&address, "fe80::1%2x", 80), -EINVAL);
 }
 
 TEST(addresses, of_unix_sockets_are_paths_and_names)
@@ -74,6 +75,9 @@ TEST(addresses, of_unix_sockets_are_paths_and_names)
     check_equal(async_address_unix(&address, ""), -EINVAL);
     check_equal(async_address_unix(&address, "/run/x"), 0);
     check_text(printed(&address), "/run/x");
+    address.size = offsetof(struct sockaddr_un, sun_path); /* as the system writes "no name" */
+    check_text(printed(&address), "");
+    check_equal(async_address_unix(&address, "/run/x"), 0);
     check_equal(async_address_print(&address, small, 4), 6);
     check_text(small, "/ru");
 #ifdef __linux__

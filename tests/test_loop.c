@@ -717,6 +717,7 @@ static void child_opens_and_leaks_nothing(void)
 static void child_cannot_close(void)
 {
     check_error(async_loop_close, EBUSY, async_loop_close());
+    check_equal(async_loop_close(), -EBUSY);
 }
 
 static void in_child(void (*work)(void))

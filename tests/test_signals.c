@@ -542,6 +542,14 @@ static int is_ended_by_it(void)
     return 1;
 }
 
+static int does_not_catch_it(void)
+{
+    check_equal(async_open(NULL), 0);
+    check(handler_of(SIGUSR1) == SIG_DFL);
+    check_equal(async_loop_close(), 0);
+    return 0;
+}
+
 static sem_t is_caught, may_end;
 
 static void *catches_until_told(void *unused)
@@ -561,6 +569,7 @@ REAL_TEST(signals, of_another_thread_are_not_caught_in_a_child_s_loop, "processe
     sem_init(&may_end, 0, 0);
     check_equal(pthread_create(&thread, NULL, catches_until_told, NULL), 0);
     sem_wait(&is_caught);
+    check_equal(in_child(does_not_catch_it), 0);
     check_equal(in_child(is_ended_by_it), 1000 + SIGUSR1);
     check(handler_of(SIGUSR1) != SIG_DFL);
     sem_post(&may_end);

@@ -155,6 +155,7 @@ async(worker, int fd; async_event *reads; char byte; async_result n;)
 async(boss, int ends[2]; async_event reads; async_task task;)
 {
     async_begin;
+    async_name("");
     check_equal(async_pipe(self->ends), 0);
     self->task = async_spawn(worker, .fd = self->ends[0], .reads = &self->reads);
     await(async_event_wait(&self->reads));
