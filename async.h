@@ -291,6 +291,26 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
 
+#ifdef __TINYC__ /* has one loop thread, and no atomics */
+#define ASYNC__LOAD(place) (place)
+#define ASYNC__STORE(place, value) ((void)((place) = (value)))
+#define ASYNC__ADD(place, value) ((void)((place) += (value)))
+static inline int async__swap(int *place, int value)
+{
+    int before = *place;
+    *place = value;
+    return before;
+}
+#else
+#define ASYNC__LOAD(place) __atomic_load_n(&(place), __ATOMIC_SEQ_CST)
+#define ASYNC__STORE(place, value) __atomic_store_n(&(place), value, __ATOMIC_SEQ_CST)
+#define ASYNC__ADD(place, value) ((void)__atomic_add_fetch(&(place), value, __ATOMIC_SEQ_CST))
+static inline int async__swap(int *place, int value)
+{
+    return __atomic_exchange_n(place, value, __ATOMIC_SEQ_CST);
+}
+#endif
+
 #ifdef __TINYC__ /* has no thread-local storage: one loop thread per program */
 #define ASYNC__THREAD
 #else
@@ -2614,6 +2634,7 @@ ASYNC__RARE static inline int async_open(const async_options *options)
                                                    : ASYNC__GETENV("ASYNC_BACKEND");
     const async__backend *backend = async__backend_named(name);
     async_loop *loop;
+    void (*renew)(void);
     int error;
     if (async__current && !async__is_foreign(async__current))
         return -EBUSY;
@@ -2644,8 +2665,9 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     if (name && *name)
         async__trace_open(loop, name);
     async__current = loop;
-    if (async__this_process.renew && async__this_process.id != loop->process)
-        async__this_process.renew();
+    renew = ASYNC__LOAD(async__this_process.renew);
+    if (renew && ASYNC__LOAD(async__this_process.id) != loop->process)
+        renew();
     return 0;
 }
 
@@ -5956,26 +5978,6 @@ static inline async_op async_connect(const char *host, int port)
  *                lock, which it does not take: a loop that leaves the list waits for the handlers
  *                that may still look at it.
  * ------------------------------------------------------------------------- */
-#ifdef __TINYC__ /* has one loop thread, and no atomics */
-#define ASYNC__LOAD(place) (place)
-#define ASYNC__STORE(place, value) ((void)((place) = (value)))
-#define ASYNC__ADD(place, value) ((void)((place) += (value)))
-static inline int async__swap(int *place, int value)
-{
-    int before = *place;
-    *place = value;
-    return before;
-}
-#else
-#define ASYNC__LOAD(place) __atomic_load_n(&(place), __ATOMIC_SEQ_CST)
-#define ASYNC__STORE(place, value) __atomic_store_n(&(place), value, __ATOMIC_SEQ_CST)
-#define ASYNC__ADD(place, value) ((void)__atomic_add_fetch(&(place), value, __ATOMIC_SEQ_CST))
-static inline int async__swap(int *place, int value)
-{
-    return __atomic_exchange_n(place, value, __ATOMIC_SEQ_CST);
-}
-#endif
-
 enum { ASYNC__SIGNALS = 128 }; /* the real-time ones of FreeBSD begin at 65 */
 
 /* Somebody who catches a signal. */
@@ -6189,7 +6191,7 @@ ASYNC__RARE static inline int async__open_signals(async_loop *loop)
     own->last_id = loop->now_ns; /* no child of an earlier loop has one of these */
     loop->signals = own;
     process = async__lock_process();
-    process->renew = async__renew_process;
+    ASYNC__STORE(process->renew, async__renew_process);
     own->next = process->loops;
     ASYNC__STORE(process->loops, own);
     async__unlock_process(process);
