@@ -6191,7 +6191,7 @@ ASYNC__RARE static inline int async__open_signals(async_loop *loop)
     own->last_id = loop->now_ns; /* no child of an earlier loop has one of these */
     loop->signals = own;
     process = async__lock_process();
-    ASYNC__STORE(process->renew, async__renew_process);
+    ASYNC__STORE(process->renew, &async__renew_process);
     own->next = process->loops;
     ASYNC__STORE(process->loops, own);
     async__unlock_process(process);
