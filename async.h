@@ -291,7 +291,8 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
 
-#ifdef __TINYC__ /* has one loop thread, and no atomics */
+#ifdef __TINYC__ /* has no thread-local storage, so one loop thread per program, and no atomics */
+#define ASYNC__THREAD
 #define ASYNC__LOAD(place) (place)
 #define ASYNC__STORE(place, value) ((void)((place) = (value)))
 #define ASYNC__ADD(place, value) ((void)((place) += (value)))
@@ -302,6 +303,7 @@ static inline int async__swap(int *place, int value)
     return before;
 }
 #else
+#define ASYNC__THREAD __thread
 #define ASYNC__LOAD(place) __atomic_load_n(&(place), __ATOMIC_SEQ_CST)
 #define ASYNC__STORE(place, value) __atomic_store_n(&(place), value, __ATOMIC_SEQ_CST)
 #define ASYNC__ADD(place, value) ((void)__atomic_add_fetch(&(place), value, __ATOMIC_SEQ_CST))
@@ -309,12 +311,6 @@ static inline int async__swap(int *place, int value)
 {
     return __atomic_exchange_n(place, value, __ATOMIC_SEQ_CST);
 }
-#endif
-
-#ifdef __TINYC__ /* has no thread-local storage: one loop thread per program */
-#define ASYNC__THREAD
-#else
-#define ASYNC__THREAD __thread
 #endif
 
 #ifdef __cplusplus
@@ -3348,10 +3344,10 @@ static inline void async__line_up(uint32_t slot, async__waiter *waiter, async__w
 
 static inline void async__leave_queue(async__waiter **queue, async__waiter *waiter)
 {
-    int is_alone = waiter->next == waiter;
-    if (is_alone && *queue != waiter && async__current->closing == 2)
+    int is_alone = waiter->next == waiter, is_elsewhere = is_alone && *queue != waiter;
+    if (is_elsewhere && async__current->closing == 2)
         return; /* a child after fork has made it anew */
-    if (is_alone && *queue != waiter)
+    if (is_elsewhere)
         async__panic("an event, semaphore, mutex or channel that a task waits for is gone");
     waiter->prev->next = waiter->next;
     waiter->next->prev = waiter->prev;
@@ -5492,11 +5488,12 @@ ASYNC__RARE static inline int async__threads_hold(async_loop *loop)
     async__threads *threads = loop->threads;
     if (error)
         return error;
-    if (!threads->users)
+    if (!threads->users) {
         threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
-    if (threads->reader < 0)
-        return (int)threads->reader;
-    async__need(loop, threads->reader);
+        if (threads->reader < 0)
+            return (int)threads->reader;
+        async__need(loop, threads->reader);
+    }
     threads->users++;
     return 0;
 }
@@ -6070,6 +6067,12 @@ ASYNC__RARE static inline void async__unlock_process(async__process *process)
     ASYNC__STORE(process->lock, 0);
 }
 
+/* In a child after fork(): what was caught in the parent is not here. */
+ASYNC__RARE static inline void async__renew_process(void)
+{
+    async__unlock_process(async__lock_process());
+}
+
 /* Under the lock, unless it is there. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__install_handler(async__process *process, int signo)
 {
@@ -6163,12 +6166,6 @@ ASYNC__RARE static inline void async__close_signals(async_loop *loop)
         async__forget_child(own, own->children);
     ASYNC_MEM(free)(own);
     loop->signals = NULL;
-}
-
-/* In a child after fork(): what was caught in the parent is not here. */
-ASYNC__RARE static inline void async__renew_process(void)
-{
-    async__unlock_process(async__lock_process());
 }
 
 /* Made at its first use. Returns 0 or a negative errno. */
@@ -7454,7 +7451,8 @@ ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
         error = run(loop);
 }
 
-/* Tasks that would not end leave the queues they stand in: those may be of what is static. */
+/* Tasks that would not end, or are the parent's of a child, leave the queues they stand in: those
+ * may be of what is static. */
 ASYNC__RARE static inline void async__leave_queues(async_loop *loop)
 {
     uint32_t slot;
@@ -7517,7 +7515,7 @@ ASYNC__RARE static inline int async_loop_close(void)
     if (!foreign)
         async__end_tasks(loop);
     async__leave_queues(loop);
-    if (loop->running)
+    if (loop->running) /* in a child, from a task of its parent's: the rest stays as it is */
         return -EBUSY;
     if (loop->threads)
         loop->threads->close(loop);

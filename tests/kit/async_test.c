@@ -482,13 +482,14 @@ static void check_bits(const async_loop *loop, int fd)
 {
     const async__descriptor *descriptor = &loop->descriptors[fd];
     unsigned level = sim_level(fd);
-    if (loop->poller < 0 || descriptor->kind == ASYNC__FILE || (descriptor->bits & ASYNC__RETRY))
+    unsigned hopes = descriptor->bits | async__later(descriptor);
+    if (loop->poller < 0 || descriptor->kind == ASYNC__FILE)
         return;
-    if (!(descriptor->bits & ASYNC__R) && (level & SIM_IN) &&
+    if (!(hopes & ASYNC__R) && (level & SIM_IN) &&
         sim_is_watched(loop->poller, fd, false) && !sim_is_pending(loop->poller, fd, false))
         async_test_wrong("descriptor %d (%s) can be read, is believed not to be, and no event will "
                          "say so", fd, sim_kind(fd));
-    if (!(descriptor->bits & ASYNC__W) && (level & SIM_OUT) &&
+    if (!(hopes & ASYNC__W) && (level & SIM_OUT) &&
         sim_is_watched(loop->poller, fd, true) && !sim_is_pending(loop->poller, fd, true))
         async_test_wrong("descriptor %d (%s) can be written, is believed not to be, and no event "
                          "will say so", fd, sim_kind(fd));
