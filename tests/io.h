@@ -255,6 +255,22 @@ IO_UNUSED static void reset_on_close(int fd)
     check_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
 }
 
+/* What runs in a child of the test; its result there, or 1000 and the signal that ended it. */
+IO_UNUSED static int in_child(int (*body)(void))
+{
+    int status;
+    pid_t pid = fork();
+    if (!pid) {
+        int result = body();
+        test_save_coverage();
+        _exit(result);
+    }
+    check(pid > 0);
+    while (waitpid(pid, &status, 0) < 0) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
 /* One operation, and what came of it. */
 async(io_reader, int fd; void *data; size_t size; async_result *result;)
 {

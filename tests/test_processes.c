@@ -435,22 +435,6 @@ static int without_stdio(void)
     return async_loop_close();
 }
 
-/* What runs in a child of the test; its result there. */
-static int in_child(int (*body)(void))
-{
-    int status;
-    pid_t pid = fork();
-    if (!pid) {
-        int result = body();
-        test_save_coverage();
-        _exit(result);
-    }
-    check(pid > 0);
-    while (waitpid(pid, &status, 0) < 0) {
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
 /* The pipe that reports the exec gets their numbers. */
 static int loses_stdio(void)
 {

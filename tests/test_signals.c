@@ -389,14 +389,20 @@ async(hears_in_its_finally, async_handle caught; int signo; async_event never; a
     async_end;
 }
 
-TEST(signals, are_told_to_callbacks_that_are_made_while_the_loop_closes)
+/* The one task begins, and the loop closes. Returns how often callbacks heard meanwhile. */
+static int heard_by_the_end(void)
 {
     heard = 0;
-    check_equal(async_open(NULL), 0);
-    check(async_spawn(hears_in_its_finally) > 0);
     check_equal(async_loop_run_once(0), 1);
     check_equal(async_loop_close(), 0);
-    check_equal(heard, 1);
+    return (int)heard;
+}
+
+TEST(signals, are_told_to_callbacks_that_are_made_while_the_loop_closes)
+{
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(hears_in_its_finally) > 0);
+    check_equal(heard_by_the_end(), 1);
 }
 
 /* An older callback hears of nothing any more: it is no reason to wait. */
@@ -409,28 +415,25 @@ async(waits_for_what_an_older_one_does, async_event never;)
     async_end;
 }
 
-TEST(signals, that_only_older_callbacks_catch_do_not_keep_a_loop_that_closes)
+static void opens_with_an_older_callback(void)
 {
-    int signo = SIGUSR1;
-    heard = 0;
+    static int signo = SIGUSR1;
     check_equal(async_open(NULL), 0);
     check(async_on_signal(SIGUSR1, &signo, hears) > 0);
+}
+
+TEST(signals, that_only_older_callbacks_catch_do_not_keep_a_loop_that_closes)
+{
+    opens_with_an_older_callback();
     check(async_spawn(waits_for_what_an_older_one_does) > 0);
-    check_equal(async_loop_run_once(0), 1);
-    check_equal(async_loop_close(), 0);
-    check_equal(heard, 0);
+    check_equal(heard_by_the_end(), 0);
 }
 
 TEST(signals, are_told_to_callbacks_made_while_the_loop_closes_beside_older_ones)
 {
-    int signo = SIGUSR1;
-    heard = 0;
-    check_equal(async_open(NULL), 0);
-    check(async_on_signal(SIGUSR1, &signo, hears) > 0);
+    opens_with_an_older_callback();
     check(async_spawn(hears_in_its_finally) > 0);
-    check_equal(async_loop_run_once(0), 1);
-    check_equal(async_loop_close(), 0);
-    check_equal(heard, 1);
+    check_equal(heard_by_the_end(), 1);
 }
 
 /* ----------------------------------------------------------------------------
@@ -499,22 +502,6 @@ TEST(signals, leave_errno_alone)
 /* ----------------------------------------------------------------------------
  * MARK: - Processes and threads
  * ------------------------------------------------------------------------- */
-
-/* What runs in a child of the test; its result there. */
-static int in_child(int (*body)(void))
-{
-    int status;
-    pid_t pid = fork();
-    if (!pid) {
-        int result = body();
-        test_save_coverage();
-        _exit(result);
-    }
-    check(pid > 0);
-    while (waitpid(pid, &status, 0) < 0) {
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 static async_handle of_the_parent;
 

@@ -400,30 +400,29 @@ TASK_TEST(connecting, lets_a_write_follow_at_once, int listener, fd, server; cha
     async_end;
 }
 
+static async_task inherited_task;
+
+static int cancels(void)
+{
+    return async_cancel(inherited_task);
+}
+
 /* Nor is it a child's to give up, after fork(): the parent's poller still watches for its end. (The
  * system asks the listener again after a second.) */
 REAL_TASK_TEST(connecting, is_not_ended_by_a_child, "processes", int fillers[8]; int listener, i;
-               async_task task; async_result result;)
+               async_result result;)
 {
     int status;
-    pid_t child;
     async_begin;
     self->listener = black_hole(self->fillers);
-    self->task = async_spawn(connects, .host = "127.0.0.1", .port = async_port(self->listener),
+    inherited_task = async_spawn(connects, .host = "127.0.0.1", .port = async_port(self->listener),
                              .result = &self->result);
     await(async_yield());
-    child = fork();
-    if (!child) {
-        status = async_cancel(self->task);
-        test_save_coverage();
-        _exit(status != 0);
-    }
-    check_equal(waitpid(child, &status, 0), child);
-    check_equal(status, 0);
+    check_equal(in_child(cancels), 0);
     fcntl(self->listener, F_SETFL, O_NONBLOCK);
     while ((status = accept(self->listener, NULL, NULL)) >= 0)
         close(status);
-    await(status, async_join(self->task), 10000);
+    await(status, async_join(inherited_task), 10000);
     check_equal(status, 0);
     check(self->result > 0);
     for (self->i = 0; self->i < 8; self->i++)

@@ -12,6 +12,7 @@
 
 #include "async.h"
 #include "test.h"
+#include "io.h"
 
 /* ----------------------------------------------------------------------------
  * MARK: - The pool
@@ -418,27 +419,13 @@ async(starts_a_thread)
     async_end;
 }
 
-static void check_a_child_closes_the_loop(void)
-{
-    int status;
-    pid_t child = fork();
-    if (child == 0) {
-        status = async_loop_close();
-        test_save_coverage();
-        _exit(status == 0 ? 0 : 1);
-    }
-    check(child > 0);
-    check_equal(waitpid(child, &status, 0), child);
-    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 /* A child has neither the threads nor the lock. */
 TEST(posts, leave_a_child_alone_that_closes_the_loop)
 {
     check_equal(async_open(NULL), 0);
     check(async_spawn(starts_a_thread) > 0);
     check_equal(async_loop_run(), 0);
-    check_a_child_closes_the_loop();
+    check_equal(in_child(async_loop_close), 0);
     check_equal(async_loop_close(), 0);
 }
 
@@ -464,7 +451,7 @@ TEST(offload, leaves_a_child_alone_whose_loop_has_a_job_done)
     check(async_spawn(starts_a_thread) > 0);
     check(async_loop_run_once(0) > 0);
     check_equal(poll(&pipe, 1, -1), 1);
-    check_a_child_closes_the_loop();
+    check_equal(in_child(async_loop_close), 0);
     check_equal(async_stream_close(stream), 0);
     check_equal(async_loop_run(), 0);
     check_equal(async_loop_close(), 0);
@@ -568,35 +555,25 @@ TEST(posts, still_come_while_the_loop_closes)
 
 static int in_time;
 
-async(waits_for_a_thread)
+static async_task inherited_task;
+
+static int cancels_and_closes(void)
 {
-    async_begin;
-    await(async_offload(returns_at_once, NULL));
-    async_end;
+    alarm(10); /* or it would wait for ever */
+    check_equal(async_cancel(inherited_task), 0);
+    return async_loop_close();
 }
 
 /* A thread of the parent's may have the lock as the child comes to be, and never gives it back. */
 TEST(offload, of_a_parent_cannot_be_cancelled_by_a_child)
 {
-    int status;
-    pid_t child;
-    async_task task;
     check_equal(async_open(NULL), 0);
-    task = async_spawn(waits_for_a_thread);
-    check(task > 0);
+    inherited_task = async_spawn(starts_a_thread);
+    check(inherited_task > 0);
     check_equal(async_loop_run_once(0), 1);
     pthread_mutex_lock(&async__current->threads->lock);
-    child = fork();
-    if (child == 0) {
-        alarm(10); /* or it would wait for ever */
-        status = async_cancel(task) == 0 && async_loop_close() == 0;
-        test_save_coverage();
-        _exit(!status);
-    }
+    check_equal(in_child(cancels_and_closes), 0);
     pthread_mutex_unlock(&async__current->threads->lock);
-    check(child > 0);
-    check_equal(waitpid(child, &status, 0), child);
-    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     check_equal(async_loop_run(), 0);
     check_equal(async_loop_close(), 0);
 }
@@ -608,24 +585,19 @@ static void counts_posts(void *data)
         async_loop_stop();
 }
 
+static int posts_to_the_parents(void)
+{
+    return async_post(async__current, NULL, counts_posts) != -EPERM;
+}
+
 /* A child's posts are refused: they would take the parent's byte. */
 TEST(posts, of_a_child_are_refused)
 {
     async_loop *loop;
-    int status;
-    pid_t child;
     in_time = 0;
     check_equal(async_open(NULL), 0);
     loop = async_loop_share();
-    child = fork();
-    if (child == 0) {
-        status = async_post(loop, NULL, counts_posts) == -EPERM;
-        test_save_coverage();
-        _exit(!status);
-    }
-    check(child > 0);
-    check_equal(waitpid(child, &status, 0), child);
-    check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_equal(in_child(posts_to_the_parents), 0);
     provokes(async_post, EPERM);
     check_equal(async_post(loop, NULL, counts_posts), 0);
     check_equal(async_post(loop, loop, counts_posts), 0);
