@@ -280,6 +280,7 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__NORETURN __attribute__((noreturn))
 #define ASYNC__RARE __attribute__((cold)) /* out of line, small: what is not done per operation */
+#define ASYNC__ONCE __attribute__((noinline, unused)) /* instead of inline: so many call it */
 #define ASYNC__REAL_STACK __attribute__((no_sanitize_address)) /* locals stay where they are */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
@@ -287,6 +288,7 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__UNUSED
 #define ASYNC__NORETURN
 #define ASYNC__RARE
+#define ASYNC__ONCE
 #define ASYNC__REAL_STACK
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
@@ -2582,7 +2584,7 @@ ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__
 ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__task *task);
 static inline void async__trace_name(async_loop *loop, const char *name);
 static inline void async__run_task(async_loop *loop, async__task *task);
-static inline void async__wake(async_loop *loop, async__task *task, async_result result);
+ASYNC__ONCE static void async__wake(async_loop *loop, async__task *task, async_result result);
 static inline void async__interrupt(async_loop *loop, async__task *task, int error);
 static inline void async__cancel_task(async_loop *loop, async__task *task);
 
@@ -3184,7 +3186,7 @@ static inline async_op async__park(async_loop *loop, async__task *task, unsigned
 }
 
 /* What the task waited for has happened. */
-static inline void async__wake(async_loop *loop, async__task *task, async_result result)
+ASYNC__ONCE static void async__wake(async_loop *loop, async__task *task, async_result result)
 {
     async__timer_stop(loop, task->item.slot);
     async__queue(loop, task, result);
@@ -4237,7 +4239,8 @@ static inline ssize_t async__tried(async_loop *loop, async__descriptor *descript
 
 /* Read (ASYNC__R) or write (ASYNC__W) once, if there is hope. Returns the count, 0 at the end,
  * -EAGAIN, or a negative errno. */
-static inline ssize_t async__try(async_loop *loop, int fd, unsigned bit, void *data, size_t size)
+ASYNC__ONCE static ssize_t async__try(async_loop *loop, int fd, unsigned bit, void *data,
+                                      size_t size)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     ssize_t n;
@@ -4594,7 +4597,7 @@ ASYNC__RARE static inline async_op async_accept(int listener)
 ASYNC__RARE static inline uint32_t async__scope(const char *name)
 {
     char *end;
-    unsigned long number = strtoul(name, &end, 10);
+    unsigned long long number = strtoull(name, &end, 10);
     if (*name < '0' || *name > '9' || *end)
         return (uint32_t)ASYNC_SYS(if_nametoindex)(name);
     return number <= UINT32_MAX ? (uint32_t)number : 0;

@@ -71,7 +71,7 @@ names() {
 # A function without the second underscore is public: it stands in the API section.
 private_names() {
     api > "$out/api"
-    awk '/^static inline|^ASYNC__[A-Z_]+ static inline/ && /\(/ {
+    awk '/^(ASYNC__[A-Z_]+ )?static / && /\(/ {
              sub(/\(.*/, ""); sub(/.*[ *]/, ""); if (!/^async__/) print }' "$header" |
         sort -u > "$out/public"
     awk -F '\t' '{ print $1 }' "$out/api" | sort -u > "$out/declared"

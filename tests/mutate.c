@@ -277,10 +277,19 @@ static void apply(const char *what)
     fwrite(text + place + size, 1, text_size - place - size, stdout);
 }
 
+/* How long the words are that a function of this object alone begins with; 0: no such words. */
+static size_t length_of_static(const char *words)
+{
+    static const char *const all[] = { "static inline ", "ASYNC__ONCE static " };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strncmp(words, all[i], strlen(all[i])) == 0)
+            return strlen(all[i]);
+    return 0;
+}
+
 /* Functions without their bodies, and not inline: another object has them. */
 static void externs(void)
 {
-    static const char inlined[] = "static inline ";
     int in_body = 0;
     for (size_t at = 0; at < text_size;) {
         size_t size = strcspn(text + at, "\n") + 1;
@@ -289,8 +298,8 @@ static void externs(void)
             puts(";");
         }
         for (size_t i = 0; !in_body && i < size; i++) {
-            if (text[at] != ' ' && strncmp(text + at + i, inlined, sizeof inlined - 1) == 0)
-                i += sizeof inlined - 1;
+            if (text[at] != ' ')
+                i += length_of_static(text + at + i);
             putchar(text[at + i]);
         }
         if (in_body)
