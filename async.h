@@ -738,9 +738,17 @@ static inline int async_listen_with(const char *host, int port,
 
 /* The same at one address, IPv6, IPv4 or a Unix socket's; -EINVAL: it is none. An IPv6 one takes
  * IPv6 alone, so that "::" and "0.0.0.0" can have a listener each; only the NULL of async_listen is
- * both in one. To listen on a name, async_resolve it first. Never suspends. */
+ * both in one. Never suspends. */
 static inline int async_listen_at(const async_address *address,
                                   const async_listen_options *options);
+
+/* The same at each address of a name, but for those of a network that this machine lacks; with port
+ * 0 each has a port of its own. Puts their descriptors, adopted, into `listeners`, `count` at most.
+ * Returns how many; or, with none of them left, what async_resolve or async_listen_at says.
+ * Suspends. Cancel point. `host` and `listeners` must outlive the await. */
+ASYNC__MUST_AWAIT static inline async_op async_listen_name(const char *host, int port,
+                                                           const async_listen_options *options,
+                                                           int *listeners, size_t count);
 
 /* Listen on a Unix socket; removing `path`, before and after, is the caller's. "@name" is abstract,
  * on Linux: in no file system, gone with the socket (a file of that name is "./@name"). Returns the
@@ -5781,6 +5789,59 @@ static inline async_op async_resolve(const char *host, int port, async_address *
     if (!error || !async__is_name(host, port))
         return async__done(loop, task, error ? error : count != 0);
     return async__resolve(host, port, AF_UNSPEC, addresses, count);
+}
+
+/* ---- async_listen_name ---- */
+
+/* Returns how many, or a negative errno and then there are none. */
+static inline int async__listen_each(const async_address *addresses, async_result found,
+                                     const async_listen_options *options, int *listeners,
+                                     size_t count)
+{
+    int i, made = 0, error = 0;
+    for (i = 0; i < found && (size_t)made < count; i++) {
+        int fd = async_listen_at(&addresses[i], options);
+        if (fd >= 0) {
+            listeners[made++] = fd;
+            continue;
+        }
+        error = fd;
+        if (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL) /* no such network here */
+            continue;
+        while (made)
+            async_close(listeners[--made]);
+        return error;
+    }
+    return made ? made : error;
+}
+
+ASYNC__COROUTINE(async__listen_run, const char *host; int port; async_listen_options options;
+                 int *listeners; size_t count; async_address addresses[ASYNC__ADDRESSES];)
+{
+    async_result n;
+    async_begin;
+    async_await(n, async_resolve(self->host, self->port, self->addresses, ASYNC__ADDRESSES));
+    if (n > 0)
+        n = async__listen_each(self->addresses, n, &self->options, self->listeners, self->count);
+    async_return(n);
+    async_end;
+}
+
+static inline async_op async_listen_name(const char *host, int port,
+                                         const async_listen_options *options, int *listeners,
+                                         size_t count)
+{
+    struct async__listen_run call;
+    async__check_buffer(async__loop(), host);
+    async__check_buffer(async__loop(), listeners);
+    memset(&call, 0, sizeof call);
+    call.host = host;
+    call.port = port;
+    if (options)
+        call.options = *options;
+    call.listeners = listeners;
+    call.count = count;
+    return async__call(async__listen_run_type(), &call);
 }
 
 /* ---- async_connect: happy eyeballs ---- */

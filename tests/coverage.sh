@@ -57,6 +57,7 @@ async__become | chdir | poll epoll kqueue | likewise
 async__place_stdio |  | poll epoll kqueue | likewise
 async__execute | EINTR | poll epoll kqueue | a signal in the moment of an exec
 async__resolve_name | async_begin | poll epoll kqueue | a line that no await has is a panic of misuse
+async__listen_run | async_begin | poll epoll kqueue | likewise
 async__race_ask | async_begin | poll epoll kqueue | likewise
 async__race_attempt | async_begin | poll epoll kqueue | likewise
 async__race_run | async_begin | poll epoll kqueue | likewise

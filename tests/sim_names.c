@@ -599,23 +599,19 @@ AsyncTest(names, are_looked_up_ten_at_once, async_task tasks[10]; int i; int64_t
 
 /* A name is listened on at each of its addresses. "::" takes IPv6 alone, and leaves IPv4 to
  * "0.0.0.0" at the same port. */
-AsyncTestWith(names, are_listened_on, (.seeds = 50, .torture = 1), async_address at[2];
-              int listeners[2], client, i; async_result n;)
+AsyncTestWith(names, are_listened_on, (.seeds = 50, .torture = 1), async_address at;
+              int listeners[3], client, i; async_result n;)
 {
     async_begin;
-    self->listeners[0] = self->listeners[1] = self->client = -1;
+    self->client = -1;
     sim_name("any", AF_INET6, 0, "::");
-    sim_name("any", AF_INET, 0, "0.0.0.0");
-    await(self->n, async_resolve("any", 7000, self->at, 2));
+    sim_name("any", AF_INET, 10, "0.0.0.0");
+    await(self->n, async_listen_name("any", 7000, NULL, self->listeners, 3));
     async_ok(self->n);
-    cr_assert_eq(self->n, 2);
-    for (self->i = 0; self->i < 2; self->i++) {
-        self->listeners[self->i] = async_listen_at(&self->at[self->i], NULL);
-        async_ok(self->listeners[self->i]);
-    }
-    for (self->i = 0; self->i < 2; self->i++) {
-        async_address_parse(&self->at[0], self->i ? "127.0.0.1" : "::1", 7000);
-        await(self->client, async_connect_at(&self->at[0]));
+    cr_assert(self->n == 2 || sim_shows_errors()); /* a network that is not there */
+    for (self->i = 0; self->n == 2 && self->i < 2; self->i++) {
+        async_address_parse(&self->at, self->i ? "127.0.0.1" : "::1", 7000);
+        await(self->client, async_connect_at(&self->at));
         async_ok(self->client);
         async_close(self->client);
         await(self->client, async_accept(self->listeners[self->i]), 1000);
@@ -623,8 +619,108 @@ AsyncTestWith(names, are_listened_on, (.seeds = 50, .torture = 1), async_address
         async_close(self->client);
     }
     async_finally;
+    while (self->n > 0)
+        async_close(self->listeners[--self->n]);
+    async_end;
+}
+
+/* All or none; only what this machine has no network for is passed over. */
+AsyncTest(names, are_listened_on_wherever_it_can_be, int listeners[3], other, open;
+          async_result n; async_address unused;)
+{
+    async_begin;
+    sim_name("three", AF_INET6, 0, "::1");
+    sim_name("three", AF_INET, 0, "127.0.0.1 127.0.0.2");
+    await(self->n, async_resolve("nobody", 80, &self->unused, 1)); /* the loop's pipe */
+    self->open = sim_descriptors();
+    await(self->n, async_listen_name("three", 80, NULL, self->listeners, 3));
+    cr_assert_eq(self->n, 3);
+    cr_assert_eq(sim_descriptors(), self->open + 3);
+    while (self->n)
+        async_close(self->listeners[--self->n]);
+    await(self->n, async_listen_name("three", 80, NULL, self->listeners, 2));
+    cr_assert_eq(self->n, 2);
     async_close(self->listeners[0]);
     async_close(self->listeners[1]);
+
+    sim_fail_next(socket, EAFNOSUPPORT);
+    await(self->n, async_listen_name("three", 80, NULL, self->listeners, 1));
+    cr_assert_eq(self->n, 1);
+    cr_assert_eq(async_port(self->listeners[0]), 80);
+    async_close(self->listeners[0]);
+    sim_fail_next(bind, EADDRNOTAVAIL);
+    await(self->n, async_listen_name("three", 80, NULL, self->listeners, 1));
+    cr_assert_eq(self->n, 1);
+    async_close(self->listeners[0]);
+    sim_fail_next(bind, EADDRNOTAVAIL);
+    await(self->n, async_listen_name("::1", 80, NULL, self->listeners, 1));
+    check_error(async_listen_name, EADDRNOTAVAIL, self->n);
+
+    self->other = async_listen("127.0.0.2", 80);
+    await(self->n, async_listen_name("three", 80, NULL, self->listeners, 3));
+    check_error(async_listen_name, EADDRINUSE, self->n);
+    cr_assert_eq(sim_descriptors(), self->open + 1);
+    async_close(self->other);
+    await(self->n, async_listen_name("nobody", 80, NULL, self->listeners, 3));
+    check_error(async_listen_name, ENOENT, self->n);
+    await(self->n, async_listen_name("three", 65536, NULL, self->listeners, 3));
+    check_error(async_listen_name, EINVAL, self->n);
+    cr_assert_eq(sim_descriptors(), self->open);
+    async_end;
+}
+
+/* The options are copied: they may be gone when the answer comes. */
+async(listens_with_options, const char *host; int *listeners;)
+{
+    async_result n;
+    async_begin;
+    await(n, async_listen_name(self->host, 80, &(async_listen_options){ .backlog = 1 },
+                               self->listeners, 2));
+    async_return(n);
+    async_end;
+}
+
+AsyncTest(names, are_listened_on_with_options, int listeners[2], clients[3], i; async_result n;)
+{
+    async_begin;
+    sim_name("one", AF_INET, 100, "127.0.0.1");
+    await(self->n, async_call(listens_with_options, "one", self->listeners));
+    cr_assert_eq(self->n, 1);
+    for (self->i = 0; self->i < 2; self->i++)
+        await(self->clients[self->i], async_connect("127.0.0.1", 80));
+    await(self->clients[2], async_connect("127.0.0.1", 80), 100); /* two wait: it is full */
+    check_error(async_connect, ETIMEDOUT, self->clients[2]);
+    async_finally;
+    for (self->i = 0; self->i < 2; self->i++)
+        async_close(self->clients[self->i]);
+    async_close(self->listeners[0]);
+    async_end;
+}
+
+async(listens_until_told, const char *host; int listeners[2];)
+{
+    async_result n;
+    async_begin;
+    await(n, async_listen_name(self->host, 80, NULL, self->listeners, 2));
+    async_return(n);
+    async_end;
+}
+
+AsyncTest(names, are_not_listened_on_by_who_was_told_to_end, async_task task; int open;
+          async_result n;)
+{
+    async_begin;
+    sim_name("slow", AF_INET, 100, "127.0.0.1");
+    await(self->n, async_listen_name("slow", 80, NULL, NULL, 0));
+    cr_assert_eq(self->n, 0);
+    self->open = sim_descriptors();
+    self->task = async_keep(async_spawn(listens_until_told, "slow"));
+    await(async_sleep(50));
+    async_cancel(self->task);
+    await(self->n, async_join(self->task));
+    check_error(async_join, ECANCELED, self->n);
+    await(async_sleep(100));
+    cr_assert_eq(sim_descriptors(), self->open);
     async_end;
 }
 

@@ -20,7 +20,7 @@
 
 enum kind { READ, WRITE, READV, WRITEV, PIECES, JOIN_ALL, SELECT, EVENT, RECEIVE,
             SELECT_RECEIVE, SELECT_EVENT, NO_CASE, DATAGRAM, ADDRESS, PATH, HOST, NAME, FOUND,
-            PLACE };
+            LISTENED_ON, LISTENERS, PLACE };
 
 /* What would be done at once, and what would have to wait. */
 async(stack_buffer, enum kind kind; int fd; struct iovec kept;
@@ -30,6 +30,7 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
     char data[16];
     struct iovec piece;
     async_address address;
+    int listener;
     async_task task;
     async_case it;
     async_event event;
@@ -83,6 +84,10 @@ async(stack_buffer, enum kind kind; int fd; struct iovec kept;
         await(r, async_resolve(data, 80, NULL, 0));
     else if (self->kind == FOUND)
         await(r, async_resolve("::1", 80, &address, 1));
+    else if (self->kind == LISTENED_ON)
+        await(r, async_listen_name(data, 80, NULL, NULL, 0));
+    else if (self->kind == LISTENERS)
+        await(r, async_listen_name("::1", 80, NULL, &listener, 1));
     else
         await(r, async_connect_at(&address));
     async_return(r);
@@ -124,6 +129,8 @@ TEST(panics, name_an_operation_whose_buffer_is_on_the_c_stack)
     test_panics(async_run(with_pair, HOST), STACK_WORDS);
     test_panics(async_run(with_pair, NAME), STACK_WORDS);
     test_panics(async_run(with_pair, FOUND), STACK_WORDS);
+    test_panics(async_run(with_pair, LISTENED_ON), STACK_WORDS);
+    test_panics(async_run(with_pair, LISTENERS), STACK_WORDS);
     test_panics(async_run(with_pair, PLACE), STACK_WORDS);
     test_panics(async_run(with_pair, READ), AT(stack_buffer));
     test_panics(async_run(with_pair, PATH), AT(stack_buffer));

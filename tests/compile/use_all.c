@@ -166,6 +166,8 @@ async(tcp, int listener; int client; async_task server; async_address address;)
     EXPECT(fd == 1);
     self->listener = async_listen_at(&self->address, NULL);
     EXPECT(self->listener >= 0 && async_own_address(self->listener, &self->address) == 0);
+    await(fd, async_listen_name("127.0.0.1", 0, NULL, &self->client, 1));
+    EXPECT(fd == 1 && async_close(self->client) == 0);
     await(fd, async_connect_at(&self->address), 60000);
     EXPECT(fd >= 0 && async_close(fd) == 0);
     await(fd, async_accept(self->listener), 60000);
