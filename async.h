@@ -1413,7 +1413,7 @@ typedef struct async__timer {
 enum {
     ASYNC__FILE,         /* always ready, unknown to the poller: regular files... */
     ASYNC__OTHER,        /* read to EAGAIN: terminals, devices...                 */
-    ASYNC__PIPE,         /* short means drained                                   */
+    ASYNC__PIPE,         /* a short write means full                              */
     ASYNC__SOCKET,       /* read to EAGAIN: datagrams, other listeners            */
     ASYNC__DATAGRAM_V6,  /* likewise; it knows IPv4 addresses as mapped ones only */
     ASYNC__STREAM_TCP,   /* short means drained; or a listener that accepts such  */
@@ -4140,10 +4140,12 @@ static inline int async__is_socket(int kind)
     return kind >= ASYNC__SOCKET;
 }
 
-/* Does a short count prove there is no more? Not after a hang-up: data and end may be one event. */
-static inline int async__short_is_drained(const async__descriptor *descriptor)
+/* Does a short count prove there is no more? Not after a hang-up: data and end may be one event;
+ * nor from a pipe, where the writer may have made packets of what it wrote (pipe(2), O_DIRECT). */
+static inline int async__short_is_drained(const async__descriptor *descriptor, unsigned bit)
 {
-    return (descriptor->kind == ASYNC__PIPE || async__is_connection(descriptor->kind)) &&
+    return (async__is_connection(descriptor->kind) ||
+            (descriptor->kind == ASYNC__PIPE && bit == ASYNC__W)) &&
            !(descriptor->bits & ASYNC__HUP);
 }
 
@@ -4240,7 +4242,7 @@ static inline ssize_t async__tried(async_loop *loop, async__descriptor *descript
 {
     if (n < 0)
         return async__try_failed(loop, descriptor, bit, errno);
-    if (n > 0 && (size_t)n < size && async__short_is_drained(descriptor))
+    if (n > 0 && (size_t)n < size && async__short_is_drained(descriptor, bit))
         descriptor->bits &= (uint16_t)~bit;
     return n;
 }
@@ -4644,7 +4646,7 @@ ASYNC__RARE static inline int async_address_unix(async_address *address, const c
     size_t length = path ? strlen(path) : 0, is_abstract = length && path[0] == '@';
     memset(address, 0, sizeof *address);
     address->is.local.sun_family = AF_UNIX;
-    if (length >= sizeof address->is.local.sun_path)
+    if (length - is_abstract >= sizeof address->is.local.sun_path)
         return -ENAMETOOLONG;
     if (!length)
         return -EINVAL;
@@ -5258,6 +5260,8 @@ static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
     int error = async__unusable_now(fd);
+    if (!error && (async__later(&async__loop()->descriptors[fd]) & ASYNC__W))
+        return -EAGAIN; /* whoever waits for buffers may be in the midst of a write */
     return error ? error : async__try(async__loop(), fd, ASYNC__W, (void *)(uintptr_t)data, size);
 }
 

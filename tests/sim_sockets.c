@@ -669,3 +669,37 @@ AsyncTestWith(sockets, odd_errors_of_a_write_are_made_even, (.seeds = 50), int e
     async_close(self->ends[1]);
     async_end;
 }
+
+async(writes_all, int fd; char data[3000];)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_write(self->fd, self->data, sizeof self->data));
+    async_return(n);
+    async_end;
+}
+
+/* Who waits for buffers has a right to the next ones: nothing goes out in the midst of a write. */
+AsyncTest(sockets, a_write_that_waits_for_buffers_is_not_broken_up, int ends[2]; async_task task;
+          ssize_t n; char got[3000];)
+{
+    async_begin;
+    async_ok(open_pair(TCP, self->ends));
+    self->task = async_keep(async_spawn(writes_all, self->ends[0]));
+    sim_fail_next(send, ENOBUFS);
+    await(async_yield());
+    check_error(async_write_nowait, EAGAIN, async_write_nowait(self->ends[0], "x", 1));
+    await(self->n, async_join(self->task), 1000);
+    cr_assert_eq(self->n, 3000);
+    cr_assert_eq(async_write_nowait(self->ends[0], "x", 1), 1);
+    while (self->n > 0) {
+        ssize_t n;
+        await(n, async_read(self->ends[1], self->got, (size_t)self->n), 1000);
+        async_ok(n);
+        cr_assert(!memchr(self->got, 'x', (size_t)n));
+        self->n -= n;
+    }
+    async_close(self->ends[0]);
+    async_close(self->ends[1]);
+    async_end;
+}

@@ -85,6 +85,11 @@ TEST(addresses, of_unix_sockets_are_paths_and_names)
     check_text(printed(&address), "@name");
     check_equal(address.is.local.sun_path[0], 0);
     check_equal(address.size, offsetof(struct sockaddr_un, sun_path) + 5);
+    longest[0] = '@'; /* without a zero at its end it is as long as there is room */
+    longest[sizeof longest - 2] = 'x';
+    check_equal(async_address_unix(&address, longest), 0);
+    check_equal(address.size, sizeof address.is.local);
+    check_text(printed(&address), longest);
 #endif
 }
 
