@@ -54,8 +54,12 @@ $(ADAPTERS:%=$(B)/%): $(B)/%: examples/adapters/%.c examples/number.h $(wildcard
 	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs $(PKG_$(firstword $(subst _, ,$*)))) -pthread -o $@
 $(B)/tls_limits: tests/programs/tls_limits.c examples/adapters/tls.h async.h | $(B)
 	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs openssl) -o $@
+$(B)/tls_updates: tests/programs/tls_updates.c | $(B)
+	$(CC) $(CFLAGS) $(WARN) $< $$(pkg-config --cflags --libs openssl) -o $@
+$(B)/redis_many: tests/programs/redis_many.c examples/adapters/redis.h async.h | $(B)
+	$(CC) $(CFLAGS) $(WARN) -I. $< $$(pkg-config --cflags --libs hiredis) -o $@
 
-adapters: $(ADAPTERS:%=$(B)/%) $(B)/tls_limits
+adapters: $(ADAPTERS:%=$(B)/%) $(B)/tls_limits $(B)/tls_updates $(B)/redis_many
 
 examples: $(EXAMPLES:%=$(B)/%)
 

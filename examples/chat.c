@@ -1,7 +1,7 @@
 /* chat: who connects says a name, then lines; all others get them. A member
  * has a box of messages, filled without waiting and emptied by a task of its
  * own: nobody waits for a slow one, and one whose box is full is dropped, as is
- * who has no name after 20 s.
+ * who gives no name in 20 s, or ten that cannot be had.
  *
  *     cc -O2 -I. examples/chat.c -o chat && ./chat 7000
  *     nc 127.0.0.1 7000                          in two terminals; /quit ends
@@ -13,7 +13,8 @@
 enum { NAME = 16, LINE = 200, TEXT = 240, BOX = 100 };
 enum { NAME_MS = 20000, LAST_MS = 1000 };
 
-async_declare(member, int fd; async_stream *stream; async_task task, writer;
+async_declare(member, int fd, tries; async_task task, writer;
+              async_stream *stream;
               char name[NAME + 1], line[LINE + 1], held[BOX][TEXT];
               async_channel box; struct member *next;); /* a struct member */
 
@@ -32,6 +33,8 @@ static void tell(struct member *one, const struct member *from,
     for (c = text; *c; c++)
         if (iscntrl((unsigned char)*c) && c[1])
             *c = '?'; /* a terminal might obey it */
+        else if ((*c & 255) == 0xc2 && (c[1] & 0xe0) == 0x80)
+            c[0] = c[1] = '?'; /* the same in UTF-8, U+0080 to U+009F */
     for (it = one ? one : members; it; it = one ? NULL : it->next)
         if (it != from && async_channel_send_nowait(&it->box, text) == -EAGAIN)
             async_cancel(it->task); /* it does not read */
@@ -90,7 +93,8 @@ async_define(member)
         await(n, async_stream_read_line(self->stream, self->line, LINE + 1),
               *self->name ? -1 : NAME_MS);
         self->line[strcspn(self->line, "\r\n")] = '\0';
-        if (n <= 0 || strcmp(self->line, "/quit") == 0)
+        if (n <= 0 || strcmp(self->line, "/quit") == 0 ||
+            (!*self->name && self->tries++ == 10))
             break;
         if (!*self->name)
             enter(self);

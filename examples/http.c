@@ -34,6 +34,8 @@ static int on_url(http_parser *parser, const char *url, size_t size)
     const char *from, *end;
     char *path = parser->data, *to = path;
     unsigned code;
+    if (*path) /* a second request, behind bare line feeds */
+        return 1;
     http_parser_url_init(&part);
     if (http_parser_parse_url(url, size, parser->method == HTTP_CONNECT, &part))
         return 1;
@@ -55,6 +57,13 @@ static int on_url(http_parser *parser, const char *url, size_t size)
     return 0;
 }
 
+/* RFC 9112, 5.1: no space may follow a field's name. */
+static int on_field(http_parser *parser, const char *name, size_t size)
+{
+    (void)parser;
+    return name[size - 1] == ' ';
+}
+
 static int count_hosts(const char *head)
 {
     int count = 0;
@@ -66,7 +75,8 @@ static int count_hosts(const char *head)
 /* Returns the status that a request has earned so far. */
 static enum http_status parse(struct session *it, size_t size, char *path)
 {
-    static const http_parser_settings settings = {.on_url = on_url};
+    static const http_parser_settings settings = {.on_url = on_url,
+                                                .on_header_field = on_field};
     http_parser parser;
     int hosts;
     *path = it->data[size] = '\0';
@@ -75,7 +85,7 @@ static enum http_status parse(struct session *it, size_t size, char *path)
     parser.data = path;
     if (http_parser_execute(&parser, &settings, it->data, size) != size ||
         HTTP_PARSER_ERRNO(&parser) != HPE_OK || !*path ||
-        strcmp(it->data + size - 4, "\r\n\r\n") ||
+        strlen(it->data) != size || strcmp(it->data + size - 4, "\r\n\r\n") ||
         hosts > 1 || (hosts == 0 && parser.http_minor > 0))
         return 400;
     it->only_head = parser.method == HTTP_HEAD;
@@ -85,7 +95,7 @@ static enum http_status parse(struct session *it, size_t size, char *path)
     if (parser.flags & (F_CHUNKED | F_CONTENTLENGTH))
         return 413;
     /* No name begins with a dot: so none is hidden, and none is "..". */
-    return strstr(path, "/.") || strstr(path, "//") ? 404 : 200;
+    return *path != '/' || strstr(path, "/.") || strstr(path, "//") ? 404 : 200;
 }
 
 static const char *type_of(const char *path)

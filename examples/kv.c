@@ -10,9 +10,9 @@
  * and so goes with any loop. A pipeline is answered by one write. A client is
  * bounded: in what it sends, in what waits for it, in how long it does nothing.
  * The hash table and the growing string are uthash's. What has expired is freed
- * when it is asked for; memory has no limit, and none left is the end. SIGTERM,
- * SIGINT: the answers that are ready are still sent; who takes nothing for 5 s
- * is cut off.
+ * when it is asked for; memory has no limit, and none left is the end; the hash
+ * is not secret: for clients that mean well. SIGTERM, SIGINT: the answers that
+ * are ready are still sent; who takes nothing for 5 s is cut off.
  */
 #include "async.h"
 #include "number.h"
@@ -70,6 +70,11 @@ static void store(const redisReply *key, const redisReply *value,
     HASH_ADD_KEYPTR(hh, table, it->key, key->len, it);
 }
 
+static int is(const redisReply *word, const char *name)
+{
+    return word->len == strlen(name) && !strcasecmp(word->str, name);
+}
+
 static int is_integer(const redisReply *word, long long *number)
 {
     char same[24]; /* as Redis writes it */
@@ -102,9 +107,9 @@ static const char *on_get(const redisReply *r)
 
 static const char *on_set(const redisReply *r)
 {
-    const char *unit = r->elements == 5 ? r->element[3]->str : "";
-    int64_t unit_ns = !strcasecmp(unit, "ex") ? SECOND
-                    : !strcasecmp(unit, "px") ? SECOND / 1000 : 0;
+    const redisReply *unit = r->elements == 5 ? r->element[3] : NULL;
+    int64_t unit_ns = !unit ? 0 : is(unit, "ex") ? SECOND
+                    : is(unit, "px") ? SECOND / 1000 : 0;
     long long n = 0;
     if (r->elements > 3 && !unit_ns)
         return "-ERR syntax error";
@@ -210,7 +215,7 @@ static int execute(const redisReply *r)
             " %d bytes\r\n", WORDS, REQUEST);
         return -1;
     }
-    while (it->name && strcasecmp(r->element[0]->str, it->name) != 0)
+    while (it->name && !is(r->element[0], it->name))
         it++;
     if (!it->name)
         end = "-ERR unknown command";
@@ -225,8 +230,8 @@ static int execute(const redisReply *r)
 
 /* ---- requests ---- */
 
-/* What hiredis makes replies with; `limited` makes no array that is too long:
- * hiredis 0.14 would make room for any. NULL is an error. */
+/* What hiredis makes replies with; `limited` makes no array that is too long,
+ * as hiredis 0.14 would, and none inside another one. NULL is an error. */
 static redisReplyObjectFunctions *usual, limited;
 #if HIREDIS_MAJOR < 1
 static void *on_array(const redisReadTask *task, int count)
@@ -234,17 +239,20 @@ static void *on_array(const redisReadTask *task, int count)
 static void *on_array(const redisReadTask *task, size_t count)
 #endif
 {
-    return count > WORDS ? NULL : usual->createArray(task, count);
+    return task->parent || count > WORDS ? NULL
+                                         : usual->createArray(task, count);
 }
 
 /* Answer the next request; `size` bytes have come since the last. Returns 1;
- * 0: it is not whole (a bulk's length is known before); -1: it is none. */
+ * 0: it is not whole (its type and a bulk's length are known before); -1: it is
+ * none. */
 static int answer(redisReader *reader, size_t *size)
 {
     void *request;
     int state;
     redisReaderGetReply(reader, &request);
     if (!request && !reader->err && *size <= REQUEST &&
+        (!reader->pos || strchr("*$\n", reader->buf[reader->pos - 1])) &&
         atoll(reader->buf + reader->pos) <= REQUEST) /* behind a bulk's `$` */
         return 0;
     state = execute(request);

@@ -71,11 +71,12 @@ async(connection, async_stream *side[2]; async_task pump[2];
     async_end;
 }
 
-async(stopping, int listener; async_case signals[2];)
+async(stopping, int *listener; async_case signals[2];)
 {
     async_begin;
     await(async_select(self->signals, 2));
-    async_close(self->listener);
+    async_close(*self->listener);
+    *self->listener = -EBADF; /* its number may be another's soon */
     async_semaphore_release(&places); /* that may be what `proxy` waits for */
     async_end;
 }
@@ -89,7 +90,7 @@ async(proxy, int listener;)
     self->listener = async_listen("127.0.0.1", from_port);
     if (self->listener < 0)
         async_return(self->listener);
-    if (async_spawn(stopping, self->listener,
+    if (async_spawn(stopping, &self->listener,
                     {async_case_signal(async_catch_signal(SIGTERM)),
                      async_case_signal(async_catch_signal(SIGINT))}) < 0)
         async_return(-ENOMEM);

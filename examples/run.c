@@ -15,12 +15,14 @@ static async_semaphore places;
 static async_task boss;
 static int most = 4, limit_ms = -1, count, failed, stopped;
 
-static int say(int output, int number, const char *line)
+static int say(int output, int number, const char *line, size_t size)
 {
     char text[LINE + 16];
-    int size = snprintf(text, sizeof text, "%d: %.*s\n", number,
-                        (int)strcspn(line, "\n"), line);
-    return async_stream_write(outputs[output], text, (size_t)size);
+    size_t begun = (size_t)sprintf(text, "%d: ", number);
+    size -= size && line[size - 1] == '\n';
+    memcpy(text + begun, line, size);
+    text[begun + size] = '\n';
+    return async_stream_write(outputs[output], text, begun + size + 1);
 }
 
 static void report(int number, int result)
@@ -28,9 +30,10 @@ static void report(int number, int result)
     char text[32];
     snprintf(text, sizeof text, result < ASYNC_KILLED ? "exit status %d" :
              "killed by signal %d", result % ASYNC_KILLED);
+    const char *words = result > 0 ? text : result == -ETIMEDOUT ?
+                        "out of time" : strerror(-result);
     if (result != 0)
-        say(1, number, result > 0 ? text : result == -ETIMEDOUT ?
-            "out of time" : strerror(-result));
+        say(1, number, words, strlen(words));
     failed |= result != 0;
 }
 
@@ -44,9 +47,10 @@ async(copy, int number, output, fd, *over; async_stream *from; char line[LINE];)
               QUIET_MS);
         if (n == -ETIMEDOUT && !*self->over)
             continue;
-        if (n == -EMSGSIZE) /* a long line comes in pieces */
-            await(n, async_stream_read(self->from, self->line, LINE - 1));
-        if (n <= 0 || say(self->output, self->number, self->line) < 0)
+        if (n == -EMSGSIZE || n == -ETIMEDOUT) /* a piece of it; the last */
+            await(n, async_stream_read(self->from, self->line, LINE - 1), 0);
+        if (n <= 0 ||
+            say(self->output, self->number, self->line, (size_t)n) < 0)
             break;
         await(async_mutex_lock(&flushing[self->output]));
         await(n, async_stream_flush(outputs[self->output]));
@@ -62,7 +66,7 @@ async(command, char *line; int number, over, result; async_process child;)
     ssize_t n;
     async_begin;
     self->result = async_process_start(
-        &self->child, (const char *[]){"/bin/sh", "-c", self->line, NULL},
+        &self->child, (const char *[]){"/bin/sh", "-c", "--", self->line, NULL},
         &(async_process_options){ASYNC_TO_NULL, ASYNC_TO_PIPE, ASYNC_TO_PIPE,
                                  .new_group = 1});
     if (self->result < 0)
@@ -101,6 +105,8 @@ async(run, async_stream *input; char *command, line[LINE]; int error;)
     do {
         await(async_semaphore_acquire(&places));
         await(n, async_stream_read_line(self->input, self->line, LINE));
+        if (n > 0 && strlen(self->line) != (size_t)n)
+            n = -EINVAL; /* a zero byte: what follows would be left out */
         self->command = n > 0 ? strdup(self->line) : NULL;
     } while (n > 0 && async_spawn(command, self->command, ++count) >= 0);
     free(self->command); /* of who could not begin */

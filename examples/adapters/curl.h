@@ -183,6 +183,9 @@ async(curl_transfer, curl_loop *loop; CURL *easy; curl__end end;)
 {
     async_begin;
     curl_easy_setopt(self->easy, CURLOPT_PRIVATE, &self->end);
+#if LIBCURL_VERSION_NUM >= 0x075700 /* or leaving waits for the resolver */
+    curl_easy_setopt(self->easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     if (curl_multi_add_handle(self->loop->multi, self->easy) != CURLM_OK)
         async_return(-ENOMEM);
     await(async_event_wait(&self->end.came));

@@ -20,6 +20,7 @@
 #include "async.h"
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
+#include <strings.h>
 
 /* A connection: a field of whoever outlives those who use it, or static. */
 typedef struct redis {
@@ -163,12 +164,22 @@ static inline void redis__replied(redisAsyncContext *context, void *reply,
     async_event_set(&answer->came);
 }
 
+/* hiredis keeps the answer of these for the messages that follow. */
+static inline int redis__goes_on(const char *word)
+{
+    size_t size = strlen(word);
+    return !strcasecmp(word, "monitor") ||
+           (size >= 9 && !strcasecmp(word + size - 9, "subscribe"));
+}
+
 static inline int redis__send(redis *it, const char **words,
                               redis__answer *answer)
 {
     int count = 0;
     if (!it->context)
         return it->error;
+    if (!words[0] || redis__goes_on(words[0]))
+        return -EINVAL;
     while (words[count])
         count++;
     return redisAsyncCommandArgv(it->context, redis__replied, answer, count,
@@ -178,7 +189,8 @@ static inline int redis__send(redis *it, const char **words,
 /* Send a command of up to seven words and wait for its reply, which is the
  * caller's: freeReplyObject. `*reply` is NULL if there is none. Returns its
  * type, one of REDIS_REPLY_ERROR..., all positive; or -ECONNREFUSED,
- * -ECONNRESET, -EPROTO, -EBADF (closed), -EPIPE (it is being closed), -ENOMEM.
+ * -ECONNRESET, -EPROTO, -EBADF (closed), -EPIPE (it is being closed), -ENOMEM,
+ * -EINVAL (no command, or one with many replies: subscribe, monitor).
  * Cancelled or out of time, the command may be carried out or not. Suspends.
  * Cancel point. `reply` must outlive the await. Leave `answer` out. */
 async(redis_command, redis *redis; redisReply **reply; const char *words[8];

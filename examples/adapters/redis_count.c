@@ -21,7 +21,8 @@ async(increment, redis *redis; const char *key; int limit_ms;
         replies++;
     else if (!failed++)
         fprintf(stderr, "redis_count: %s\n",
-                n < 0 ? strerror(-n) : self->reply->str);
+                n < 0 ? strerror(-n)
+                : self->reply->str ? self->reply->str : "not a number");
     async_finally;
     freeReplyObject(self->reply);
     async_end;

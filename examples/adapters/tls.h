@@ -30,6 +30,7 @@ typedef struct tls {
     SSL *ssl;
     async_stream *stream;
     int error; /* what ended it, a negative errno */
+    size_t owed; /* bytes said in answer, by reading, since all was sent */
     char words[128], input[16384];
 } tls;
 
@@ -156,9 +157,19 @@ async(tls_read, tls *it; void *data; size_t size;)
         ERR_clear_error();
         n = SSL_read(self->it->ssl, self->data,
                      self->size < INT_MAX ? (int)self->size : INT_MAX);
+        self->it->owed += BIO_ctrl_pending(SSL_get_wbio(self->it->ssl));
         n = tls__outcome(self->it, n);
         if (n != -EAGAIN)
             async_return(n);
+        if (self->it->owed > 16384) { /* key updates... */
+            await(n, async_stream_flush(self->it->stream), 0);
+            if (n == -ETIMEDOUT || n == -EBUSY)
+                async_return(tls__fail(self->it, -EPROTO,
+                                       "the peer asks, and does not read"));
+            if (n < 0)
+                async_return(n);
+            self->it->owed = 0;
+        }
         await(n, async_call(tls__receive, self->it));
         if (n < 0)
             async_return(n);
@@ -182,6 +193,7 @@ async(tls_write, tls *it; const void *data; size_t size, done;)
             async_return((ssize_t)self->done);
         if (n < 0)
             async_return(n);
+        self->it->owed = 0;
         if (SSL_get_shutdown(self->it->ssl) & SSL_SENT_SHUTDOWN)
             async_return(-EPIPE);
         piece = self->size - self->done;

@@ -50,6 +50,9 @@ done
 say bob $'\e[31mred\r'
 hears ann "bob: ?[31mred"
 hears cid "bob: ?[31mred"
+say bob $'\u009b31mred, \u00e0 la carte'
+hears ann $'bob: ??31mred, \u00e0 la carte'
+hears cid $'bob: ??31mred, \u00e0 la carte'
 
 # Names.
 talk dan $socat
@@ -65,6 +68,18 @@ for who in ann bob cid; do
     hears $who "* sixteen-letters- has joined"
 done
 hear "$from" "* sixteen-letters- has joined"
+
+# Ten that cannot be had.
+to_long=$to from_long=$from
+talk nameless $socat
+hear "$from" "* your name?"
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    echo ann >&"$to"
+    hear "$from" "* that name is taken; another?"
+done
+echo nameless >&"$to"
+ends "$from"
+to=$to_long from=$from_long
 
 # A line of the greatest length; one more byte is too much.
 longest=$(printf 'x%.0s' $(seq 199))

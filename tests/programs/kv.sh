@@ -122,11 +122,16 @@ refused 'PING\r\n'
 refused '+PING\r\n'
 refused '*1\r\n:5\r\n'
 refused '*1\r\n*1\r\n$4\r\nPING\r\n'
+refused '*2\r\n*1\r\n'
+refused '+'
 refused '*1\r\n*1000000000\r\n'
 refused '*1025\r\n'
 refused '*2\r\n$4\r\nPING\r\n$1048577\r\n'
 { printf '*2\r\n$4\r\nPING\r\n$'; head -c 2000000 /dev/zero | tr '\0' 1; } > "$scratch/endless"
 timeout 10 nc 127.0.0.1 "$kv_port" < "$scratch/endless" | grep -q '^-ERR Protocol error' || fail "endless line taken"
+
+equal "a command with a zero byte" $'-ERR unknown command\r' \
+    "$(printf '*1\r\n$6\r\nPING\0a\r\n' | timeout 10 nc -N 127.0.0.1 "$kv_port")"
 
 # In pieces of one byte, and a pipeline in one piece.
 python3 - "$kv_port" "$kv" <<'END'

@@ -28,6 +28,7 @@ count()
 
 equal 'one' 'visits is 1' "$(count 1 | tail -n 1)"
 equal 'a thousand at once' 'visits is 1001' "$(count 1000 | tail -n 1)"
+equal 'many replies are refused' '1 1 1 PONG' "$($run "$B/redis_many" "$port")"
 equal 'as the server has it' 1001 "$(cli get visits)"
 cli set visits many > cli.out
 ! count 2 > wrong.out 2> wrong.err || fail "counted words"

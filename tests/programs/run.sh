@@ -40,6 +40,15 @@ done
 echo 'head -c 100000 /dev/zero | tr "\0" x' | runs 0
 equal "a long line" 100000 "$(sed 's/^1: //' "$scratch/out" | tr -d '\n' | wc -c)"
 
+# Bytes of zero come out; none may cut a command off. A command may begin with a dash.
+printf '%s\n' "printf 'a\\0b\\n'" | runs 0
+equal "a zero byte" '1: a.b' "$(tr '\0' . < "$scratch/out")"
+printf 'echo a\0b\n' | runs 1
+equal "a zero byte in a command" "run: Invalid argument" "$(cat "$scratch/err")"
+equal "nothing ran" "" "$(cat "$scratch/out")"
+echo '-x 2> /dev/null' | runs 1
+equal "a dash" "1: exit status 127" "$(cat "$scratch/err")"
+
 # How they end.
 runs 1 9 <<'END'
 exit 0
@@ -73,7 +82,7 @@ started="$started $three"
 read -r -t 30 first <&"$begun"
 read -r -t 30 second <&"$begun"
 equal "the first two" "1 2" "$(printf '%s\n' "$first" "$second" | sort | xargs)"
-equal "children" 2 "$(pgrep -c -f "^/bin/sh -c echo . > $at/begun")"
+equal "children" 2 "$(pgrep -c -f "^/bin/sh -c -- echo . > $at/begun")"
 echo done2 > "$scratch/end.2"
 hear "$begun" 3
 echo done3 > "$scratch/end.3"
@@ -104,6 +113,13 @@ escaped=$(sed -n 's/^1: \([0-9]*\)$/\1/p' "$scratch/out")
 started="$started $escaped"
 equal "he was heard" "1: from outside" "$(grep outside "$scratch/out")"
 equal "he lives" "$escaped" "$(pgrep -f "sleep $marker")"
+kill -9 "$escaped"
+runs 0 <<END
+setsid sh -c 'printf partial >&2; echo \$\$ > $at/gone; exec sleep $marker' & cat $at/gone
+END
+escaped=$(sed -n 's/^1: \([0-9]*\)$/\1/p' "$scratch/out")
+started="$started $escaped"
+equal "the last words without an end" "1: partial" "$(cat "$scratch/err")"
 kill -9 "$escaped"
 nobody
 

@@ -86,6 +86,10 @@ seen expired.err 'alert certificate expired'
 $run "$B/tls_limits" authority.pem localhost.pem localhost.key > limits || fail "limits: $(cat limits)"
 equal 'operations were interrupted' 2 "$(grep -c often limits)"
 
+# A client that asks for new keys and does not read the answers is hung up on: they would pile up.
+start updated $run "$B/tls_echo" 0 localhost.pem localhost.key
+updates=$("$B/tls_updates" "$port" 600000) || fail "600,000 new keys for who does not read"
+
 # A peer that is killed has not said that this was all.
 s_server killed
 $run "$B/tls_client" 127.0.0.1 "$port" authority.pem localhost < hold > killed.got 2> killed.client &
