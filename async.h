@@ -2160,6 +2160,8 @@ ASYNC__RARE static inline int async__set_flags(int fd)
 ASYNC__RARE static inline int async__prepare(int fd)
 {
     int error = async__set_flags(fd);
+    if (error >= 0 && fd <= 2 && ASYNC_SYS(fcntl)(fd, F_SETFD, FD_CLOEXEC) < 0)
+        error = -errno; /* of a number that the program had closed */
     if (error < 0)
         ASYNC_SYS(close)(fd);
     return error < 0 ? error : fd;
@@ -3794,7 +3796,7 @@ static inline int async_name(const char *name)
         loop->name_capacity = loop->slot_capacity;
     }
     loop->names[loop->task->item.slot] = name;
-    if (loop->trace)
+    if (loop->trace && name)
         async__trace_name(loop, name);
     return 0;
 }
@@ -5086,10 +5088,12 @@ static inline async_handle async__callback_handle(const async__callback *callbac
     return async__handle(callback->item.slot, callback->generation);
 }
 
-/* A loop that closes does not drop this one. */
-static inline void async__need(const async_loop *loop, async_handle callback)
+/* A loop that closes does not drop this one; or does. */
+static inline void async__need(const async_loop *loop, async_handle callback, int is_needed)
 {
-    async__item_at(loop, (uint32_t)callback)->flags |= ASYNC__NEEDED;
+    async__item *item = async__find(loop, callback);
+    if (item)
+        item->flags = (uint8_t)((item->flags & ~ASYNC__NEEDED) | (is_needed ? ASYNC__NEEDED : 0));
 }
 
 static inline void async__callback_release(async_loop *loop, async__callback *callback)
@@ -5507,7 +5511,7 @@ ASYNC__RARE static inline int async__threads_hold(async_loop *loop)
         threads->reader = async_on_readable(threads->ends[0], threads, async__threads_read);
         if (threads->reader < 0)
             return (int)threads->reader;
-        async__need(loop, threads->reader);
+        async__need(loop, threads->reader, 1);
     }
     threads->users++;
     return 0;
@@ -5626,18 +5630,22 @@ static inline int async__lookup_error(int error)
     }
 }
 
+/* Each once: two lines of /etc/hosts may say the same. */
 static inline void async__lookup_add(async__lookup *lookup, const struct addrinfo *entry)
 {
-    async_address *address = &lookup->addresses[lookup->found];
+    async_address *address = &lookup->addresses[lookup->found], *other = lookup->addresses;
     if (!async__is_internet(entry->ai_family) || lookup->found == ASYNC__ADDRESSES)
         return;
+    memset(address, 0, sizeof *address);
     memcpy(&address->is, entry->ai_addr, entry->ai_addrlen);
     address->size = entry->ai_addrlen;
     if (entry->ai_family == AF_INET6)
         address->is.v6.sin6_port = htons((uint16_t)lookup->port);
     else
         address->is.v4.sin_port = htons((uint16_t)lookup->port);
-    lookup->found++;
+    while (memcmp(&other->is, &address->is, sizeof other->is) != 0)
+        other++;
+    lookup->found += other == address;
 }
 
 static inline void async__look_up(async__lookup *lookup)
@@ -6284,6 +6292,16 @@ ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo,
     return error;
 }
 
+/* May a task wait for a signal, or a child process? Of other callbacks none hears while the loop
+ * closes. */
+ASYNC__RARE static inline int async__signals_needed(const async__signals *own)
+{
+    const async__catch *it = own->all;
+    while (it && it->callback && it->data != own)
+        it = it->next;
+    return it != NULL;
+}
+
 ASYNC__RARE static inline void async__drop_catch(async_loop *loop, async__item *item)
 {
     async__signals *own = loop->signals;
@@ -6292,7 +6310,8 @@ ASYNC__RARE static inline void async__drop_catch(async_loop *loop, async__item *
         place = &(*place)->next;
     *place = it->next;
     async__count_catch(own, it->signo, -1);
-    if (!own->all)
+    async__need(loop, own->reader, async__signals_needed(own));
+    if (!own->all || (loop->closing && !async__signals_needed(own)))
         async_cancel(own->reader);
     async__serve_all(&it->waiters, -ESRCH);
     async__dismiss(loop, item->slot);
@@ -6352,8 +6371,7 @@ static inline async_handle async_on_signal(int signo, void *data,
         return error;
     }
     async__unblock(signo);
-    if (!callback || data == own) /* a task may wait for it; of other callbacks none hears then */
-        async__need(loop, own->reader);
+    async__need(loop, own->reader, async__signals_needed(own));
     return handle;
 }
 
@@ -7576,13 +7594,13 @@ ASYNC__RARE static inline int async_loop_close(void)
     int foreign = loop && async__is_foreign(loop);
     if (!loop)
         return 0;
-    if (foreign && loop->signals)
-        loop->signals->close(loop);
     if (!foreign && loop->running)
         return -EBUSY;
     if (!foreign)
         async__end_tasks(loop);
     async__leave_queues(loop);
+    if (foreign && loop->signals) /* also where the rest stays as it is */
+        loop->signals->close(loop);
     if (loop->running) /* in a child, from a task of its parent's: the rest stays as it is */
         return -EBUSY;
     if (loop->threads)
@@ -7847,7 +7865,7 @@ ASYNC__RARE static inline void async__trace_event(async_loop *loop, const async_
                     "{\"ph\":\"%c\",\"pid\":%d,\"tid\":%d%06u,\"ts\":%lld.%03d,"
                     "\"dur\":%lld.%03d,\"name\":\"%s\",\"args\":{\"name\":\"%s\","
                     "\"at\":\"%s:%u\",\"then\":\"%s\",\"fd\":%d}},\n", phase,
-                    (int)loop->process, trace->fd, (unsigned)task->item.slot,
+                    (int)loop->process, trace->fd + 1, (unsigned)task->item.slot,
                     (long long)(start_ns / 1000),
                     (int)(start_ns % 1000), (long long)(took_ns / 1000), (int)(took_ns % 1000),
                     what, name, frame->type->file, async__line(frame),

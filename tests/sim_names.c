@@ -526,15 +526,16 @@ AsyncTest(names, of_one_connection_wait_their_turns_together, int listeners[2]; 
     async_end;
 }
 
-#define EIGHT "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8 "
+#define EIGHT(net) net ".1 " net ".2 " net ".3 " net ".4 " net ".5 " net ".6 " net ".7 " net ".8 "
+#define FORTY EIGHT("192.0.2") EIGHT("192.0.3") EIGHT("192.0.4") EIGHT("192.0.5") EIGHT("192.0.6")
 
 AsyncTest(names, have_32_addresses_at_most, async_result n; async_address found[34];)
 {
     async_begin;
-    sim_name("host", AF_INET, 0, EIGHT EIGHT EIGHT EIGHT EIGHT);
+    sim_name("host", AF_INET, 0, FORTY);
     await(self->n, async_resolve("host", 80, self->found, 34));
     cr_assert_eq(self->n, 32);
-    cr_assert(prints_as(&self->found[31], "192.0.2.8:80"));
+    cr_assert(prints_as(&self->found[31], "192.0.5.8:80"));
     cr_assert_eq(self->found[32].size, 0);
     async_end;
 }
@@ -572,6 +573,21 @@ async(looks, const char *name; async_address found;)
     async_begin;
     await(n, async_resolve(self->name, 80, &self->found, 1));
     async_return(n);
+    async_end;
+}
+
+/* Two lines of a hosts file may say the same. */
+AsyncTest(names, have_each_address_once, async_address found[4]; int listeners[4]; async_result n;)
+{
+    async_begin;
+    sim_name("twice", AF_INET, 0, "127.0.0.2 127.0.0.1 127.0.0.2 127.0.0.1");
+    sim_name("twice", AF_INET6, 0, "::1 ::1");
+    await(self->n, async_resolve("twice", 80, self->found, 4));
+    cr_assert_eq(self->n, 3);
+    await(self->n, async_listen_name("twice", 80, NULL, self->listeners, 4));
+    cr_assert_eq(self->n, 3);
+    while (self->n)
+        async_close(self->listeners[--self->n]);
     async_end;
 }
 

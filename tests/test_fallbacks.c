@@ -63,6 +63,23 @@ TASK_TEST(fallbacks, of_pipe_set_the_flags, int ends[2]; char data[4]; rlim_t li
 }
 
 /* The pair has no such call anywhere but the flags. */
+static int makes_standard_ones(void)
+{
+    int ends[2];
+    check_equal(async_open(&(async_options){ .backend = "poll" }), 0);
+    close(0);
+    check_equal(async_pipe(ends), 0);
+    check_equal(ends[0], 0);
+    check_flags(0);
+    return async_loop_close();
+}
+
+/* A daemon has closed 0 to 2: what gets such a number is no child's either. */
+REAL_TEST(fallbacks, of_standard_numbers_set_the_flags, "descriptor 0")
+{
+    check_equal(in_child(makes_standard_ones), 0);
+}
+
 TASK_TEST(fallbacks, are_what_a_pair_of_sockets_has, int ends[2];)
 {
     async_begin;

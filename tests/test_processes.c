@@ -691,6 +691,76 @@ TASK_TEST(processes, of_the_parent_are_not_the_childs, async_result n;)
     async_end;
 }
 
+async(waits_for_the_parents, async_result n;)
+{
+    async_begin;
+    await(self->n, async_process_wait(&of_the_parent));
+    async_return(self->n);
+    async_end;
+}
+
+/* A child's loop is not the parent's: to close that one touches nothing that is freed. */
+TEST(processes, are_not_waited_for_in_a_child)
+{
+    check_equal(async_open(NULL), 0);
+    check_equal(start_cat(&of_the_parent), 0);
+    check(async_spawn(waits_for_the_parents) > 0);
+    check(async_spawn(waits_for_the_parents) > 0);
+    check_equal(async_loop_run_once(0), 2);
+    check_equal(in_child(async_loop_close), 0);
+    async_close(of_the_parent.in);
+    check_equal(async_loop_run(), 0);
+    check_equal(async_loop_close(), 0);
+}
+
+static async_event never_comes;
+
+static void ignores_it(int signo, void *data)
+{
+    (void)signo;
+    (void)data;
+}
+
+async(never_ends)
+{
+    async_begin;
+    await(async_sleep(1000));
+    async_finally;
+    await(async_event_wait(&never_comes));
+    async_end;
+}
+
+async(waits_for_a_child, async_process child;)
+{
+    async_result n;
+    async_begin;
+    check_equal(start_cat(&self->child), 0);
+    async_close(self->child.in);
+    await(n, async_process_wait(&self->child));
+    check_equal(n, 0);
+    async_loop_stop();
+    async_end;
+}
+
+static int closes_after_a_child(void)
+{
+    alarm(30); /* or it would wait for ever */
+    memset(&never_comes, 0, sizeof never_comes);
+    check_equal(async_open(NULL), 0);
+    check(async_on_signal(SIGTERM, NULL, ignores_it) > 0);
+    check(async_spawn(waits_for_a_child) > 0);
+    check_equal(async_loop_run(), 0);
+    check(async_spawn(never_ends) > 0);
+    check_equal(async_loop_run_once(0), 1);
+    return async_loop_close();
+}
+
+/* What a child process needed is not needed for ever: nothing can wake the task that is left. */
+TEST(processes, that_have_ended_do_not_keep_a_loop_that_closes)
+{
+    check_equal(in_child(closes_after_a_child), 0);
+}
+
 TEST(processes, survive_that_there_is_no_descriptor)
 {
     struct rlimit before, few;

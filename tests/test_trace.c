@@ -145,6 +145,7 @@ async(worker, int fd; async_event *reads; char byte; async_result n;)
     async_begin;
     async_name("a name that is so long that no reader would show all of it on a track");
     async_name("a name of sixty-two bytes and then a character that takes two:\303\251");
+    async_name(NULL);
     async_name("\"the\\reader\"\n");
     await(async_call(inner));
     async_event_set(self->reads);
@@ -185,7 +186,7 @@ REAL_TEST(trace, has_each_task_and_each_of_its_steps, A_FILE)
     check_equal(events("\"ph\":\"i\"", "\"name\":\"end\"", "boss"), 1);
     check_equal(events("\"ph\":\"X\"", "\"name\":\"inner\"", "\"then\":\"sleep\""), 1);
     check_equal(events("\"ph\":\"X\"", "\"name\":\"worker\"", "\"then\":\"read\""), 1);
-    snprintf(then, sizeof then, "test_trace.c:%u\"", worker_type()->line + 8);
+    snprintf(then, sizeof then, "test_trace.c:%u\"", worker_type()->line + 9);
     check(strstr(event, then) != NULL);
     check(number("\"fd\":") > 2);
     check_equal((long)number("\"pid\":"), getpid());
