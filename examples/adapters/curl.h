@@ -172,6 +172,18 @@ static inline int curl__result(CURL *easy, CURLcode code)
     }
 }
 
+/* Whoever leaves a transfer waits for its name's resolver, before 7.87.0. */
+static inline void curl__leave_at_once(CURL *easy)
+#if LIBCURL_VERSION_NUM >= 0x075700
+{
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+}
+#else
+{
+    (void)easy;
+}
+#endif
+
 /* Make the transfer that `easy` describes, and wait for its end. `easy` stays
  * the caller's, who leaves CURLOPT_PRIVATE alone. Returns the last response's
  * status (HTTP: 200, 404...); or a negative errno: -ECONNREFUSED, -ECONNRESET
@@ -183,9 +195,7 @@ async(curl_transfer, curl_loop *loop; CURL *easy; curl__end end;)
 {
     async_begin;
     curl_easy_setopt(self->easy, CURLOPT_PRIVATE, &self->end);
-#if LIBCURL_VERSION_NUM >= 0x075700 /* or leaving waits for the resolver */
-    curl_easy_setopt(self->easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
+    curl__leave_at_once(self->easy);
     if (curl_multi_add_handle(self->loop->multi, self->easy) != CURLM_OK)
         async_return(-ENOMEM);
     await(async_event_wait(&self->end.came));
