@@ -1413,7 +1413,7 @@ typedef struct async__timer {
 enum {
     ASYNC__FILE,         /* always ready, unknown to the poller: regular files... */
     ASYNC__OTHER,        /* read to EAGAIN: terminals, devices...                 */
-    ASYNC__PIPE,         /* a short write means full                              */
+    ASYNC__PIPE,         /* short means drained                                   */
     ASYNC__SOCKET,       /* read to EAGAIN: datagrams, other listeners            */
     ASYNC__DATAGRAM_V6,  /* likewise; it knows IPv4 addresses as mapped ones only */
     ASYNC__STREAM_TCP,   /* short means drained; or a listener that accepts such  */
@@ -4142,12 +4142,10 @@ static inline int async__is_socket(int kind)
     return kind >= ASYNC__SOCKET;
 }
 
-/* Does a short count prove there is no more? Not after a hang-up: data and end may be one event;
- * nor from a pipe, where the writer may have made packets of what it wrote (pipe(2), O_DIRECT). */
-static inline int async__short_is_drained(const async__descriptor *descriptor, unsigned bit)
+/* Does a short count prove there is no more? Not after a hang-up: data and end may be one event. */
+static inline int async__short_is_drained(const async__descriptor *descriptor)
 {
-    return (async__is_connection(descriptor->kind) ||
-            (descriptor->kind == ASYNC__PIPE && bit == ASYNC__W)) &&
+    return (descriptor->kind == ASYNC__PIPE || async__is_connection(descriptor->kind)) &&
            !(descriptor->bits & ASYNC__HUP);
 }
 
@@ -4244,7 +4242,7 @@ static inline ssize_t async__tried(async_loop *loop, async__descriptor *descript
 {
     if (n < 0)
         return async__try_failed(loop, descriptor, bit, errno);
-    if (n > 0 && (size_t)n < size && async__short_is_drained(descriptor, bit))
+    if (n > 0 && (size_t)n < size && async__short_is_drained(descriptor))
         descriptor->bits &= (uint16_t)~bit;
     return n;
 }

@@ -316,35 +316,6 @@ REAL_TASK_TEST(adopt, serves_the_masters_of_terminals, "a real terminal", int ma
 }
 
 #ifdef __linux__
-async(writes_packets, int fd;)
-{
-    ssize_t n;
-    async_begin;
-    await(async_yield()); /* the other one waits */
-    n = write(self->fd, "one", 3) + write(self->fd, "two", 3) + write(self->fd, "three", 5);
-    check_equal(n, 11);
-    async_end;
-}
-
-/* pipe(2), O_DIRECT: each read takes one packet, and is short with others behind it. */
-REAL_TASK_TEST(adopt, serves_pipes_of_packets, "a pipe of packets", int ends[2]; char data[64];)
-{
-    ssize_t n;
-    async_begin;
-    check_equal(pipe2(self->ends, O_DIRECT), 0);
-    check_equal(async_adopt(self->ends[0]), self->ends[0]);
-    async_spawn(writes_packets, .fd = self->ends[1]);
-    await(n, async_read(self->ends[0], self->data, sizeof self->data), 5000);
-    check_equal(n, 3);
-    await(n, async_read(self->ends[0], self->data, sizeof self->data), 0);
-    check_equal(n, 3);
-    await(n, async_read(self->ends[0], self->data, sizeof self->data), 0);
-    check_equal(n, 5);
-    check_equal(async_close(self->ends[0]), 0);
-    close(self->ends[1]);
-    async_end;
-}
-
 REAL_TASK_TEST(adopt, serves_event_descriptors, "an eventfd", int fd; uint64_t count;)
 {
     ssize_t n;
