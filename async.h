@@ -990,9 +990,10 @@ ASYNC__MUST_AWAIT static inline async_op async_stream_flush(async_stream *stream
 static inline int async_stream_set_limits(async_stream *stream, size_t high, size_t low);
 
 /* Send what is still queued, then end our side and read on until the peer ends its own: only so is
- * the last reply safe. A peer that takes nothing for 5 s, or has all and does not end for 5 s, is
- * cut off. Whoever waits on the stream gets -EBADF. The stream is the loop's from here on: do not
- * use it again. Returns 0, or -EBADF, -EPERM (another process's loop). Never suspends. */
+ * the last reply safe. A peer that for 5 s takes nothing (over TCP less than 128 KiB), or has all
+ * and does not end, is cut off. Whoever waits on the stream gets -EBADF. The stream is the loop's
+ * from here on: do not use it again. Returns 0, or -EBADF, -EPERM (another process's loop). Never
+ * suspends. */
 static inline int async_stream_close(async_stream *stream);
 
 /* async_stream_close, and wait until what was queued is with the system and our side has ended. Not
@@ -6816,6 +6817,20 @@ static inline void async__block_append(async__block *block, const void *data, si
 
 static inline const async__kind *async__stream_kind(void);
 
+/* Of what the peer does not take the system takes 256 KiB and no more. Else it swallows megabytes,
+ * and tells of room when a third of them has gone: a slow peer seems stuck meanwhile. */
+#ifdef TCP_NOTSENT_LOWAT
+static inline void async__stream_hold_back(int fd)
+{
+    async__set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 262144);
+}
+#else
+static inline void async__stream_hold_back(int fd)
+{
+    (void)fd;
+}
+#endif
+
 static inline async_stream *async_stream_open(int fd)
 {
     async_loop *loop = async__loop();
@@ -6836,6 +6851,8 @@ static inline async_stream *async_stream_open(int fd)
     stream->fd = fd;
     stream->generation = descriptor->generation;
     descriptor->bits |= ASYNC__STREAMED;
+    if (descriptor->kind == ASYNC__STREAM_TCP)
+        async__stream_hold_back(fd);
     return stream;
 }
 

@@ -1066,3 +1066,26 @@ TEST(streams, call_nobody_back_while_the_loop_closes)
     check_equal(async_run(leaves_a_stream_with_a_callback), 0);
     check_equal(late_calls, 0);
 }
+
+#ifdef TCP_NOTSENT_LOWAT
+/* What nobody takes is not with the system, where it would look like progress at first, and then
+ * for long like none: of 16 MiB to a peer that does not read, all but two are still queued. */
+REAL_TASK_TEST(streams, leave_the_system_little_that_the_peer_does_not_take, "the system's buffers",
+               int ends[2]; async_stream *stream; char *data; int i;)
+{
+    ssize_t n;
+    async_begin;
+    raw_tcp_pair(self->ends);
+    self->stream = stream_over(self->ends[0]);
+    self->data = large();
+    for (self->i = 0; self->i < 16; self->i++)
+        check_equal(async_stream_write(self->stream, self->data, LARGE), 0);
+    free(self->data);
+    check_equal(async_stream_set_limits(self->stream, 14 * LARGE, 14 * LARGE), 0);
+    await(n, async_stream_flush(self->stream), 0);
+    check_error(async_stream_flush, ETIMEDOUT, n);
+    close(self->ends[1]);
+    async_stream_close(self->stream);
+    async_end;
+}
+#endif
