@@ -200,7 +200,7 @@ static const struct command {
 static int is_request(const redisReply *r)
 {
     size_t i = 0;
-    while (r && i < r->elements && r->element[i]->type == REDIS_REPLY_STRING)
+    while (i < r->elements && r->element[i]->type == REDIS_REPLY_STRING)
         i++;
     return i > 0 && i == r->elements;
 }
@@ -210,7 +210,7 @@ static int execute(const redisReply *r)
 {
     const struct command *it = commands;
     const char *end = "";
-    if (!is_request(r)) {
+    if (!r || !is_request(r)) {
         put("-ERR Protocol error: expected an array of at most %d bulk strings,"
             " %d bytes\r\n", WORDS, REQUEST);
         return -1;
