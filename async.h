@@ -280,7 +280,6 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__NORETURN __attribute__((noreturn))
 #define ASYNC__RARE __attribute__((cold)) /* out of line, small: what is not done per operation */
-#define ASYNC__ONCE __attribute__((noinline, unused)) /* instead of inline: so many call it */
 #define ASYNC__REAL_STACK __attribute__((no_sanitize_address)) /* locals stay where they are */
 #define ASYNC__EXPECT(condition, value) __builtin_expect(!!(condition), value)
 #else
@@ -288,9 +287,13 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__UNUSED
 #define ASYNC__NORETURN
 #define ASYNC__RARE
-#define ASYNC__ONCE
 #define ASYNC__REAL_STACK
 #define ASYNC__EXPECT(condition, value) (condition)
+#endif
+#ifdef __OPTIMIZE__ /* else an unused one would be in every object */
+#define ASYNC__ONCE __attribute__((noinline, unused)) static /* so many call it */
+#else
+#define ASYNC__ONCE static inline
 #endif
 
 #ifdef __TINYC__ /* has no thread-local storage, so one loop thread per program, and no atomics */
@@ -2161,8 +2164,8 @@ ASYNC__RARE static inline int async__set_flags(int fd)
 ASYNC__RARE static inline int async__prepare(int fd)
 {
     int error = async__set_flags(fd);
-    if (error >= 0 && fd <= 2 && ASYNC_SYS(fcntl)(fd, F_SETFD, FD_CLOEXEC) < 0)
-        error = -errno; /* of a number that the program had closed */
+    if (error >= 0 && fd <= 2) /* a number that the program had closed */
+        ASYNC_SYS(fcntl)(fd, F_SETFD, FD_CLOEXEC);
     if (error < 0)
         ASYNC_SYS(close)(fd);
     return error < 0 ? error : fd;
@@ -2595,7 +2598,7 @@ ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__
 ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__task *task);
 static inline void async__trace_name(async_loop *loop, const char *name);
 static inline void async__run_task(async_loop *loop, async__task *task);
-ASYNC__ONCE static void async__wake(async_loop *loop, async__task *task, async_result result);
+ASYNC__ONCE void async__wake(async_loop *loop, async__task *task, async_result result);
 static inline void async__interrupt(async_loop *loop, async__task *task, int error);
 static inline void async__cancel_task(async_loop *loop, async__task *task);
 
@@ -3197,7 +3200,7 @@ static inline async_op async__park(async_loop *loop, async__task *task, unsigned
 }
 
 /* What the task waited for has happened. */
-ASYNC__ONCE static void async__wake(async_loop *loop, async__task *task, async_result result)
+ASYNC__ONCE void async__wake(async_loop *loop, async__task *task, async_result result)
 {
     async__timer_stop(loop, task->item.slot);
     async__queue(loop, task, result);
@@ -4250,8 +4253,7 @@ static inline ssize_t async__tried(async_loop *loop, async__descriptor *descript
 
 /* Read (ASYNC__R) or write (ASYNC__W) once, if there is hope. Returns the count, 0 at the end,
  * -EAGAIN, or a negative errno. */
-ASYNC__ONCE static ssize_t async__try(async_loop *loop, int fd, unsigned bit, void *data,
-                                      size_t size)
+ASYNC__ONCE ssize_t async__try(async_loop *loop, int fd, unsigned bit, void *data, size_t size)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     ssize_t n;

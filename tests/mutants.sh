@@ -70,7 +70,7 @@ tests() {
 # functions folder: the header's functions, no more inline, in one object
 functions() {
     mkdir -p "$1/defined"
-    sed '/^[^ #]/s/static inline //; s/^ASYNC__ONCE static //' "$1/async.h" > "$1/defined/async.h"
+    sed '/^[^ #]/s/static inline //; s/^ASYNC__ONCE //' "$1/async.h" > "$1/defined/async.h"
     printf '#include "async_test.h"\n' > "$1/defined/functions.c"
     objects "$1/defined" "$1/defined" "$kit -O0" "$1/defined/functions.c"
 }

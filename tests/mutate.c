@@ -280,7 +280,7 @@ static void apply(const char *what)
 /* How long the words are that a function of this object alone begins with; 0: no such words. */
 static size_t length_of_static(const char *words)
 {
-    static const char *const all[] = { "static inline ", "ASYNC__ONCE static " };
+    static const char *const all[] = { "static inline ", "ASYNC__ONCE " };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strncmp(words, all[i], strlen(all[i])) == 0)
             return strlen(all[i]);
@@ -298,7 +298,7 @@ static void externs(void)
             puts(";");
         }
         for (size_t i = 0; !in_body && i < size; i++) {
-            if (text[at] != ' ')
+            if (text[at] != ' ' && text[at] != '#')
                 i += length_of_static(text + at + i);
             putchar(text[at + i]);
         }

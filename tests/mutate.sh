@@ -26,7 +26,7 @@ mkdir -p "$B/externs" "$mutant"
 # implementation folder: its header's functions, no more inline, in one object
 implementation() {
     printf '#include "async_test.h"\n' > "$1/implementation.c"
-    sed -i '/^[^ #]/s/static inline //; s/^ASYNC__ONCE static //' "$1/async.h"
+    sed -i '/^[^ #]/s/static inline //; s/^ASYNC__ONCE //' "$1/async.h"
     # shellcheck disable=SC2086
     $CC "-I$1" $FLAGS -O0 -c "$1/implementation.c" -o "$1/implementation.o" 2> /dev/null &&
         $CC "$1/implementation.o" $objects -pthread -o "$1/worlds" 2> /dev/null
