@@ -27,6 +27,7 @@ async__trace_flush	write	test_trace.c	likewise
 async__trace_close	close	test_trace.c	likewise
 async__lock_process	poll	test_threads.c	two threads in one moment: in a simulation they take turns
 async__close_signals	poll	test_signals.c	likewise, a handler that still runs
+async__prepare	fcntl	test_fallbacks.c	descriptors 0 to 2, which a simulated kernel has not
 async__default_signals	sigaction	test_processes.c	in a child, and a simulated kernel has no fork
 async__place_stdio	open	test_processes.c	likewise
 async__place_stdio	fcntl	test_processes.c	likewise
