@@ -6307,12 +6307,14 @@ ASYNC__RARE static inline void async__drop_catch(async_loop *loop, async__item *
 {
     async__signals *own = loop->signals;
     async__catch *it = (async__catch *)(void *)item, **place = &own->all;
+    int is_needed;
     while (*place != it)
         place = &(*place)->next;
     *place = it->next;
     async__count_catch(own, it->signo, -1);
-    async__need(loop, own->reader, async__signals_needed(own));
-    if (!own->all || (loop->closing && !async__signals_needed(own)))
+    is_needed = async__signals_needed(own);
+    async__need(loop, own->reader, is_needed);
+    if (!is_needed && (loop->closing || !own->all))
         async_cancel(own->reader);
     async__serve_all(&it->waiters, -ESRCH);
     async__dismiss(loop, item->slot);

@@ -27,12 +27,17 @@ async_declare(session, int fd, keeps, only_head; async_stream *stream;
 static int directory, listener;
 static long requests, connections;
 
+struct target {
+    char *path;
+    int hosts;
+};
+
 /* Make a path below `directory` of the URL. Returns 0; not 0: a bad request. */
 static int on_url(http_parser *parser, const char *url, size_t size)
 {
     struct http_parser_url part;
     const char *from, *end;
-    char *path = parser->data, *to = path;
+    char *path = ((struct target *)parser->data)->path, *to = path;
     unsigned code;
     if (*path) /* a second request, behind bare line feeds */
         return 1;
@@ -60,16 +65,9 @@ static int on_url(http_parser *parser, const char *url, size_t size)
 /* RFC 9112, 5.1: no space may follow a field's name. */
 static int on_field(http_parser *parser, const char *name, size_t size)
 {
-    (void)parser;
+    struct target *target = parser->data;
+    target->hosts += size == 4 && !strncasecmp(name, "Host", 4);
     return name[size - 1] == ' ';
-}
-
-static int count_hosts(const char *head)
-{
-    int count = 0;
-    while ((head = strchr(head, '\n')) != NULL)
-        count += !strncasecmp(++head, "Host:", 5);
-    return count;
 }
 
 /* Returns the status that a request has earned so far. */
@@ -77,16 +75,15 @@ static enum http_status parse(struct session *it, size_t size, char *path)
 {
     static const http_parser_settings settings = {.on_url = on_url,
                                                 .on_header_field = on_field};
+    struct target target = {path, 0};
     http_parser parser;
-    int hosts;
     *path = it->data[size] = '\0';
-    hosts = count_hosts(it->data);
     http_parser_init(&parser, HTTP_REQUEST);
-    parser.data = path;
+    parser.data = &target;
     if (http_parser_execute(&parser, &settings, it->data, size) != size ||
         HTTP_PARSER_ERRNO(&parser) != HPE_OK || !*path ||
         strlen(it->data) != size || strcmp(it->data + size - 4, "\r\n\r\n") ||
-        hosts > 1 || (hosts == 0 && parser.http_minor > 0))
+        target.hosts > 1 || (target.hosts == 0 && parser.http_minor > 0))
         return 400;
     it->only_head = parser.method == HTTP_HEAD;
     it->keeps = http_should_keep_alive(&parser) && listener >= 0;

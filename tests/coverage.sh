@@ -64,7 +64,6 @@ async__race_run | async_begin | poll epoll kqueue | likewise
 async__connect_later | async_begin | poll epoll kqueue | likewise
 async__connect_later | async_sleep | poll epoll kqueue | a sleep always waits
 async__connect_later | async__connect( | poll epoll kqueue | a Unix socket is connected at once, or its backlog is full
-async__drop_catch | closing | poll epoll kqueue | which of several catches is the last that a closing loop needs
 async__close_signals | handlers | poll epoll kqueue | a handler that runs in another thread
 async__stream_hush | usable | poll epoll kqueue | a stream whose number was closed behind the loop's back
 async__resolve_name | async_await | poll epoll kqueue | no answer is there before the thread has run

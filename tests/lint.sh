@@ -71,7 +71,7 @@ names() {
 # A function without the second underscore is public: it stands in the API section.
 private_names() {
     api > "$out/api"
-    awk '/^(ASYNC__[A-Z_]+ )?static / && /\(/ {
+    awk '/^static inline|^ASYNC__[A-Z_]+ static inline|^ASYNC__ONCE / && /\(/ {
              sub(/\(.*/, ""); sub(/.*[ *]/, ""); if (!/^async__/) print }' "$header" |
         sort -u > "$out/public"
     awk -F '\t' '{ print $1 }' "$out/api" | sort -u > "$out/declared"

@@ -686,7 +686,7 @@ AsyncTest(names, are_listened_on_wherever_it_can_be, int listeners[3], other, op
 }
 
 /* The options are copied: they may be gone when the answer comes. */
-async(listens_with_options, const char *host; int *listeners;)
+async(listens, const char *host; int *listeners;)
 {
     async_result n;
     async_begin;
@@ -700,7 +700,7 @@ AsyncTest(names, are_listened_on_with_options, int listeners[2], clients[3], i; 
 {
     async_begin;
     sim_name("one", AF_INET, 100, "127.0.0.1");
-    await(self->n, async_call(listens_with_options, "one", self->listeners));
+    await(self->n, async_call(listens, "one", self->listeners));
     cr_assert_eq(self->n, 1);
     for (self->i = 0; self->i < 2; self->i++)
         await(self->clients[self->i], async_connect("127.0.0.1", 80));
@@ -713,24 +713,15 @@ AsyncTest(names, are_listened_on_with_options, int listeners[2], clients[3], i; 
     async_end;
 }
 
-async(listens_until_told, const char *host; int listeners[2];)
-{
-    async_result n;
-    async_begin;
-    await(n, async_listen_name(self->host, 80, NULL, self->listeners, 2));
-    async_return(n);
-    async_end;
-}
-
-AsyncTest(names, are_not_listened_on_by_who_was_told_to_end, async_task task; int open;
-          async_result n;)
+AsyncTest(names, are_not_listened_on_by_who_was_told_to_end, async_task task; int listeners[2];
+          int open; async_result n;)
 {
     async_begin;
     sim_name("slow", AF_INET, 100, "127.0.0.1");
     await(self->n, async_listen_name("slow", 80, NULL, NULL, 0));
     cr_assert_eq(self->n, 0);
     self->open = sim_descriptors();
-    self->task = async_keep(async_spawn(listens_until_told, "slow"));
+    self->task = async_keep(async_spawn(listens, "slow", self->listeners));
     await(async_sleep(50));
     async_cancel(self->task);
     await(self->n, async_join(self->task));

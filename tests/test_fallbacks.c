@@ -62,7 +62,6 @@ TASK_TEST(fallbacks, of_pipe_set_the_flags, int ends[2]; char data[4]; rlim_t li
     async_end;
 }
 
-/* The pair has no such call anywhere but the flags. */
 static int makes_standard_ones(void)
 {
     int ends[2];
@@ -80,6 +79,7 @@ REAL_TEST(fallbacks, of_standard_numbers_set_the_flags, "descriptor 0")
     check_equal(in_child(makes_standard_ones), 0);
 }
 
+/* The pair has no such call anywhere but the flags. */
 TASK_TEST(fallbacks, are_what_a_pair_of_sockets_has, int ends[2];)
 {
     async_begin;

@@ -742,12 +742,17 @@ async(waits_for_a_child, async_process child;)
     async_end;
 }
 
-static int closes_after_a_child(void)
+static void opens_beside_a_callback(void)
 {
     alarm(30); /* or it would wait for ever */
     memset(&never_comes, 0, sizeof never_comes);
     check_equal(async_open(NULL), 0);
     check(async_on_signal(SIGTERM, NULL, ignores_it) > 0);
+}
+
+static int closes_after_a_child(void)
+{
+    opens_beside_a_callback();
     check(async_spawn(waits_for_a_child) > 0);
     check_equal(async_loop_run(), 0);
     check(async_spawn(never_ends) > 0);
@@ -755,10 +760,23 @@ static int closes_after_a_child(void)
     return async_loop_close();
 }
 
+static int closes_before_a_child(void)
+{
+    async_result result = 0;
+    opens_beside_a_callback();
+    check(async_spawn(kills_in_the_end, .result = &result) > 0);
+    check(async_spawn(never_ends) > 0);
+    check_equal(async_loop_run_once(0), 2);
+    check_equal(async_loop_close(), 0);
+    check_equal(result, ASYNC_KILLED + SIGKILL);
+    return 0;
+}
+
 /* What a child process needed is not needed for ever: nothing can wake the task that is left. */
 TEST(processes, that_have_ended_do_not_keep_a_loop_that_closes)
 {
     check_equal(in_child(closes_after_a_child), 0);
+    check_equal(in_child(closes_before_a_child), 0);
 }
 
 TEST(processes, survive_that_there_is_no_descriptor)

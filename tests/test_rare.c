@@ -806,10 +806,10 @@ TEST(rare, a_queue_moves_to_the_front)
 /* What the peer sent and nobody read must not cost it the reply, though the loop ends at once. */
 TEST(found, the_last_reply_outlives_the_loop)
 {
-    static char reply[1 << 15];
+    static char reply[1 << 18]; /* as much as the system takes */
     int ends[2], whole;
     ssize_t n;
-    size_t sum = 0, size = sizeof reply;
+    size_t sum = 0, size = test_is_costly() ? sizeof reply / 8 : sizeof reply;
 
     open_loop();
     raw_tcp_pair(ends);

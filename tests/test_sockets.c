@@ -416,7 +416,7 @@ REAL_TASK_TEST(connecting, is_not_ended_by_a_child, "processes", int fillers[8];
     async_begin;
     self->listener = black_hole(self->fillers);
     inherited_task = async_spawn(connects, .host = "127.0.0.1", .port = async_port(self->listener),
-                             .result = &self->result);
+                                 .result = &self->result);
     await(async_yield());
     check_equal(in_child(cancels), 0);
     for (self->i = 0; self->i < 8; self->i++) /* or they would ask again, too, and come first */

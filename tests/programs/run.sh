@@ -106,19 +106,19 @@ END
 equal "output" "1: left behind" "$(cat "$scratch/out")"
 nobody
 mkfifo "$scratch/gone"
-runs 0 <<END
-setsid sh -c 'echo \$\$ > $at/gone; echo from outside; exec sleep $marker' & cat $at/gone
-END
-escaped=$(sed -n 's/^1: \([0-9]*\)$/\1/p' "$scratch/out")
-started="$started $escaped"
+
+# outside COMMAND: by one who leaves the group, and stays: he is $escaped
+outside()
+{
+    echo "setsid sh -c '$1; echo \$\$ > $at/gone; exec sleep $marker' & cat $at/gone" | runs 0
+    escaped=$(sed -n 's/^1: \([0-9]*\)$/\1/p' "$scratch/out")
+    started="$started $escaped"
+}
+outside 'echo from outside'
 equal "he was heard" "1: from outside" "$(grep outside "$scratch/out")"
 equal "he lives" "$escaped" "$(pgrep -f "sleep $marker")"
 kill -9 "$escaped"
-runs 0 <<END
-setsid sh -c 'printf partial >&2; echo \$\$ > $at/gone; exec sleep $marker' & cat $at/gone
-END
-escaped=$(sed -n 's/^1: \([0-9]*\)$/\1/p' "$scratch/out")
-started="$started $escaped"
+outside 'printf partial >&2'
 equal "the last words without an end" "1: partial" "$(cat "$scratch/err")"
 kill -9 "$escaped"
 nobody
