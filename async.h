@@ -667,7 +667,8 @@ ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
 
 /* ---- descriptors: one reader and one writer may wait on each at a time ----
  *
- * A negative descriptor gives itself back as result: an unchecked async_listen shows its error. */
+ * Where a peer keeps up, others have their turn after each 1 MiB, in an operation's midst too. A
+ * negative descriptor gives itself back as result: an unchecked async_listen shows its error. */
 
 /* Make a descriptor the loop's: non-blocking, close-on-exec, registered. It is given back as it was
  * when the loop closes. Returns `fd`, or -EBADF, -EEXIST (adopted already), -ENOMEM, -EPERM
@@ -689,7 +690,7 @@ static inline int async_release(int fd);
 ASYNC__MUST_AWAIT static inline async_op async_readable(int fd);
 ASYNC__MUST_AWAIT static inline async_op async_writable(int fd);
 
-/* Read up to `size` bytes into `data`: as many as there are, at least one. Returns the count, 0 at
+/* Read up to `size` bytes into `data`: of what is there, at least one. Returns the count, 0 at
  * the end, or -EBADF, -EBUSY (another task reads), or read(2)'s errno (-ECONNRESET...). Suspends.
  * Cancel point. `data` must outlive the await: keep it in the frame. */
 ASYNC__MUST_AWAIT static inline async_op async_read(int fd, void *data, size_t size);
@@ -1434,8 +1435,9 @@ enum {
 #define ASYNC__WRITES 16u     /* the poller watches for writes as well                      */
 #define ASYNC__OWNED 32u      /* made by async.h: closed with the loop                      */
 #define ASYNC__BLOCKING 64u   /* was blocking before: to be given back so                   */
-#define ASYNC__RETRY 384u     /* R and W << 7: out of descriptors or of buffers, or no      */
-                              /* event will tell: the next try is at retry_ns               */
+#define ASYNC__RETRY 384u     /* R and W << 7: out of descriptors or of buffers, no event   */
+                              /* will tell, or it is others' turn: the next try is at       */
+                              /* retry_ns                                                   */
 #define ASYNC__STREAMED 512u  /* a stream's: async_close refuses it                         */
 #define ASYNC__INHERITED 1024u /* a child was to have it: to be given back so               */
 #define ASYNC__WARNED 2048u   /* said: no descriptor is left; until accept finds no backlog */
@@ -1989,6 +1991,12 @@ static inline void async__desert(async_loop *loop, uint32_t *waiter)
 static inline unsigned async__later(const async__descriptor *descriptor)
 {
     return (descriptor->bits & ASYNC__RETRY) >> 7;
+}
+
+/* Is there hope for a read (a write)? */
+static inline unsigned async__may_try(const async__descriptor *descriptor, unsigned bit)
+{
+    return descriptor->bits & ~async__later(descriptor) & bit;
 }
 
 /* Retry what waits to read, to write; `bits` has ASYNC__RETRY if no event says it may succeed. An
@@ -4133,6 +4141,7 @@ static inline async_op async_select(async_case *cases, size_t count)
 #endif
 #define ASYNC__PIECES_MAX 1024       /* iovecs in one call: IOV_MAX of every system we know    */
 #define ASYNC__BYTES_MAX 0x7ffff000u /* bytes in one call: Linux's most; macOS refuses INT_MAX */
+#define ASYNC__SHARE 1048576u        /* bytes moved in one direction before the others' turn   */
 
 /* ---- one try ---- */
 
@@ -4146,11 +4155,15 @@ static inline int async__is_socket(int kind)
     return kind >= ASYNC__SOCKET;
 }
 
+static inline int async__is_bytes(int kind)
+{
+    return kind == ASYNC__PIPE || async__is_connection(kind);
+}
+
 /* Does a short count prove there is no more? Not after a hang-up: data and end may be one event. */
 static inline int async__short_is_drained(const async__descriptor *descriptor)
 {
-    return (descriptor->kind == ASYNC__PIPE || async__is_connection(descriptor->kind)) &&
-           !(descriptor->bits & ASYNC__HUP);
+    return async__is_bytes(descriptor->kind) && !(descriptor->bits & ASYNC__HUP);
 }
 
 /* Cut the pieces down to what one call takes, or to one that alone is too long. Returns how many
@@ -4240,7 +4253,8 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
     return reported ? -reported : -EAGAIN;
 }
 
-/* A call was asked for so many bytes, and said `n`. */
+/* A call was asked for so many bytes, and said `n`. Where a peer keeps up there would be no end: a
+ * direction that moved its share is put off to the next turn. */
 static inline ssize_t async__tried(async_loop *loop, async__descriptor *descriptor, unsigned bit,
                                    size_t size, ssize_t n)
 {
@@ -4248,6 +4262,10 @@ static inline ssize_t async__tried(async_loop *loop, async__descriptor *descript
         return async__try_failed(loop, descriptor, bit, errno);
     if (n > 0 && (size_t)n < size && async__short_is_drained(descriptor))
         descriptor->bits &= (uint16_t)~bit;
+    if (ASYNC__EXPECT((size_t)n >= ASYNC__SHARE, 0)) {
+        descriptor->bits = (uint16_t)(descriptor->bits | bit << 7);
+        loop->retry_ns = loop->now_ns;
+    }
     return n;
 }
 
@@ -4256,12 +4274,13 @@ static inline ssize_t async__tried(async_loop *loop, async__descriptor *descript
 ASYNC__ONCE ssize_t async__try(async_loop *loop, int fd, unsigned bit, void *data, size_t size)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
+    size_t most = async__is_bytes(descriptor->kind) ? ASYNC__SHARE : ASYNC__BYTES_MAX;
     ssize_t n;
-    if (size > ASYNC__BYTES_MAX)
-        size = ASYNC__BYTES_MAX;
+    if (size > most)
+        size = most;
     if (!size)
         return 0;
-    if (!(descriptor->bits & bit))
+    if (!async__may_try(descriptor, bit))
         return -EAGAIN;
     do
         n = bit == ASYNC__R ? async__receive(descriptor, fd, data, size)
@@ -4281,7 +4300,7 @@ static inline ssize_t async__try_pieces(async_loop *loop, int fd, unsigned bit,
         return async__try(loop, fd, bit, pieces->iov_base, pieces->iov_len);
     if (!bytes)
         return 0;
-    if (!(descriptor->bits & bit))
+    if (!async__may_try(descriptor, bit))
         return -EAGAIN;
     do
         n = async__transfer_pieces(descriptor, fd, bit, pieces, count);
@@ -4326,7 +4345,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
     int fd;
-    if (!(descriptor->bits & ~async__later(descriptor) & ASYNC__R))
+    if (!async__may_try(descriptor, ASYNC__R))
         return -EAGAIN;
     do
         fd = async__accept_raw(listener);
@@ -4376,7 +4395,7 @@ ASYNC__RARE static inline async_result async__attempt_connect(async_loop *loop, 
 static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
-    if (!(descriptor->bits & ~async__later(descriptor) & bit))
+    if (!async__may_try(descriptor, bit))
         return 0;
     if (descriptor->kind == ASYNC__FILE || async__poll_now(fd, bit == ASYNC__R ? POLLIN : POLLOUT))
         return 1;
@@ -5265,8 +5284,6 @@ static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
     int error = async__unusable_now(fd);
-    if (!error && (async__later(&async__loop()->descriptors[fd]) & ASYNC__W))
-        return -EAGAIN; /* whoever waits for buffers may be in the midst of a write */
     return error ? error : async__try(async__loop(), fd, ASYNC__W, (void *)(uintptr_t)data, size);
 }
 

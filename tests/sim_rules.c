@@ -628,6 +628,78 @@ AsyncTestWith(rules, nobody_keeps_the_turn, CALM, async_task task; int turns;)
     async_end;
 }
 
+enum { SHARES = 4, BLOCK = SHARES * (int)ASYNC__SHARE };
+static char block[BLOCK];
+static int others; /* turns they had */
+
+/* A millisecond to a turn. */
+async(onlooker)
+{
+    async_begin;
+    for (;; others++) {
+        sim_advance(1);
+        await(async_yield());
+    }
+    async_end;
+}
+
+/* The others had a turn after each share but the last. */
+static void check_shares(void)
+{
+    cr_assert(others >= SHARES - 1, "%d turns of the others", others);
+    others = 0;
+}
+
+static void read_share(int fd, void *got)
+{
+    ssize_t n = async_read_nowait(fd, block, BLOCK);
+    if (n > 0)
+        *(ssize_t *)got += n;
+}
+
+/* Between the ends of the pair there is room for all of it: only the share makes it pause. */
+AsyncTestWith(rules, a_large_block_keeps_nobody_waiting, CALM,
+              int ends[2]; async_stream *streams[2]; async_handle handle; ssize_t got; ssize_t n;
+              int kind;)
+{
+    const int enough = BLOCK;
+    async_begin;
+    async_ok(async_spawn(onlooker));
+    for (self->kind = UNIX; self->kind <= TCP; self->kind++) {
+        async_ok(open_pair(self->kind, self->ends));
+        sim_setsockopt(self->ends[1], SOL_SOCKET, SO_SNDBUF, &enough, sizeof enough);
+        others = 0;
+        await(self->n, async_write(self->ends[1], block, BLOCK));
+        cr_assert_eq(self->n, BLOCK);
+        check_shares();
+        for (self->got = 0; self->got < BLOCK; self->got += self->n)
+            await(self->n, async_read(self->ends[0], block, BLOCK));
+        check_shares();
+        await(self->n, async_write(self->ends[1], block, BLOCK));
+        self->handle = async_on_readable(self->ends[0], &self->got, read_share);
+        async_ok(self->handle);
+        others = 0;
+        for (self->got = 0; self->got < BLOCK;)
+            await(async_yield());
+        check_shares();
+        async_cancel(self->handle);
+        self->streams[0] = async_stream_open(self->ends[0]);
+        self->streams[1] = async_stream_open(self->ends[1]);
+        others = 0;
+        cr_assert_eq(async_stream_set_limits(self->streams[1], 0, 0), 0);
+        cr_assert_eq(async_stream_write(self->streams[1], block, BLOCK), 0);
+        await(self->n, async_stream_flush(self->streams[1]));
+        cr_assert_eq(self->n, 0);
+        check_shares();
+        await(self->n, async_stream_read_exactly(self->streams[0], block, BLOCK));
+        cr_assert_eq(self->n, BLOCK);
+        check_shares();
+        async_stream_close(self->streams[0]);
+        async_stream_close(self->streams[1]);
+    }
+    async_end;
+}
+
 async(shielded, int *ended;)
 {
     async_begin;
