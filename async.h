@@ -1528,6 +1528,7 @@ typedef struct async__threads {
     unsigned users;      /* of the loop alone: reasons to wait for the pipe             */
     async_handle reader; /* likewise: who reads it                                      */
     async_semaphore lookups; /* likewise: how many more may begin                       */
+    struct async__lookup *left; /* likewise: under way, and not needed any more         */
     int (*withdraw)(async_loop *loop, async__task *task);
     int (*runs)(const async_loop *loop, const async__job *job);
     void (*close)(async_loop *loop);
@@ -5624,7 +5625,9 @@ typedef struct async__lookup {
     async__threads *threads;
     async_event *news; /* the loop's: to be set when it is over; NULL: nobody waits */
     int is_over;       /* likewise: it has been posted                              */
-    int family, port;
+    int is_answered;   /* under the lock                                            */
+    int family;
+    struct async__lookup *next; /* of those not needed any more */
     async_result found; /* how many, or a negative errno */
     async_address addresses[ASYNC__ADDRESSES];
     char host[1]; /* and the rest of it */
@@ -5657,10 +5660,6 @@ static inline void async__lookup_add(async__lookup *lookup, const struct addrinf
     memset(address, 0, sizeof *address);
     memcpy(&address->is, entry->ai_addr, entry->ai_addrlen);
     address->size = entry->ai_addrlen;
-    if (entry->ai_family == AF_INET6)
-        address->is.v6.sin6_port = htons((uint16_t)lookup->port);
-    else
-        address->is.v4.sin_port = htons((uint16_t)lookup->port);
     while (memcmp(&other->is, &address->is, sizeof other->is) != 0)
         other++;
     lookup->found += other == address;
@@ -5695,6 +5694,7 @@ static inline void *async__lookup_work(void *argument)
     async__look_up(lookup);
     pthread_mutex_lock(&threads->lock);
     is_late = threads->is_closing;
+    lookup->is_answered = 1;
     if (!is_late)
         async__job_deliver(threads, &lookup->job);
     pthread_mutex_unlock(&threads->lock);
@@ -5704,20 +5704,67 @@ static inline void *async__lookup_work(void *argument)
     return NULL;
 }
 
+/* Out of those not needed any more, if it is one of them. */
+static inline void async__lookup_remove(const async__lookup *lookup)
+{
+    async__lookup **place = &lookup->threads->left;
+    while (*place && *place != lookup)
+        place = &(*place)->next;
+    if (*place)
+        *place = lookup->next;
+}
+
 static inline void async__lookup_arrives(void *data)
 {
     async__lookup *lookup = (async__lookup *)data;
     lookup->is_over = 1;
     async_semaphore_release(&lookup->threads->lookups);
-    if (lookup->news)
+    if (lookup->news) {
         async_event_set(lookup->news);
-    else
-        ASYNC_MEM(free)(lookup);
+        return;
+    }
+    async__lookup_remove(lookup);
+    ASYNC_MEM(free)(lookup);
 }
 
-/* Ask; `news` is set when the answer has come. Returns 0 or a negative errno. */
+/* Who waited for it is gone, with the answer or without: that took too long, or is not needed. */
+static inline void async__lookup_leave(async__lookup *lookup, int is_needed)
+{
+    if (lookup->is_over) {
+        ASYNC_MEM(free)(lookup);
+        return;
+    }
+    lookup->news = NULL;
+    if (is_needed)
+        return;
+    lookup->next = lookup->threads->left;
+    lookup->threads->left = lookup;
+}
+
+/* The same question, where a race was won without its answer: whoever connects again and again to a
+ * host of whose questions one is never answered keeps one thread busy, not one for each time. (Who
+ * gave up a question asks anew: packets are lost, servers change.) `news` is set when the answer
+ * comes; one that has come would be an old one. */
+static inline async__lookup *async__lookup_take(async__threads *threads, const char *host,
+                                                int family, async_event *news)
+{
+    async__lookup *lookup;
+    pthread_mutex_lock(&threads->lock);
+    lookup = threads->left;
+    while (lookup && (lookup->is_answered || lookup->family != family ||
+                      strcmp(lookup->host, host) != 0))
+        lookup = lookup->next;
+    pthread_mutex_unlock(&threads->lock);
+    if (lookup) {
+        async__lookup_remove(lookup);
+        lookup->news = news;
+    }
+    return lookup;
+}
+
+/* Ask; likewise. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const char *host,
-                                                  int port, int family, async_event *news)
+                                                  int family, async_event *news)
 {
     async__threads *threads = async__loop()->threads;
     size_t length = strlen(host);
@@ -5733,7 +5780,6 @@ ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const c
         lookup->threads = threads;
         lookup->news = news;
         lookup->family = family;
-        lookup->port = port;
         memcpy((char *)lookup + offsetof(async__lookup, host), host, length + 1);
         error = async__thread_start(&thread, async__lookup_work, lookup);
     }
@@ -5747,6 +5793,21 @@ ASYNC__RARE static inline int async__lookup_start(async__lookup **place, const c
     return 0;
 }
 
+/* The first addresses found, each with the port. Returns how many, or a negative errno. */
+static inline async_result async__lookup_answer(const async__lookup *lookup, int port,
+                                                async_address *addresses, size_t count)
+{
+    async_result i;
+    for (i = 0; i < lookup->found && (size_t)i < count; i++) {
+        addresses[i] = lookup->addresses[i];
+        if (addresses[i].is.any.sa_family == AF_INET6)
+            addresses[i].is.v6.sin6_port = htons((uint16_t)port);
+        else
+            addresses[i].is.v4.sin_port = htons((uint16_t)port);
+    }
+    return lookup->found < 0 ? lookup->found : i;
+}
+
 /* An address that could not be parsed: may it be a name? */
 static inline int async__is_name(const char *host, int port)
 {
@@ -5756,42 +5817,39 @@ static inline int async__is_name(const char *host, int port)
 /* ---- async_resolve ---- */
 
 ASYNC__COROUTINE(async__resolve_name, const char *host; int port, family; async_address *addresses;
-                 size_t count; async__lookup *lookup; async_event news; int error;)
+                 size_t count; const int *winner; async__lookup *lookup; async_event news;
+                 int error;)
 {
     async_result n;
     async_begin;
     self->error = async__threads_hold(async__loop());
     if (self->error)
         async_return(self->error);
-    async_await(n, async_semaphore_acquire(&async__loop()->threads->lookups));
-    if (n < 0)
-        async_return(n);
-    n = async__lookup_start(&self->lookup, self->host, self->port, self->family, &self->news);
-    if (n < 0)
-        async_return(n);
+    self->lookup = async__lookup_take(async__loop()->threads, self->host, self->family,
+                                      &self->news);
+    if (!self->lookup) {
+        async_await(n, async_semaphore_acquire(&async__loop()->threads->lookups));
+        if (n == 0)
+            n = async__lookup_start(&self->lookup, self->host, self->family, &self->news);
+        if (n < 0)
+            async_return(n);
+    }
     async_await(n, async_event_wait(&self->news));
-    if (n < 0)
-        async_return(n);
-    n = self->lookup->found;
-    if (n > 0 && (size_t)n > self->count)
-        n = (async_result)self->count;
-    if (n > 0)
-        memcpy(self->addresses, self->lookup->addresses, (size_t)n * sizeof *self->addresses);
+    if (n == 0)
+        n = async__lookup_answer(self->lookup, self->port, self->addresses, self->count);
     async_return(n);
     async_finally;
-    if (self->lookup) { /* with the answer, or without */
-        self->lookup->news = NULL;
-        if (self->lookup->is_over)
-            ASYNC_MEM(free)(self->lookup);
-    }
+    if (self->lookup)
+        async__lookup_leave(self->lookup, !self->winner || *self->winner < 0);
     if (!self->error)
         async__threads_drop(async__loop()->threads);
     async_end;
 }
 
-/* Wait for one's turn, and for the answer. Returns how many addresses, or a negative errno. */
+/* Wait for one's turn, and for the answer; `winner` is of the race it is for, NULL: of none.
+ * Returns how many addresses, or a negative errno. */
 static inline async_op async__resolve(const char *host, int port, int family,
-                                      async_address *addresses, size_t count)
+                                      async_address *addresses, size_t count, const int *winner)
 {
     struct async__resolve_name call;
     memset(&call, 0, sizeof call);
@@ -5800,6 +5858,7 @@ static inline async_op async__resolve(const char *host, int port, int family,
     call.family = family;
     call.addresses = addresses;
     call.count = count;
+    call.winner = winner;
     return async__call(async__resolve_name_type(), &call);
 }
 
@@ -5818,7 +5877,7 @@ static inline async_op async_resolve(const char *host, int port, async_address *
         addresses[0] = address;
     if (!error || !async__is_name(host, port))
         return async__done(loop, task, error ? error : count != 0);
-    return async__resolve(host, port, AF_UNSPEC, addresses, count);
+    return async__resolve(host, port, AF_UNSPEC, addresses, count, NULL);
 }
 
 /* ---- async_listen_name ---- */
@@ -5927,7 +5986,8 @@ ASYNC__COROUTINE(async__race_ask, async__race *race; int family;)
     async_begin;
     async_await(n, async__resolve(self->race->host, self->race->port,
                                   self->family == ASYNC__V6 ? AF_INET6 : AF_INET,
-                                  self->race->addresses[self->family], ASYNC__ADDRESSES));
+                                  self->race->addresses[self->family], ASYNC__ADDRESSES,
+                                  &self->race->fd));
     self->race->running--;
     self->race->found[self->family] = n;
     if (n < 0)

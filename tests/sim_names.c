@@ -494,6 +494,47 @@ AsyncTest(names, are_asked_64_at_a_time, int i; async_task tasks[200]; async_res
     async_end;
 }
 
+/* A question without whose answer a connection was made is the next one's who asks the same: one
+ * thread waits for it. Who gave one up asks anew, and so does who asks when an answer is there. */
+AsyncTest(names, whose_answer_is_not_needed_are_asked_once, int listeners[2]; int i, port;
+          int64_t at_ns; async_address unused; async_result n;)
+{
+    async_begin;
+    self->port = listen_at_both(self->listeners);
+    async_ok(self->port);
+    sim_name("half", AF_INET6, 30000, "::1");
+    sim_name("half", AF_INET, 1, "127.0.0.1");
+    sim_name("slow", AF_INET6, 30000, "::1");
+    sim_name("slow", AF_INET, 30000, "127.0.0.1");
+    sim_name("other", AF_INET6, 1, "::1");
+    sim_name("other", AF_INET, 30000, "127.0.0.1");
+    await(self->n, async_resolve("nobody", 80, &self->unused, 1)); /* the loop's pipe */
+    self->at_ns = async_now();
+    for (self->i = 0; self->i < 100; self->i++) {
+        await(self->n, async_call(dial, "half", self->port));
+        cr_assert_eq(self->n, AF_INET);
+    }
+    cr_assert_eq(sim_count(pthread_create), 1 + 100 + 1);
+    for (self->i = 0; self->i < 2; self->i++) {
+        await(self->n, async_call(dial, "other", self->port));
+        cr_assert_eq(self->n, AF_INET6);
+    }
+    cr_assert_eq(sim_count(pthread_create), 102 + 2 + 1);
+    cr_assert((async_now() - self->at_ns) / 1000000 < 10000);
+    await(async_sleep(60000)); /* there are answers, and nobody has looked */
+    await(self->n, async_call(dial, "half", self->port));
+    cr_assert_eq(self->n, AF_INET);
+    cr_assert_eq(sim_count(pthread_create), 105 + 2);
+    for (self->i = 0; self->i < 3; self->i++) {
+        await(self->n, async_connect("slow", self->port), 10);
+        check_error(async_connect, ETIMEDOUT, self->n);
+    }
+    cr_assert_eq(sim_count(pthread_create), 107 + 3 * 2);
+    async_close(self->listeners[0]);
+    async_close(self->listeners[1]);
+    async_end;
+}
+
 /* Both questions of a connection have their places in the queue at once: who asks after it is not
  * served between them, and the first answer is of use while the second question waits. */
 AsyncTest(names, of_one_connection_wait_their_turns_together, int listeners[2]; int i, j, port, fd;
