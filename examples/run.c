@@ -37,7 +37,8 @@ static void report(int number, int result)
     failed |= result != 0;
 }
 
-async(copy, int number, output, fd, *over; async_stream *from; char line[LINE];)
+async(copy, int number, output, fd, *over, is_cut; async_stream *from;
+      char line[LINE];)
 {
     ssize_t n;
     async_begin;
@@ -47,6 +48,9 @@ async(copy, int number, output, fd, *over; async_stream *from; char line[LINE];)
               QUIET_MS);
         if (n == -ETIMEDOUT && !*self->over)
             continue;
+        if (n == 1 && *self->line == '\n' && self->is_cut--)
+            continue; /* the end of a line in pieces */
+        self->is_cut = n == -EMSGSIZE;
         if (n == -EMSGSIZE || n == -ETIMEDOUT) /* a piece of it; the last */
             await(n, async_stream_read(self->from, self->line, LINE - 1), 0);
         if (n <= 0 ||

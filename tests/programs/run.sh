@@ -39,6 +39,10 @@ for i in $(seq 20); do
 done
 echo 'head -c 100000 /dev/zero | tr "\0" x' | runs 0
 equal "a long line" 100000 "$(sed 's/^1: //' "$scratch/out" | tr -d '\n' | wc -c)"
+for size in 8190 8191 8192 16382; do # 8191 are a piece
+    echo "head -c $size /dev/zero | tr '\\0' x; echo; echo; echo" | runs 0
+    equal "the lines of one of $size bytes, and two empty ones" $(((size + 8190) / 8191 + 2)) "$(wc -l < "$scratch/out")"
+done
 
 # Bytes of zero come out; none may cut a command off. A command may begin with a dash.
 printf '%s\n' "printf 'a\\0b\\n'" | runs 0
