@@ -51,7 +51,7 @@ for version in tls1_2 tls1_3; do
     seen $version.out '^x up' 2
     cat down >&5
     seen $version.out 'x up ends'
-    sed -z 's/SSL_do_handshake -> 1\n//g; s/Read BLOCK\n//g' $version.out | grep '^x' | cmp - up || fail "$version: what went up"
+    sed -z 's/SSL_do_handshake -> 1\n//g; s/Read BLOCK\n//g' $version.out | grep '^x up' | cmp - up || fail "$version: what went up"
     seen got.down '^x' 50000
     cmp seen down || fail "$version: what came down"
     echo > hold # our end, and then the server's
