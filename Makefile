@@ -201,7 +201,7 @@ sanitize: $(B)/tests-sanitize $(B)/worlds-sanitize
 	        ASAN_OPTIONS=detect_stack_use_after_return=1 $(B)/kept-local; } || exit 1; \
 	done
 	ASAN_OPTIONS=detect_stack_use_after_return=1 timeout 400 $(B)/tests-sanitize
-	ASAN_OPTIONS=detect_stack_use_after_return=1 ASYNC_SEEDS=50 timeout 600 $(B)/worlds-sanitize
+	ASAN_OPTIONS=detect_stack_use_after_return=1 ASYNC_SEEDS=15 timeout 600 $(B)/worlds-sanitize
 
 # Copies of async.h with one fault each: the worlds must find every one. tests/mutants.sh --core says which of them
 # the tests on the real kernel find, too.
