@@ -667,8 +667,8 @@ ASYNC__MUST_AWAIT static inline async_op async_sleep_until(int64_t deadline_ns);
 
 /* ---- descriptors: one reader and one writer may wait on each at a time ----
  *
- * Where a peer keeps up, others have their turn after each 1 MiB, in an operation's midst too. A
- * negative descriptor gives itself back as result: an unchecked async_listen shows its error. */
+ * A large block goes in turns, 1 MiB at a time. A negative descriptor gives itself back as result:
+ * an unchecked async_listen shows its error. */
 
 /* Make a descriptor the loop's: non-blocking, close-on-exec, registered. It is given back as it was
  * when the loop closes. Returns `fd`, or -EBADF, -EEXIST (adopted already), -ENOMEM, -EPERM
@@ -1418,11 +1418,11 @@ typedef struct async__timer {
 enum {
     ASYNC__FILE,         /* always ready, unknown to the poller: regular files... */
     ASYNC__OTHER,        /* read to EAGAIN: terminals, devices...                 */
-    ASYNC__PIPE,         /* short means drained                                   */
     ASYNC__SOCKET,       /* read to EAGAIN: datagrams, other listeners            */
     ASYNC__DATAGRAM_V6,  /* likewise; it knows IPv4 addresses as mapped ones only */
     ASYNC__STREAM_TCP,   /* short means drained; or a listener that accepts such  */
-    ASYNC__STREAM_UNIX   /* likewise, unless descriptors came along               */
+    ASYNC__STREAM_UNIX,  /* likewise, unless descriptors came along               */
+    ASYNC__PIPE          /* likewise, and no socket                               */
 };
 
 /* Bits of a descriptor. R and W are sticky: set by events, generously; cleared by EAGAIN, or by a
@@ -1435,13 +1435,13 @@ enum {
 #define ASYNC__WRITES 16u     /* the poller watches for writes as well                      */
 #define ASYNC__OWNED 32u      /* made by async.h: closed with the loop                      */
 #define ASYNC__BLOCKING 64u   /* was blocking before: to be given back so                   */
-#define ASYNC__RETRY 384u     /* R and W << 7: out of descriptors or of buffers, no event   */
-                              /* will tell, or it is others' turn: the next try is at       */
-                              /* retry_ns                                                   */
+#define ASYNC__RETRY 384u     /* R and W << 7: out of descriptors or of buffers, or no      */
+                              /* event will tell: the next try is at backoff_end_ns         */
 #define ASYNC__STREAMED 512u  /* a stream's: async_close refuses it                         */
 #define ASYNC__INHERITED 1024u /* a child was to have it: to be given back so               */
 #define ASYNC__WARNED 2048u   /* said: no descriptor is left; until accept finds no backlog */
 #define ASYNC__LEAVING 4096u  /* a closing stream's: nobody else may use it                 */
+#define ASYNC__SHARED 8192u   /* with ASYNC__RETRY: had its share, the next turn goes on    */
 
 typedef struct async__descriptor {
     uint32_t generation;     /* of the registration: an event with another one is stale  */
@@ -1490,12 +1490,13 @@ struct async_loop {
 
     async__descriptor *descriptors; /* by number                                         */
     uint32_t descriptor_count;
-    uint32_t waiting;   /* readers and writers, of all descriptors                       */
-    int64_t retry_ns;   /* when to try ASYNC__RETRY again                                */
-    int64_t backoff_ns; /* the pause before that                                         */
-    int64_t now_ns;     /* the clock as of this batch                                    */
-    int64_t step_ns;    /* in debug builds: as of this step                              */
-    uintptr_t slow[16]; /* likewise: the places where one took too long                  */
+    uint32_t waiting;       /* readers and writers, of all descriptors                   */
+    int64_t retry_ns;       /* when to try again what was put off                        */
+    int64_t backoff_end_ns; /* likewise, but for what had its share                      */
+    int64_t backoff_ns;     /* the pause before that                                     */
+    int64_t now_ns;         /* the clock as of this batch                                */
+    int64_t step_ns;        /* in debug builds: as of this step                          */
+    uintptr_t slow[16];     /* likewise: the places where one took too long              */
 
     uint32_t live;            /* tasks that have not ended                               */
     uint32_t draining;        /* closing streams with a queue: the end waits for them too */
@@ -1994,12 +1995,6 @@ static inline unsigned async__later(const async__descriptor *descriptor)
     return (descriptor->bits & ASYNC__RETRY) >> 7;
 }
 
-/* Is there hope for a read (a write)? */
-static inline unsigned async__may_try(const async__descriptor *descriptor, unsigned bit)
-{
-    return descriptor->bits & ~async__later(descriptor) & bit;
-}
-
 /* Retry what waits to read, to write; `bits` has ASYNC__RETRY if no event says it may succeed. An
  * accept may move the table: hold no pointer into it. */
 static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
@@ -2082,8 +2077,13 @@ ASYNC__RARE static inline void async__release(async_loop *loop, int fd, int erro
     descriptor->bits = 0;
     async__abandon(loop, reader, error);
     async__abandon(loop, writer, error);
-    if (loop->retry_ns != ASYNC__NEVER)
-        loop->retry_ns = loop->now_ns; /* a number is free again */
+    if (loop->backoff_end_ns != ASYNC__NEVER)
+        loop->retry_ns = loop->backoff_end_ns = loop->now_ns; /* a number is free again */
+}
+
+static inline int async__is_socket(int kind)
+{
+    return kind >= ASYNC__SOCKET && kind != ASYNC__PIPE;
 }
 
 /* Register a descriptor that is non-blocking already. Returns 0 or a negative errno. */
@@ -2107,7 +2107,7 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
     if (kind != ASYNC__FILE)
         error = loop->backend->add(loop, fd,
                                    (bits & ASYNC__WRITES) ? ASYNC__R | ASYNC__W : ASYNC__R);
-    if (error == -EPERM && kind < ASYNC__SOCKET) { /* a socket that nobody watches is an error */
+    if (error == -EPERM && !async__is_socket(kind)) { /* a socket that nobody watches is an error */
         descriptor->kind = ASYNC__FILE;
         error = 0;
     }
@@ -2672,7 +2672,7 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     loop->last = &loop->first;
     loop->task = &loop->root;
     loop->root.item.op = ASYNC__IDLE;
-    loop->retry_ns = ASYNC__NEVER;
+    loop->retry_ns = loop->backoff_end_ns = ASYNC__NEVER;
     loop->now_ns = async_now();
     error = async__enroll(loop, &loop->root.item) < 0 ? -ENOMEM /* it takes slot 0 */
                                                       : backend->open(loop);
@@ -2698,12 +2698,14 @@ ASYNC__RARE static inline void async__retry_later(async_loop *loop, async__descr
                                                   unsigned bit)
 {
     descriptor->bits = (uint16_t)(descriptor->bits | bit << 7);
-    if (loop->retry_ns != ASYNC__NEVER)
+    if (loop->backoff_end_ns != ASYNC__NEVER)
         return;
     loop->backoff_ns = loop->backoff_ns ? loop->backoff_ns * 2 : 10000000;
     if (loop->backoff_ns > 100000000)
         loop->backoff_ns = 100000000;
-    loop->retry_ns = async_now() + loop->backoff_ns;
+    loop->backoff_end_ns = async_now() + loop->backoff_ns;
+    if (loop->backoff_end_ns < loop->retry_ns)
+        loop->retry_ns = loop->backoff_end_ns;
 }
 
 /* What a descriptor put off has another try. */
@@ -2711,7 +2713,7 @@ ASYNC__RARE static inline void async__retry_one(async_loop *loop, int fd)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     unsigned bits = async__later(descriptor);
-    descriptor->bits &= (uint16_t)~ASYNC__RETRY;
+    descriptor->bits &= (uint16_t)~(ASYNC__RETRY | ASYNC__SHARED);
     if (!(descriptor->bits & ASYNC__WRITES)) /* no event would say so: really try */
         descriptor->bits = (uint16_t)(descriptor->bits | (bits & ASYNC__W));
     async__rouse_both(loop, fd, bits | ASYNC__RETRY);
@@ -2722,18 +2724,25 @@ ASYNC__RARE static inline void async__retry_one(async_loop *loop, int fd)
 
 ASYNC__RARE static inline void async__retry(async_loop *loop)
 {
+    unsigned which = ASYNC__SHARED;
     uint32_t fd;
-    loop->retry_ns = ASYNC__NEVER;
+    if (loop->backoff_end_ns <= loop->now_ns) {
+        which |= ASYNC__RETRY;
+        loop->backoff_end_ns = ASYNC__NEVER;
+    }
+    loop->retry_ns = loop->backoff_end_ns;
     for (fd = 0; fd < loop->descriptor_count; fd++)
-        if (loop->descriptors[fd].bits & ASYNC__RETRY)
+        if (loop->descriptors[fd].bits & which)
             async__retry_one(loop, (int)fd);
 }
 
-/* Timers have come: what they were armed for happens. */
+/* Timers have come: what they were armed for happens, but an answer is first. */
 ASYNC__RARE static inline void async__expire_due(async_loop *loop)
 {
     const async__timer *next;
     loop->now_ns = async_now();
+    if (loop->retry_ns <= loop->now_ns)
+        async__retry(loop);
     while ((next = async__timer_next(loop)) != NULL && next->deadline_ns <= loop->now_ns) {
         int64_t deadline_ns = next->deadline_ns;
         async__item *item = async__item_at(loop, next->slot);
@@ -2746,8 +2755,6 @@ ASYNC__RARE static inline void async__expire_due(async_loop *loop)
             async__interrupt(loop, task, has_slept ? 0 : -ETIMEDOUT);
         }
     }
-    if (loop->retry_ns <= loop->now_ns)
-        async__retry(loop);
 }
 
 /* Nanoseconds to the next deadline, negative if there is none. */
@@ -2937,6 +2944,8 @@ static inline int64_t async_loop_timeout(void)
 {
     async_loop *loop = async__loop();
     int64_t next_ns = async__is_ready(loop) || loop->running ? 0 : async__next_ns(loop);
+    if (!loop->running && !async__can_wake(loop)) /* nor is there anybody to try again for */
+        return -1;
     return next_ns < 0 ? -1 : (next_ns + 999999) / 1000000;
 }
 
@@ -4142,7 +4151,7 @@ static inline async_op async_select(async_case *cases, size_t count)
 #endif
 #define ASYNC__PIECES_MAX 1024       /* iovecs in one call: IOV_MAX of every system we know    */
 #define ASYNC__BYTES_MAX 0x7ffff000u /* bytes in one call: Linux's most; macOS refuses INT_MAX */
-#define ASYNC__SHARE 1048576u        /* bytes moved in one direction before the others' turn   */
+#define ASYNC__SHARE 1048576         /* bytes an operation moves before the others' turn       */
 
 /* ---- one try ---- */
 
@@ -4151,14 +4160,9 @@ static inline int async__is_connection(int kind)
     return kind == ASYNC__STREAM_TCP || kind == ASYNC__STREAM_UNIX;
 }
 
-static inline int async__is_socket(int kind)
-{
-    return kind >= ASYNC__SOCKET;
-}
-
 static inline int async__is_bytes(int kind)
 {
-    return kind == ASYNC__PIPE || async__is_connection(kind);
+    return kind >= ASYNC__STREAM_TCP;
 }
 
 /* Does a short count prove there is no more? Not after a hang-up: data and end may be one event. */
@@ -4254,8 +4258,7 @@ static inline int async__try_failed(async_loop *loop, async__descriptor *descrip
     return reported ? -reported : -EAGAIN;
 }
 
-/* A call was asked for so many bytes, and said `n`. Where a peer keeps up there would be no end: a
- * direction that moved its share is put off to the next turn. */
+/* A call was asked for so many bytes, and said `n`. */
 static inline ssize_t async__tried(async_loop *loop, async__descriptor *descriptor, unsigned bit,
                                    size_t size, ssize_t n)
 {
@@ -4263,10 +4266,8 @@ static inline ssize_t async__tried(async_loop *loop, async__descriptor *descript
         return async__try_failed(loop, descriptor, bit, errno);
     if (n > 0 && (size_t)n < size && async__short_is_drained(descriptor))
         descriptor->bits &= (uint16_t)~bit;
-    if (ASYNC__EXPECT((size_t)n >= ASYNC__SHARE, 0)) {
-        descriptor->bits = (uint16_t)(descriptor->bits | bit << 7);
-        loop->retry_ns = loop->now_ns;
-    }
+    if (ASYNC__EXPECT(n >= ASYNC__SHARE, 0))
+        loop->budget = 0; /* who asked has had its share of the turn */
     return n;
 }
 
@@ -4281,7 +4282,7 @@ ASYNC__ONCE ssize_t async__try(async_loop *loop, int fd, unsigned bit, void *dat
         size = most;
     if (!size)
         return 0;
-    if (!async__may_try(descriptor, bit))
+    if (!(descriptor->bits & bit))
         return -EAGAIN;
     do
         n = bit == ASYNC__R ? async__receive(descriptor, fd, data, size)
@@ -4301,7 +4302,7 @@ static inline ssize_t async__try_pieces(async_loop *loop, int fd, unsigned bit,
         return async__try(loop, fd, bit, pieces->iov_base, pieces->iov_len);
     if (!bytes)
         return 0;
-    if (!async__may_try(descriptor, bit))
+    if (!(descriptor->bits & bit))
         return -EAGAIN;
     do
         n = async__transfer_pieces(descriptor, fd, bit, pieces, count);
@@ -4346,7 +4347,7 @@ ASYNC__RARE static inline int async__accept_now(async_loop *loop, int listener)
 {
     async__descriptor *descriptor = &loop->descriptors[listener];
     int fd;
-    if (!async__may_try(descriptor, ASYNC__R))
+    if (!(descriptor->bits & ~async__later(descriptor) & ASYNC__R))
         return -EAGAIN;
     do
         fd = async__accept_raw(listener);
@@ -4396,7 +4397,7 @@ ASYNC__RARE static inline async_result async__attempt_connect(async_loop *loop, 
 static inline int async__ready_now(async_loop *loop, int fd, unsigned bit)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
-    if (!async__may_try(descriptor, bit))
+    if (!(descriptor->bits & ~async__later(descriptor) & bit))
         return 0;
     if (descriptor->kind == ASYNC__FILE || async__poll_now(fd, bit == ASYNC__R ? POLLIN : POLLOUT))
         return 1;
@@ -4426,13 +4427,25 @@ static inline async_result async__attempt_readv(async_loop *loop, async__task *t
                              (struct iovec *)task->item.at.buffer, task->on.io.size);
 }
 
+/* An operation that could go on for as long as its peer keeps up goes on in the next turn: what
+ * waits for the descriptor is tried again then. */
+ASYNC__RARE static inline ssize_t async__put_off(async_loop *loop, int fd, unsigned bit)
+{
+    loop->descriptors[fd].bits = (uint16_t)(loop->descriptors[fd].bits | bit << 7 | ASYNC__SHARED);
+    loop->retry_ns = loop->now_ns;
+    return -EAGAIN;
+}
+
 /* Writing goes on until all is out; task->result is how far it is. */
 static inline async_result async__attempt_write(async_loop *loop, async__task *task)
 {
+    async_result share = task->result + ASYNC__SHARE;
     while ((size_t)task->result < task->on.io.size) {
-        ssize_t n = async__try(loop, task->on.io.fd, ASYNC__W,
-                               (char *)task->item.at.buffer + task->result,
-                               task->on.io.size - (size_t)task->result);
+        ssize_t n = task->result >= share
+                        ? async__put_off(loop, task->on.io.fd, ASYNC__W)
+                        : async__try(loop, task->on.io.fd, ASYNC__W,
+                                     (char *)task->item.at.buffer + task->result,
+                                     task->on.io.size - (size_t)task->result);
         if (n < 0)
             return n;
         task->result += n;
@@ -4444,6 +4457,7 @@ static inline async_result async__attempt_writev(async_loop *loop, async__task *
 {
     const struct iovec *pieces = (const struct iovec *)task->item.at.buffer;
     size_t count = task->on.io.size, skip = (size_t)task->result;
+    async_result share = task->result + ASYNC__SHARE;
     while (count) {
         ssize_t n;
         if (skip >= pieces->iov_len) {
@@ -4452,6 +4466,8 @@ static inline async_result async__attempt_writev(async_loop *loop, async__task *
             count--;
             continue;
         }
+        if (task->result >= share)
+            return async__put_off(loop, task->on.io.fd, ASYNC__W);
         n = skip ? async__try(loop, task->on.io.fd, ASYNC__W, (char *)pieces->iov_base + skip,
                               pieces->iov_len - skip)
                  : async__try_pieces(loop, task->on.io.fd, ASYNC__W, pieces, count);
@@ -5284,8 +5300,13 @@ static inline ssize_t async_read_nowait(int fd, void *data, size_t size)
 
 static inline ssize_t async_write_nowait(int fd, const void *data, size_t size)
 {
+    async_loop *loop = async__loop();
     int error = async__unusable_now(fd);
-    return error ? error : async__try(async__loop(), fd, ASYNC__W, (void *)(uintptr_t)data, size);
+    if (error)
+        return error;
+    if (loop->descriptors[fd].writer && (async__later(&loop->descriptors[fd]) & ASYNC__W))
+        return -EAGAIN; /* who waits may be in the midst of a write */
+    return async__try(loop, fd, ASYNC__W, (void *)(uintptr_t)data, size);
 }
 
 static inline int async_accept_nowait(int listener)
@@ -7049,13 +7070,16 @@ static inline async_result async__attempt_large(async_loop *loop, async_stream *
                                                 async__task *task)
 {
     size_t ahead = async__block_count(stream->input), size = task->on.read.size;
-    size_t *done = &task->on.read.done;
+    size_t *done = &task->on.read.done, share;
     async_result n = 1;
     if (async__block_reserve(loop, &stream->input, size) < 0)
         return -ENOMEM;
     async__stream_take(stream, task, ahead);
-    for (*done += ahead; *done < size && n > 0; *done += n > 0 ? (size_t)n : 0)
-        n = async__try(loop, stream->fd, ASYNC__R, task->on.read.data + *done, size - *done);
+    *done += ahead;
+    for (share = *done + ASYNC__SHARE; *done < size && n > 0; *done += n > 0 ? (size_t)n : 0)
+        n = *done >= share ? async__put_off(loop, stream->fd, ASYNC__R)
+                           : async__try(loop, stream->fd, ASYNC__R, task->on.read.data + *done,
+                                        size - *done);
     if (n >= 0)
         return (async_result)*done;
     if (n != -EAGAIN)
@@ -7067,9 +7091,15 @@ static inline async_result async__attempt_large(async_loop *loop, async_stream *
 static inline async_result async__attempt_small(async_loop *loop, async_stream *stream,
                                                 async__task *task)
 {
-    async_result n = async__stream_share(stream, task, 0);
-    while (n == -EAGAIN && (n = async__stream_receive(loop, stream)) >= 0)
+    async_result n = async__stream_share(stream, task, 0), received = 0;
+    while (n == -EAGAIN) {
+        n = received >= ASYNC__SHARE ? async__put_off(loop, stream->fd, ASYNC__R)
+                                     : async__stream_receive(loop, stream);
+        if (n < 0)
+            break;
+        received += n;
         n = async__stream_share(stream, task, n == 0);
+    }
     if (n > 0)
         async__stream_take(stream, task, (size_t)n);
     if (n > 0 && task->item.op == ASYNC__STREAM_READ_LINE)
@@ -7211,9 +7241,12 @@ static inline void async__stream_drain(async_loop *loop, async_stream *stream)
     async__block *queue = stream->queue;
     size_t sent = !stream->error, before = queue->first;
     while (sent && queue->first < queue->last) {
-        sent = async__stream_sent(stream, async__try(loop, stream->fd, ASYNC__W,
-                                                         async__block_bytes(queue) + queue->first,
-                                                         async__block_count(queue)));
+        ssize_t n = queue->first - before >= ASYNC__SHARE
+                        ? async__put_off(loop, stream->fd, ASYNC__W)
+                        : async__try(loop, stream->fd, ASYNC__W,
+                                     async__block_bytes(queue) + queue->first,
+                                     async__block_count(queue));
+        sent = async__stream_sent(stream, n);
         queue->first += sent;
     }
     if ((stream->item.flags & ASYNC__CLOSING) && queue->first > before) {

@@ -630,23 +630,26 @@ AsyncTestWith(rules, nobody_keeps_the_turn, CALM, async_task task; int turns;)
 
 enum { SHARES = 4, BLOCK = SHARES * (int)ASYNC__SHARE };
 static char block[BLOCK];
-static int others; /* turns they had */
+static struct iovec pieces[4096]; /* more than one call takes */
+static int others;                /* turns they had           */
 
-/* A millisecond to a turn. */
-async(onlooker)
+/* A millisecond to a turn. Nobody writes into the midst of another's block. */
+async(onlooker, const int *busy;)
 {
     async_begin;
     for (;; others++) {
         sim_advance(1);
+        if (*self->busy >= 0)
+            cr_assert_eq(async_write_nowait(*self->busy, block, 1), -EAGAIN);
         await(async_yield());
     }
     async_end;
 }
 
-/* The others had a turn after each share but the last. */
+/* The others had turns in the middle of it. */
 static void check_shares(void)
 {
-    cr_assert(others >= SHARES - 1, "%d turns of the others", others);
+    cr_assert(others >= SHARES / 2, "%d turns of the others", others);
     others = 0;
 }
 
@@ -660,22 +663,29 @@ static void read_share(int fd, void *got)
 /* Between the ends of the pair there is room for all of it: only the share makes it pause. */
 AsyncTestWith(rules, a_large_block_keeps_nobody_waiting, CALM,
               int ends[2]; async_stream *streams[2]; async_handle handle; ssize_t got; ssize_t n;
-              int kind;)
+              int kind; int busy;)
 {
     const int enough = BLOCK;
     async_begin;
-    async_ok(async_spawn(onlooker));
+    self->busy = -1;
+    async_ok(async_spawn(onlooker, &self->busy));
+    for (size_t i = 0; i < 4096; i++)
+        pieces[i] = (struct iovec){ block + i * (BLOCK / 4096), BLOCK / 4096 };
     for (self->kind = UNIX; self->kind <= TCP; self->kind++) {
         async_ok(open_pair(self->kind, self->ends));
         sim_setsockopt(self->ends[1], SOL_SOCKET, SO_SNDBUF, &enough, sizeof enough);
+        self->busy = self->ends[1];
         others = 0;
         await(self->n, async_write(self->ends[1], block, BLOCK));
+        self->busy = -1;
         cr_assert_eq(self->n, BLOCK);
         check_shares();
         for (self->got = 0; self->got < BLOCK; self->got += self->n)
-            await(self->n, async_read(self->ends[0], block, BLOCK));
+            await(self->n, async_read(self->ends[0], block, BLOCK), 0);
         check_shares();
-        await(self->n, async_write(self->ends[1], block, BLOCK));
+        await(self->n, async_writev(self->ends[1], pieces, 4096));
+        cr_assert_eq(self->n, BLOCK);
+        check_shares();
         self->handle = async_on_readable(self->ends[0], &self->got, read_share);
         async_ok(self->handle);
         others = 0;
@@ -694,10 +704,87 @@ AsyncTestWith(rules, a_large_block_keeps_nobody_waiting, CALM,
         await(self->n, async_stream_read_exactly(self->streams[0], block, BLOCK));
         cr_assert_eq(self->n, BLOCK);
         check_shares();
+        memset(block, 0, BLOCK);
+        block[BLOCK - 1] = '\n';
+        cr_assert_eq(async_stream_write(self->streams[1], block, BLOCK), 0);
+        await(self->n, async_stream_flush(self->streams[1]));
+        others = 0;
+        await(self->n, async_stream_read_until(self->streams[0], block, BLOCK, "\n", 1));
+        cr_assert_eq(self->n, BLOCK);
+        check_shares();
         async_stream_close(self->streams[0]);
         async_stream_close(self->streams[1]);
     }
     async_end;
+}
+
+async(writes_a_block, int fd;)
+{
+    ssize_t n;
+    async_begin;
+    await(n, async_write(self->fd, block, BLOCK));
+    async_return(n);
+    async_end;
+}
+
+async(accepts, int listener;)
+{
+    int fd;
+    async_begin;
+    await(fd, async_accept(self->listener));
+    async_return(fd);
+    async_end;
+}
+
+/* A pause for want of descriptors is as long as without those who share their turns. */
+AsyncTestWith(rules, a_large_block_cuts_no_pause_short, CALM, int ends[2]; int listener;
+              int dialled; async_task task; int64_t start; async_result n;)
+{
+    const int enough = BLOCK;
+    async_begin;
+    async_ok(open_pair(UNIX, self->ends));
+    sim_setsockopt(self->ends[1], SOL_SOCKET, SO_SNDBUF, &enough, sizeof enough);
+    self->listener = async_listen("127.0.0.1", 0);
+    self->dialled = sim_dial(async_port(self->listener));
+    sim_fail_next(accept4, EMFILE);
+    self->task = async_keep(async_spawn(accepts, self->listener));
+    self->start = async_now();
+    await(async_yield());
+    await(self->n, async_write(self->ends[1], block, BLOCK));
+    cr_assert_eq(self->n, BLOCK);
+    await(self->n, async_join(self->task), 1000);
+    cr_assert(self->n >= 0);
+    cr_assert_eq((async_now() - self->start) / 1000000, 10);
+    async_close((int)self->n);
+    sim_close(self->dialled);
+    async_end;
+}
+
+/* Told to end; then there is nothing to do, and no time at which there would be. */
+static void end_and_check(async_task task)
+{
+    cr_assert_eq(async_loop_run_once(0), 1);
+    cr_assert(async_loop_timeout() >= 0);
+    cr_assert_eq(async_cancel(task), 0);
+    async_loop_run_once(0);
+    cr_assert_eq(async_loop_timeout(), -1);
+}
+
+/* Who waited for its next turn, or for a descriptor, and is gone, keeps no loop busy. */
+AsyncTestBare(rules, who_waits_no_more_keeps_nobody_awake, CALM)
+{
+    const int enough = BLOCK;
+    int ends[2], listener, dialled;
+    cr_assert_eq(async_open(NULL), 0);
+    cr_assert_eq(open_pair(UNIX, ends), 0);
+    sim_setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &enough, sizeof enough);
+    end_and_check(async_spawn(writes_a_block, ends[1]));
+    listener = async_listen("127.0.0.1", 0);
+    dialled = sim_dial(async_port(listener));
+    sim_fail_next(accept4, EMFILE);
+    end_and_check(async_spawn(accepts, listener));
+    sim_close(dialled);
+    cr_assert_eq(async_loop_close(), 0);
 }
 
 async(shielded, int *ended;)
