@@ -738,7 +738,7 @@ async(accepts, int listener;)
 
 /* A pause for want of descriptors is as long as without those who share their turns. */
 AsyncTestWith(rules, a_large_block_cuts_no_pause_short, CALM, int ends[2]; int listener;
-              int dialled; async_task task; int64_t start; async_result n;)
+              int dialled; async_task writer, task; int64_t start; async_result n;)
 {
     const int enough = BLOCK;
     async_begin;
@@ -747,11 +747,12 @@ AsyncTestWith(rules, a_large_block_cuts_no_pause_short, CALM, int ends[2]; int l
     self->listener = async_listen("127.0.0.1", 0);
     self->dialled = sim_dial(async_port(self->listener));
     sim_fail_next(accept4, EMFILE);
+    self->writer = async_keep(async_spawn(writes_a_block, self->ends[1]));
     self->task = async_keep(async_spawn(accepts, self->listener));
     self->start = async_now();
-    await(async_yield());
-    await(self->n, async_write(self->ends[1], block, BLOCK));
+    await(self->n, async_join(self->writer));
     cr_assert_eq(self->n, BLOCK);
+    cr_assert_eq(async_now(), self->start); /* nor does that pause hold them up */
     await(self->n, async_join(self->task), 1000);
     cr_assert(self->n >= 0);
     cr_assert_eq((async_now() - self->start) / 1000000, 10);
