@@ -2943,9 +2943,11 @@ static inline int async_loop_descriptor(void)
 static inline int64_t async_loop_timeout(void)
 {
     async_loop *loop = async__loop();
-    int64_t next_ns = async__is_ready(loop) || loop->running ? 0 : async__next_ns(loop);
-    if (!loop->running && !async__can_wake(loop)) /* nor is there anybody to try again for */
-        return -1;
+    int64_t next_ns = -1;
+    if (loop->running || async__is_ready(loop))
+        return 0;
+    if (async__can_wake(loop)) /* else there is nobody to try again for either */
+        next_ns = async__next_ns(loop);
     return next_ns < 0 ? -1 : (next_ns + 999999) / 1000000;
 }
 
@@ -5748,7 +5750,8 @@ static inline void async__lookup_arrives(void *data)
     ASYNC_MEM(free)(lookup);
 }
 
-/* Who waited for it is gone, with the answer or without: that took too long, or is not needed. */
+/* Who waited for it is gone. An answer still to come that was needed took too long; one that was
+ * not may be the next one's who asks. */
 static inline void async__lookup_leave(async__lookup *lookup, int is_needed)
 {
     if (lookup->is_over) {
