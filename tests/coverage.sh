@@ -1,7 +1,7 @@
 #!/bin/sh
 # Line and branch coverage of async.h, as shipped, on each backend: by the tests in the simulated world and by those on the
 # real kernel. Prints the figures and what was not reached, and fails if anything was not that has no reason here.
-# build/coverage/BACKEND.info has it all, for genhtml.
+# build/coverage/BACKEND.gcov has it all.
 set -eu
 out=build/coverage
 rm -rf "$out"
@@ -79,7 +79,7 @@ run()
 # report BACKEND: each file that includes the header has its own copy of a function; any copy counts.
 report()
 {
-    awk -F'[:,]' -v backend="$1" '
+    awk -F: -v backend="$1" '
     FILENAME ~ /reasons$/ { if (split($0, part, " [|] ") == 4) { n++; where[n] = part[1]; words[n] = part[2]; on[n] = part[3] }; next }
     FILENAME ~ /async.h$/ {
         text[FNR] = $0
@@ -96,8 +96,11 @@ report()
         inside[FNR] = name
         next
     }
-    /^DA:/ { line[$2] = line[$2] || $3 > 0 }
-    /^BRDA:/ { branch[$2 " " $3 " " $4] = branch[$2 " " $3 " " $4] || ($5 != "-" && $5 > 0) }
+    /^branch/ { nth++; branch[reached " " nth] = branch[reached " " nth] || !/never executed|taken (0|-)/; next }
+    !/^ *[-#=0-9]+[*]?:/ { next }
+    $2 == 0 && $3 == "Source" { counts = $4 == "async.h" }
+    { reached = counts ? $2 + 0 : 0; nth = 0 }
+    reached && $1 !~ /-/ { line[reached] = line[reached] || $1 + 0 > 0 }
     function excused(l, i) {
         for (i = 1; i <= n; i++) if (where[i] == inside[l] && (words[i] == "" || index(text[l], words[i])) && index(on[i], backend)) return 1
         return 0
@@ -106,7 +109,7 @@ report()
         for (l in line) if (!other[l]) { lines++; hit += line[l] }
         for (b in branch) {
             split(b, at, " ")
-            if (other[at[1]]) continue
+            if (!at[1] || other[at[1]]) continue
             branches++
             taken += branch[b]
             if (!branch[b] && line[at[1]]) partly[at[1]]++
@@ -117,7 +120,7 @@ report()
             printf "%d   line %d, %s: %s%s\n", l, l, inside[l], text[l], excused(l) ? " [has a reason]" : " NO REASON"
         for (l in partly)
             printf "%d   line %d, %d branches: %s%s\n", l, l, partly[l], text[l], excused(l) ? " [has a reason]" : " NO REASON"
-    }' "$out/reasons" async.h "$out/$1.info" | sort -n | sed 's/^[0-9]* //'
+    }' "$out/reasons" async.h "$out/$1.gcov" | sort -n | sed 's/^[0-9]* //'
 }
 
 # Without what not every system has; and without one of the backends.
@@ -147,7 +150,7 @@ for backend in $BACKENDS; do
     ASYNC_BACKENDS=$backend ASYNC_SEEDS=2 ASYNC_TORTURE=0 run "$out/older/tests"
     ASYNC_BACKENDS=$backend run "$out/older/tests" --filter torture/
     ASYNC_BACKENDS=$backend run "$out/simulated/tests"
-    lcov -q --capture --directory "$out" --rc lcov_branch_coverage=1 --include "*/async.h" --output-file "$out/$backend.info"
+    find "$out" -name '*.gcda' -exec gcov -r -b -c -t {} ';' > "$out/$backend.gcov"
     report "$backend" | tee -a "$out/report"
 done
 ! grep -q 'NO REASON' "$out/report"

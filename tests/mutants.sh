@@ -29,7 +29,7 @@ if command -v timeout > /dev/null; then limit='timeout 280'; else limit=; fi
 ASYNC_WATCHDOG=${ASYNC_WATCHDOG:-100}
 ASYNC_SEEDS=${ASYNC_SEEDS:-50}
 export ASYNC_WATCHDOG ASYNC_SEEDS JOBS CC
-kit='-O1 -Itests/kit -DASYNC_TEST_PLAIN'
+kit='-O0 -Itests/kit -DASYNC_TEST_PLAIN'
 own=$(grep -l '^#define ASYNC_' tests/sim_*.c) # what sets the header up for itself
 
 # objects include folder flags file...: compiles what is not there yet

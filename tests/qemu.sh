@@ -1,7 +1,7 @@
 #!/bin/sh
-# The tests on other processors: the plain driver, static with musl, natively and under qemu-user.
-# As many tests must pass there as natively. s390x has its bytes the other way round, i386 has small
-# pointers and no 128-bit integers.
+# The tests on other processors: the plain driver with musl here, in 32 bits (small pointers, no
+# 128-bit integers), and under qemu-user, where s390x has its bytes the other way round. As many
+# tests must pass there as here.
 #
 #     tests/qemu.sh [machine...]     from the repository's top; output is below build/qemu
 #
@@ -10,9 +10,6 @@
 # left out by name, natively too, so that the numbers are comparable:
 #     test_kqueue_emulation.c   tests of the emulation itself, which look into the host's /proc and
 #                               raise signals in places where qemu-user delivers them elsewhere
-# What qemu-i386 alone cannot do is named below: a signal's handler has the thread pointer of
-# another thread there, in a program of twenty lines, too, which is right without qemu.
-# Natively musl counts, too: x86_64 is the yardstick, built by the same compiler.
 set -u
 . tests/report.sh
 . tests/zig.sh
@@ -21,14 +18,9 @@ out=build/qemu
 report_begin "$out"
 # shellcheck disable=SC2034 # of report.sh
 REPORT_LINES=30
-machines=${*:-i386 aarch64 riscv64 s390x}
+machines="here ${*:-i386 aarch64 riscv64 s390x}"
 TEST_SLOW=1
 export TEST_SLOW
-
-beyond_i386='offload::leaves_signals_to_the_program
-processes::belong_to_the_loop_of_their_thread
-signals::may_come_while_loops_close
-signals::reach_the_loops_of_all_threads'
 
 sources() {
     for source in tests/test_*.c; do
@@ -36,70 +28,67 @@ sources() {
     done
 }
 
-# build machine. At -O2: at -O1 the compiler itself crashes for s390x.
-build() {
-    build_target=$1-linux-musl
-    [ "$1" = i386 ] && build_target=x86-linux-musl
+# compiled_by compiler... : all of it, for the machine of $machine
+compiled_by() {
     # shellcheck disable=SC2046
-    zig_cc "$build_target" -static -std=gnu11 -O2 -DTEST_PLAIN -DASYNC_DEBUG=1 \
-        -DASYNC_HAS_KQUEUE=1 '-DTEST_BACKEND_LIST="poll epoll kqueue"' -I. -Itests -Itests/kqueue \
-        $(sources) tests/test.c tests/plain.c tests/kqueue/kqueue.c -pthread -o "$out/$1" \
-        > "$out/$1.build" 2>&1
+    "$@" -std=gnu11 -DTEST_PLAIN -DASYNC_DEBUG=1 -DASYNC_HAS_KQUEUE=1 \
+        '-DTEST_BACKEND_LIST="poll epoll kqueue"' -I. -Itests -Itests/kqueue \
+        $(sources) tests/test.c tests/plain.c tests/kqueue/kqueue.c -pthread -o "$out/$machine" \
+        > "$out/$machine.build" 2>&1
 }
 
-# count machine: how many tests have passed, from the driver's last line
+# With zig at -O2: at -O1 the compiler itself crashes for s390x.
+build() {
+    case $machine in
+    here) compiled_by musl-gcc -static ;;
+    i386) compiled_by "${CC:-cc}" -m32 ;;
+    *) compiled_by zig_cc "$machine-linux-musl" -static -O2 ;;
+    esac
+}
+
+# How many tests have passed, from the driver's last line.
 count() {
-    sed -n '$s/^\([0-9]*\) passed, .*/\1/p' "$out/$1.txt"
+    sed -n '$s/^\([0-9]*\) passed, .*/\1/p' "$out/$machine.txt"
 }
 
-# execute machine launcher...: run; every line of the driver is kept, and what failed here only
+# execute launcher...: as many passes as with musl natively, and no failure
 execute() {
-    execute_machine=$1
-    shift
-    timeout 1200 "$@" "$out/$execute_machine" > "$out/$execute_machine.txt" 2>&1 < /dev/null
-    execute_status=$?
-    grep -a '^FAIL' "$out/$execute_machine.txt" | sed 's/: .*//' | sort > "$out/$execute_machine.bad"
-    : >> "$out/x86_64.bad"
-    comm -23 "$out/$execute_machine.bad" "$out/x86_64.bad" > "$out/$execute_machine.only"
-}
-
-natively() {
-    execute x86_64 env
-    native=$(count x86_64)
-    if [ $execute_status -eq 0 ] && [ "${native:-0}" -gt 0 ]; then
-        ok "x86_64 natively: $native tests"
+    timeout 1200 "$@" "$out/$machine" > "$out/$machine.txt" 2>&1 < /dev/null
+    status=$?
+    passes=$(count)
+    [ "$machine" != here ] || native=${passes:-0}
+    if [ $status -eq 0 ] && [ "${passes:-0}" -eq "$native" ] && [ "$native" -gt 0 ]; then
+        ok "$machine: $passes tests"
     else
-        fail "x86_64 natively: status $execute_status, ${native:-0} passed" "$out/x86_64.bad"
+        grep -a '^FAIL' "$out/$machine.txt" > "$out/$machine.bad"
+        fail "$machine: status $status, ${passes:-0} tests, here $native" "$out/$machine.bad"
     fi
 }
 
-# As many passes as natively, and the same failures, of which there should be none.
-emulated() {
-    have "$1" "qemu-$1" || return
-    execute "$1" "qemu-$1"
-    emulated_count=$(count "$1")
-    emulated_beyond=0
-    if [ "$1" = i386 ]; then
-        sed 's/^FAIL //' "$out/$1.only" | grep -vxF "$beyond_i386" > "$out/$1.here"
-        emulated_beyond=$(($(wc -l < "$out/$1.only") - $(wc -l < "$out/$1.here")))
-        mv "$out/$1.here" "$out/$1.only"
-    fi
-    if [ $((${emulated_count:-0} + emulated_beyond)) -eq "${native:-0}" ] &&
-        [ ! -s "$out/$1.only" ] && [ "${native:-0}" -gt 0 ]; then
-        ok "$1 under qemu: $emulated_count tests, as natively"
-    else
-        fail "$1 under qemu: ${emulated_count:-0} tests, natively ${native:-0}" "$out/$1.only"
-    fi
+# can: is there what $machine needs? Says what is left out if not.
+can() {
+    case $machine in
+    here) have 'all of them' musl-gcc || exit 77 ;;
+    i386)
+        echo 'int main(void) { return 0; }' > "$out/empty.c"
+        "${CC:-cc}" -m32 "$out/empty.c" -o "$out/empty" 2> "$out/empty.txt" && return
+        left_out 'i386: no 32-bit libraries'
+        return 1
+        ;;
+    *)
+        have "$machine" "qemu-$machine" || return
+        zig_install && return
+        left_out "$machine: no zig (npm, the network and Linux on x86_64 are needed)"
+        return 1
+        ;;
+    esac
 }
 
-if ! zig_install; then
-    left_out 'all: zig cannot be installed here (npm, the network and Linux on x86_64 are needed)'
-    exit 77
-fi
 # All are built before any is run: from the same sources, whatever happens to them meanwhile.
 built=
-for machine in x86_64 $machines; do
-    if build "$machine"; then
+for machine in $machines; do
+    can || continue
+    if build; then
         built="$built $machine"
     else
         fail "$machine builds" "$out/$machine.build"
@@ -108,8 +97,8 @@ done
 native=0
 for machine in $built; do
     case $machine in
-    x86_64) natively ;;
-    *) emulated "$machine" ;;
+    here | i386) execute env ;;
+    *) execute "qemu-$machine" ;;
     esac
 done
 report_end

@@ -28,7 +28,7 @@ sources() {
 # build name flags
 build() {
     # shellcheck disable=SC2046,SC2086
-    "$CC" -std=gnu11 -O1 -g $2 -DTEST_PLAIN -DASYNC_DEBUG=1 -DASYNC_HAS_KQUEUE=1 \
+    "$CC" -std=gnu11 -O0 -g $2 -DTEST_PLAIN -DASYNC_DEBUG=1 -DASYNC_HAS_KQUEUE=1 \
         '-DTEST_BACKEND_LIST="poll epoll kqueue"' -I. -Itests -Itests/kqueue $(sources) \
         tests/test.c tests/plain.c tests/kqueue/kqueue.c -pthread -o "$out/$1" > "$out/$1.build" 2>&1
 }

@@ -3248,13 +3248,21 @@ static void check_block(struct sim_block *block)
                      block->line);
 }
 
+/* All bytes are right if the first one is and each is the same as the one before it: one memcmp,
+ * where a loop would be half of what a world costs. */
 static void check_freed(struct sim_block *block)
 {
-    for (size_t i = 0; block && i < block->size; i++)
-        if ((unsigned char)data_of(block)[i] != 0xdb)
-            async_test_wrong("byte %lu of a freed block of %lu bytes, allocated by %s, line %d, "
-                             "was written to", (unsigned long)i, (unsigned long)block->size,
-                             block->function ? block->function : "?", block->line);
+    const unsigned char *bytes = block ? (unsigned char *)data_of(block) : NULL;
+    size_t at = 0;
+    if (!block || block->size == 0)
+        return;
+    if (bytes[0] == 0xdb && memcmp(bytes, bytes + 1, block->size - 1) == 0)
+        return;
+    while (bytes[at] == 0xdb)
+        at++;
+    async_test_wrong("byte %lu of a freed block of %lu bytes, allocated by %s, line %d, "
+                     "was written to", (unsigned long)at, (unsigned long)block->size,
+                     block->function ? block->function : "?", block->line);
 }
 
 void sim_check_canaries(void)

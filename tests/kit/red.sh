@@ -12,7 +12,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 
 CC=${CC:-cc}
-SAN='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+SAN='-O0 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 GRIND='valgrind -q --leak-check=full --show-leak-kinds=definite
        --errors-for-leak-kinds=definite --trace-children=yes --error-exitcode=99'
 FLAGS="-std=gnu11 -gdwarf-4 -pthread -I. -Itests/kit -Itests/kqueue -Wall -Wextra"
