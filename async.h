@@ -291,7 +291,7 @@ extern char *secure_getenv(const char *name); /* likewise, in musl, too */
 #define ASYNC__EXPECT(condition, value) (condition)
 #endif
 #ifdef __OPTIMIZE__ /* else an unused one would be in every object */
-#define ASYNC__ONCE __attribute__((noinline, unused)) static /* so many call it */
+#define ASYNC__ONCE __attribute__((noinline, unused)) static /* many call it, or its frame counts */
 #else
 #define ASYNC__ONCE static inline
 #endif
@@ -730,9 +730,9 @@ ASYNC__MUST_AWAIT static inline async_op async_connect_at(const async_address *a
  * outlive the await. */
 ASYNC__MUST_AWAIT static inline async_op async_connect_unix(const char *path);
 
-/* Listen on a numeric address, NULL for all of them (IPv4 and IPv6); port 0: a free one, see
- * async_port. Returns the descriptor, adopted, or -EINVAL (not an address or a port), -EADDRINUSE,
- * -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never suspends. */
+/* Listen on a numeric address, NULL for all of them (IPv4 and IPv6; OpenBSD's ip6(4) allows IPv6
+ * alone); port 0: a free one, see async_port. Returns the descriptor, adopted, or -EINVAL (not an
+ * address or a port), -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOMEM... Never suspends. */
 static inline int async_listen(const char *host, int port);
 
 /* The same with options, which may be NULL. Returns also -ENOTSUP (this system cannot share a port
@@ -1362,7 +1362,7 @@ typedef struct async__job {
         void *data;
         async_result result; /* when it is done */
     } with;
-    int is_running;
+    int is_running; /* atomic */
 } async__job;
 
 /* Bytes on their way: [first, last) of the `capacity` that follow it in memory. */
@@ -1474,7 +1474,7 @@ struct async_loop {
     void (*select)(async_loop *loop, async__task *task, async__waiter *waiter,
                    async_result result); /* likewise: async__selected                    */
     async__attempt *attempts[ASYNC__FLUSH]; /* of operations on descriptors and streams: likewise */
-    void (*join_rest)(async_loop *loop, async__task *task, async_result ended); /* likewise */
+    int (*join_next)(async_loop *loop, async__task *task); /* likewise                   */
     async__item *first, **last; /* what can run                                          */
     async__item *batch;         /* what of it has its turn now; newcomers wait for the next */
     uint32_t resumes;           /* since the poller was asked                            */
@@ -1531,7 +1531,6 @@ typedef struct async__threads {
     async_semaphore lookups; /* likewise: how many more may begin                       */
     struct async__lookup *left; /* likewise: under way, and not needed any more         */
     int (*withdraw)(async_loop *loop, async__task *task);
-    int (*runs)(const async_loop *loop, const async__job *job);
     void (*close)(async_loop *loop);
 } async__threads;
 
@@ -1917,8 +1916,9 @@ static inline void async__postpone(async__task *task, async_result result)
 }
 
 /* The task can go on: with this result of what it awaited. */
-static inline void async__queue(async_loop *loop, async__task *task, async_result result)
+ASYNC__ONCE void async__wake(async_loop *loop, async__task *task, async_result result)
 {
+    async__timer_stop(loop, task->item.slot);
     async__postpone(task, result);
     if (task == loop->task)
         return;
@@ -1943,15 +1943,15 @@ static inline void async__call_soon(async_loop *loop, async__item *item)
  *                Unix socket would report each message its peer reads.
  * ------------------------------------------------------------------------- */
 
-/* A backend is five verbs. A descriptor is added once and removed before it is closed; `wait` hands
+/* A backend is four verbs. A descriptor is added once and removed before it is closed; `wait` hands
  * each event to async__event(), which sets the bits. */
 typedef struct async__backend {
     const char *name;
-    int (*open)(async_loop *loop);                       /* 0 or -errno                          */
-    void (*close)(async_loop *loop);
+    int is_inherited;                                    /* by fork(2): the poller               */
+    int (*open)(async_loop *loop);                       /* 0 or -errno; NULL: nothing to open   */
     int (*add)(async_loop *loop, int fd, unsigned bits); /* R: new; W: writes too. Returns 0 or
                                                             -errno; -EPERM: always ready         */
-    void (*remove)(async_loop *loop, int fd);            /* errors are of no interest            */
+    void (*remove)(async_loop *loop, int fd);            /* or NULL; errors are of no interest   */
     int (*wait)(async_loop *loop, int64_t timeout_ns);   /* 0 or -errno; negative: for ever      */
 } async__backend;
 
@@ -2068,7 +2068,7 @@ ASYNC__RARE static inline void async__release(async_loop *loop, int fd, int erro
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     uint32_t reader = descriptor->reader, writer = descriptor->writer;
-    if (descriptor->kind != ASYNC__FILE)
+    if (descriptor->kind != ASYNC__FILE && loop->backend->remove)
         loop->backend->remove(loop, fd);
     if (reader)
         async__desert(loop, &descriptor->reader);
@@ -2301,17 +2301,6 @@ static inline int async__milliseconds(int64_t timeout_ns)
  *                of the descriptors on which somebody waits (a descriptor that nobody wants to read
  *                would report its hang-up for ever).
  * ------------------------------------------------------------------------- */
-ASYNC__RARE static inline int async__poll_open(async_loop *loop)
-{
-    (void)loop;
-    return 0;
-}
-
-ASYNC__RARE static inline void async__poll_close(async_loop *loop)
-{
-    ASYNC_MEM(free)(loop->events);
-}
-
 /* Makes room now, so that waiting cannot run out of memory. */
 ASYNC__RARE static inline int async__poll_add(async_loop *loop, int fd, unsigned bits)
 {
@@ -2324,12 +2313,6 @@ ASYNC__RARE static inline int async__poll_add(async_loop *loop, int fd, unsigned
         return -ENOMEM;
     loop->events = entries;
     return 0;
-}
-
-ASYNC__RARE static inline void async__poll_remove(async_loop *loop, int fd)
-{
-    (void)loop;
-    (void)fd;
 }
 
 static inline unsigned async__poll_bits(short events)
@@ -2373,9 +2356,7 @@ ASYNC__RARE static inline int async__poll_wait(async_loop *loop, int64_t timeout
     return 0;
 }
 
-#define ASYNC__POLL \
-    { "poll", async__poll_open, async__poll_close, \
-      async__poll_add, async__poll_remove, async__poll_wait },
+#define ASYNC__POLL { "poll", 0, NULL, async__poll_add, NULL, async__poll_wait },
 
 /* ----------------------------------------------------------------------------
  * MARK: - Backend: epoll
@@ -2390,12 +2371,6 @@ ASYNC__RARE static inline int async__epoll_open(async_loop *loop)
 {
     loop->poller = ASYNC_SYS(epoll_create1)(EPOLL_CLOEXEC);
     return loop->poller < 0 ? -errno : 0;
-}
-
-ASYNC__RARE static inline void async__epoll_close(async_loop *loop)
-{
-    if (loop->poller >= 0)
-        ASYNC_SYS(close)(loop->poller);
 }
 
 ASYNC__RARE static inline int async__epoll_add(async_loop *loop, int fd, unsigned bits)
@@ -2476,8 +2451,7 @@ static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
 }
 
 #define ASYNC__EPOLL \
-    { "epoll", async__epoll_open, async__epoll_close, \
-      async__epoll_add, async__epoll_remove, async__epoll_wait },
+    { "epoll", 1, async__epoll_open, async__epoll_add, async__epoll_remove, async__epoll_wait },
 #else
 #define ASYNC__EPOLL
 #endif
@@ -2497,13 +2471,6 @@ ASYNC__RARE static inline int async__kqueue_open(async_loop *loop)
         return -errno;
     ASYNC_SYS(fcntl)(loop->poller, F_SETFD, FD_CLOEXEC);
     return 0;
-}
-
-/* A kqueue is not inherited by fork: in a child its number may be anything. */
-ASYNC__RARE static inline void async__kqueue_close(async_loop *loop)
-{
-    if (loop->poller >= 0 && !async__is_foreign(loop))
-        ASYNC_SYS(close)(loop->poller);
 }
 
 /* One change, and what its receipt says: 0 or a negative errno. */
@@ -2574,8 +2541,8 @@ static inline int async__kqueue_wait(async_loop *loop, int64_t timeout_ns)
 }
 
 #define ASYNC__KQUEUE \
-    { "kqueue", async__kqueue_open, async__kqueue_close, \
-      async__kqueue_add, async__kqueue_remove, async__kqueue_wait },
+    { "kqueue", 0, \
+      async__kqueue_open, async__kqueue_add, async__kqueue_remove, async__kqueue_wait },
 #else
 #define ASYNC__KQUEUE
 #endif
@@ -2607,7 +2574,6 @@ ASYNC__RARE static inline void async__trace_task(async_loop *loop, const async__
 ASYNC__RARE static inline int async__trace_step(async_loop *loop, const async__task *task);
 static inline void async__trace_name(async_loop *loop, const char *name);
 static inline void async__run_task(async_loop *loop, async__task *task);
-ASYNC__ONCE void async__wake(async_loop *loop, async__task *task, async_result result);
 static inline void async__interrupt(async_loop *loop, async__task *task, int error);
 static inline void async__cancel_task(async_loop *loop, async__task *task);
 
@@ -2636,7 +2602,9 @@ ASYNC__RARE static inline void async__ignore_sigpipe(void)
 ASYNC__RARE static inline void async__free_loop(async_loop *loop)
 {
     uint32_t i;
-    loop->backend->close(loop);
+    if (loop->poller >= 0 && (loop->backend->is_inherited || !async__is_foreign(loop)))
+        ASYNC_SYS(close)(loop->poller); /* a kqueue's number may be anything in a child */
+    ASYNC_MEM(free)(loop->events);
     for (i = 0; i < loop->callback_count / ASYNC__CHUNK; i++)
         ASYNC_MEM(free)(loop->chunks[i]);
     ASYNC_MEM(free)(loop->chunks);
@@ -2675,7 +2643,7 @@ ASYNC__RARE static inline int async_open(const async_options *options)
     loop->retry_ns = loop->backoff_end_ns = ASYNC__NEVER;
     loop->now_ns = async_now();
     error = async__enroll(loop, &loop->root.item) < 0 ? -ENOMEM /* it takes slot 0 */
-                                                      : backend->open(loop);
+            : backend->open ? backend->open(loop) : 0;
     if (error) {
         async__free_loop(loop);
         return error;
@@ -2856,8 +2824,9 @@ ASYNC__RARE static inline void async__fail(async_loop *loop, int error)
 }
 
 /* Run until the main task has ended, the loop was stopped, nothing more can happen; or, closing,
- * until no task is left. */
-static inline int async__run_loop(async_loop *loop)
+ * until no task is left. The coroutines' stack begins in this frame, not in that of the caller,
+ * whose buffers are fine. */
+ASYNC__ONCE int async__run_loop(async_loop *loop)
 {
     int error = 0;
     loop->stack_base = (char *)__builtin_frame_address(0);
@@ -2879,7 +2848,7 @@ static inline int async__run_loop(async_loop *loop)
     return error;
 }
 
-static inline int async__run_once(async_loop *loop, int64_t timeout_ms)
+ASYNC__ONCE int async__run_once(async_loop *loop, int64_t timeout_ms)
 {
     int64_t limit_ns = timeout_ms < 0 ? -1
                      : timeout_ms > ASYNC__DAY_NS / 1000000 ? ASYNC__DAY_NS : timeout_ms * 1000000;
@@ -2905,15 +2874,12 @@ ASYNC__RARE static inline async_loop *async__loop_to_run(void)
     return loop;
 }
 
-/* The two below call through a volatile pointer: the base of the coroutines' stack must be a
- * frame of its own, not that of the caller, whose buffers are fine. */
 static inline int async_loop_run(void)
 {
-    int (*volatile run)(async_loop *) = async__run_loop;
     async_loop *loop = async__loop_to_run();
     int error;
     ASYNC__STEP_ASIDE();
-    error = async__is_foreign(loop) ? -EPERM : run(loop);
+    error = async__is_foreign(loop) ? -EPERM : async__run_loop(loop);
     if (error == -EDEADLK && ASYNC_DEBUG) {
         async__warn("a deadlock: nothing can wake these tasks", NULL);
         async_dump(stderr);
@@ -2923,10 +2889,9 @@ static inline int async_loop_run(void)
 
 static inline int async_loop_run_once(int64_t timeout_ms)
 {
-    int (*volatile run)(async_loop *, int64_t) = async__run_once;
     async_loop *loop = async__loop_to_run();
     ASYNC__STEP_ASIDE();
-    return async__is_foreign(loop) ? -EPERM : run(loop, timeout_ms);
+    return async__is_foreign(loop) ? -EPERM : async__run_once(loop, timeout_ms);
 }
 
 static inline void async_loop_stop(void)
@@ -3117,21 +3082,15 @@ static inline const void *async__real_address(const void *address)
 #endif
 
 /* What an operation uses must outlive the step: it must not be on the C stack, between the loop's
- * frame and this one, which is called so that it is never a part of the coroutine's own.
- * (AddressSanitizer's idea of a real address may be some way below the frame.) */
-static inline void async__check_address(const async_loop *loop, const void *data)
+ * frame and this one, which is never a part of the coroutine's own. (AddressSanitizer's idea of a
+ * real address may be some way below the frame.) */
+ASYNC__ONCE void async__check_buffer(const async_loop *loop, const void *data)
 {
     uintptr_t low = (uintptr_t)__builtin_frame_address(0) - (ASYNC__ASAN ? 65536 : 0),
               base = (uintptr_t)loop->stack_base;
     if (ASYNC__EXPECT((uintptr_t)async__real_address(data) - low < base - low, 0))
         async__panic("a buffer on the C stack: it is gone when the coroutine goes on; "
                      "make it a field");
-}
-
-static inline void async__check_buffer(const async_loop *loop, const void *data)
-{
-    void (*volatile check)(const async_loop *, const void *) = async__check_address;
-    check(loop, data);
 }
 
 static inline async_op async__op(async_result value)
@@ -3217,13 +3176,6 @@ static inline async_op async__park(async_loop *loop, async__task *task, unsigned
         async__timer_start(loop, task->item.slot, frame->deadline_ns);
     ASYNC_TRACE(wait, task);
     return async__pending(loop);
-}
-
-/* What the task waited for has happened. */
-ASYNC__ONCE void async__wake(async_loop *loop, async__task *task, async_result result)
-{
-    async__timer_stop(loop, task->item.slot);
-    async__queue(loop, task, result);
 }
 
 static inline async_op async_yield(void)
@@ -3338,7 +3290,7 @@ static inline async_task async__spawn(const async_type *type, const void *argume
         async__trace_task(loop, task, 'M', "thread_name");
         async__trace_task(loop, task, 'i', "spawn");
     }
-    async__queue(loop, task, 0);
+    async__wake(loop, task, 0);
     return handle;
 }
 
@@ -3404,10 +3356,10 @@ static inline void async__serve(async_loop *loop, async__waiter **queue, async__
     async__leave_queue(queue, waiter);
     if (task->item.op == ASYNC__SELECT)
         loop->select(loop, task, waiter, result);
-    else if (task->item.op == ASYNC__JOIN_ALL)
-        loop->join_rest(loop, task, result);
-    else
+    else if (task->item.op != ASYNC__JOIN_ALL)
         async__wake(loop, task, result);
+    else if (loop->join_next(loop, task)) /* it finds this one ended */
+        async__wake(loop, task, task->result);
 }
 
 /* Those who wait for this task learn that it has ended; its result is with them. */
@@ -3487,17 +3439,11 @@ static inline void async__end_task(async_loop *loop, async__task *task, async_re
 
 /* Overwrite the stack that the next step will use: a plain local that was kept across an await
  * shows at once. */
-ASYNC__REAL_STACK static inline void async__scribble_below(void)
+ASYNC__REAL_STACK ASYNC__ONCE void async__scribble(void)
 {
     void *(*volatile fill)(void *, int, size_t) = memset; /* or a compiler finds it useless */
     char dead[4096];
     fill(dead, 0xdb, sizeof dead);
-}
-
-ASYNC__REAL_STACK static inline void async__scribble(void)
-{
-    void (*volatile below)(void) = async__scribble_below; /* a frame of its own, never inlined */
-    below();
 }
 
 /* The leaf has returned: its caller is next, or the task ends. Says whether there is more to
@@ -3585,13 +3531,16 @@ static inline async_op async__wait_for(async_case it)
     return async__park(loop, task, it.op);
 }
 
-static inline async_case async__case(unsigned op, int (*attempt)(async_case *it), void *object)
+static inline async_case async__case(unsigned op, int (*attempt)(async_case *it), void *object,
+                                     void *data, async_task task)
 {
     async_case it;
     memset(&it, 0, sizeof it);
     it.op = op;
     it.attempt = attempt;
     it.object = object;
+    it.data = data;
+    it.task = task;
     return it;
 }
 
@@ -3613,9 +3562,7 @@ static inline int async__attempt_join(async_case *it)
 
 static inline async_case async_case_join(async_task task)
 {
-    async_case it = async__case(ASYNC__JOIN, async__attempt_join, NULL);
-    it.task = task;
-    return it;
+    return async__case(ASYNC__JOIN, async__attempt_join, NULL, NULL, task);
 }
 
 static inline async_op async_join(async_task task)
@@ -3623,26 +3570,20 @@ static inline async_op async_join(async_task task)
     return async__wait_for(async_case_join(task));
 }
 
-/* Another one of the array is over: the first failure among them is kept. */
-static inline void async__join_one(async__task *task, async_result ended)
-{
-    if (!task->result && ended < 0)
-        task->result = ended;
-    task->item.at.buffer = (async_task *)task->item.at.buffer + 1;
-    task->on.waiter.left--;
-}
-
-/* Line up with the next that still runs. Says whether there is none: all have ended. */
+/* Line up with the next that still runs; of those before it the first failure is kept. Says whether
+ * there is none: all have ended. */
 static inline int async__join_next(async_loop *loop, async__task *task)
 {
-    while (task->on.waiter.left) {
-        async_task next = *(const async_task *)task->item.at.buffer;
-        async__task *other = async__find_task(loop, next);
+    for (; task->on.waiter.left; task->on.waiter.left--) {
+        async_task *next = (async_task *)task->item.at.buffer;
+        async__task *other = async__find_task(loop, *next);
         if (other && other->item.op != ASYNC__ENDED) {
             async__line_up(task->item.slot, &task->on.waiter, &other->joiners);
             return 0;
         }
-        async__join_one(task, next < 0 ? (async_result)next : other ? other->result : 0);
+        if (!task->result && (*next < 0 || (other && other->result < 0)))
+            task->result = *next < 0 ? (async_result)*next : other->result;
+        task->item.at.buffer = next + 1;
     }
     return 1;
 }
@@ -3654,14 +3595,6 @@ static inline async__waiter **async__queue_of(const async_loop *loop, const asyn
     if (task->item.op == ASYNC__JOIN_ALL)
         place = &async__task_at(loop, (uint32_t)*(const async_task *)place)->joiners;
     return (async__waiter **)place;
-}
-
-/* The one it waited for has ended. */
-static inline void async__join_rest(async_loop *loop, async__task *task, async_result ended)
-{
-    async__join_one(task, ended);
-    if (async__join_next(loop, task))
-        async__wake(loop, task, task->result);
 }
 
 static inline async_op async_join_all(const async_task *tasks, size_t count)
@@ -3677,7 +3610,7 @@ static inline async_op async_join_all(const async_task *tasks, size_t count)
             return async__done(loop, task, -EDEADLK);
     for (i = 0; i < count; i++)
         async_keep(tasks[i]);
-    loop->join_rest = async__join_rest;
+    loop->join_next = async__join_next;
     task->item.at.buffer = (void *)(uintptr_t)tasks;
     task->on.waiter.left = (uint32_t)count;
     task->result = 0;
@@ -3856,7 +3789,7 @@ static inline int async__attempt_event(async_case *it)
 
 static inline async_case async_case_event(async_event *event)
 {
-    return async__case(ASYNC__EVENT, async__attempt_event, event);
+    return async__case(ASYNC__EVENT, async__attempt_event, event, NULL, 0);
 }
 
 static inline async_op async_event_wait(async_event *event)
@@ -3900,7 +3833,7 @@ static inline int async__attempt_semaphore(async_case *it)
 
 static inline async_case async_case_semaphore(async_semaphore *semaphore)
 {
-    return async__case(ASYNC__SEMAPHORE, async__attempt_semaphore, semaphore);
+    return async__case(ASYNC__SEMAPHORE, async__attempt_semaphore, semaphore, NULL, 0);
 }
 
 static inline async_op async_semaphore_acquire(async_semaphore *semaphore)
@@ -3945,7 +3878,7 @@ static inline int async__attempt_mutex(async_case *it)
 
 static inline async_case async_case_mutex(async_mutex *mutex)
 {
-    return async__case(ASYNC__MUTEX, async__attempt_mutex, mutex);
+    return async__case(ASYNC__MUTEX, async__attempt_mutex, mutex, NULL, 0);
 }
 
 static inline async_op async_mutex_lock(async_mutex *mutex)
@@ -4052,16 +3985,12 @@ static inline int async__attempt_receive(async_case *it)
 
 static inline async_case async_case_send(async_channel *channel, const void *item)
 {
-    async_case it = async__case(ASYNC__SEND, async__attempt_send, channel);
-    it.data = (void *)(uintptr_t)item;
-    return it;
+    return async__case(ASYNC__SEND, async__attempt_send, channel, (void *)(uintptr_t)item, 0);
 }
 
 static inline async_case async_case_receive(async_channel *channel, void *item)
 {
-    async_case it = async__case(ASYNC__RECEIVE, async__attempt_receive, channel);
-    it.data = item;
-    return it;
+    return async__case(ASYNC__RECEIVE, async__attempt_receive, channel, item, 0);
 }
 
 static inline async_op async_channel_send(async_channel *channel, const void *item)
@@ -4138,8 +4067,7 @@ static inline async_op async_select(async_case *cases, size_t count)
 /* ----------------------------------------------------------------------------
  * MARK: - Operations
  * >>operations   An operation on a descriptor is described in the task (what, where, how much) and
- *                tried; only EAGAIN makes it wait, and each event has it tried again. The rules by
- *                which a try clears the sticky bits stand in async__try and nowhere else.
+ *                tried; only EAGAIN makes it wait, and each event has it tried again.
  * ------------------------------------------------------------------------- */
 #ifdef MSG_NOSIGNAL
 #define ASYNC__NOSIGNAL MSG_NOSIGNAL
@@ -4508,14 +4436,6 @@ static inline async_op async__park_descriptor(async_loop *loop, async__task *tas
     return async__park(loop, task, op);
 }
 
-static inline int async__unadopted(const async_loop *loop, const async__task *task, int fd)
-{
-    if (ASYNC_DEBUG && !async__descriptor_of(loop, fd))
-        async__warn("a descriptor that was not adopted (async_adopt) was given to an operation",
-                    task->leaf);
-    return -EBADF;
-}
-
 /* Begin an operation on an adopted descriptor. */
 static inline async_op async__io_with(unsigned op, int fd, const void *buffer, size_t size,
                                       const async_address *address)
@@ -4529,8 +4449,12 @@ static inline async_op async__io_with(unsigned op, int fd, const void *buffer, s
     if (async__refused(loop, task))
         return async__pending(loop);
     result = async__unusable(loop, fd);
-    if (ASYNC__EXPECT(result < 0, 0))
-        return async__done(loop, task, fd < 0 ? result : async__unadopted(loop, task, fd));
+    if (ASYNC__EXPECT(result < 0, 0)) {
+        if (ASYNC_DEBUG && fd >= 0 && !async__descriptor_of(loop, fd))
+            async__warn("a descriptor that was not adopted (async_adopt) was given to an operation",
+                        task->leaf);
+        return async__done(loop, task, result);
+    }
     if (*async__waiter_of(loop, fd, op))
         return async__done(loop, task, -EBUSY);
     task->item.op = op & 0xff;
@@ -5078,8 +5002,6 @@ static inline int async_socketpair(int ends[2])
  * >>callbacks    The same reactor without coroutines. A callback runs from the loop, never on its
  *                caller's stack.
  * ------------------------------------------------------------------------- */
-static inline const async__kind *async__callback_kind(void);
-
 /* A chunk more of free ones. Returns 0 or -ENOMEM, and then nothing has changed. */
 ASYNC__RARE static inline int async__callbacks_grow(async_loop *loop)
 {
@@ -5105,26 +5027,6 @@ ASYNC__RARE static inline int async__callbacks_grow(async_loop *loop)
         loop->free_callback = &chunk[i].item;
     }
     return 0;
-}
-
-static inline async__callback *async__callback_new(async_loop *loop, unsigned op, void *data)
-{
-    async__callback *callback;
-    if (!loop->free_callback && async__callbacks_grow(loop) < 0)
-        return NULL;
-    loop->kinds[ASYNC__CALLBACK] = async__callback_kind();
-    callback = (async__callback *)(void *)loop->free_callback;
-    loop->free_callback = callback->item.at.next;
-    callback->item.op = op & 0xff;
-    callback->item.flags = 0;
-    callback->fd = -1;
-    callback->data = data;
-    return callback;
-}
-
-static inline async_handle async__callback_handle(const async__callback *callback)
-{
-    return async__handle(callback->item.slot, callback->generation);
 }
 
 /* A loop that closes does not drop this one; or does. */
@@ -5199,11 +5101,21 @@ static inline void async__callback_ready(async_loop *loop, async__item *item, un
         async__call_soon(loop, item);
 }
 
-static inline const async__kind *async__callback_kind(void)
+static inline async__callback *async__callback_new(async_loop *loop, unsigned op, void *data)
 {
     static const async__kind kind = { async__callback_run, async__callback_ready,
                                       async__callback_due, async__callback_drop, NULL, NULL };
-    return &kind;
+    async__callback *callback;
+    if (!loop->free_callback && async__callbacks_grow(loop) < 0)
+        return NULL;
+    loop->kinds[ASYNC__CALLBACK] = &kind;
+    callback = (async__callback *)(void *)loop->free_callback;
+    loop->free_callback = callback->item.at.next;
+    callback->item.op = op & 0xff;
+    callback->item.flags = 0;
+    callback->fd = -1;
+    callback->data = data;
+    return callback;
 }
 
 static inline async_handle async__on_ready(unsigned op, int fd, void *data,
@@ -5228,7 +5140,7 @@ static inline async_handle async__on_ready(unsigned op, int fd, void *data,
     async__attend(loop, async__waiter_of(loop, fd, op), callback->item.slot);
     if (async__ready_now(loop, fd, async__bit_of(callback->item.op)))
         async__call_soon(loop, &callback->item);
-    return async__callback_handle(callback);
+    return async__handle(callback->item.slot, callback->generation);
 }
 
 static inline async_handle async_on_readable(int fd, void *data,
@@ -5260,7 +5172,7 @@ static inline async_handle async_after(int64_t delay_ms, void *data, void (*call
         async__timer_start(loop, made->item.slot, async__from_now(delay_ms));
     else
         async__call_soon(loop, &made->item);
-    return async__callback_handle(made);
+    return async__handle(made->item.slot, made->generation);
 }
 
 static inline async_handle async_every(int64_t interval_ms, void *data,
@@ -5278,7 +5190,7 @@ static inline async_handle async_every(int64_t interval_ms, void *data,
     made->interval_ns = interval_ms > ASYNC__NEVER / 4000000 ? ASYNC__NEVER / 4
                                                              : interval_ms * 1000000;
     async__timer_start(loop, made->item.slot, made->due_ns);
-    return async__callback_handle(made);
+    return async__handle(made->item.slot, made->generation);
 }
 
 /* As async__unusable, before a try without waiting. Where nobody waits the poller may not be told
@@ -5380,7 +5292,7 @@ static inline void *async__pool_work(void *argument)
             break;
         job = async__job_take(&threads->jobs);
         threads->queued--;
-        job->is_running = 1;
+        ASYNC__STORE(job->is_running, 1);
         pthread_mutex_unlock(&threads->lock);
         job->with.result = job->call.function(job->with.data);
         pthread_mutex_lock(&threads->lock);
@@ -5459,18 +5371,6 @@ static inline int async__withdraw(async_loop *loop, async__task *task)
     return is_queued;
 }
 
-/* Has a thread begun with it? (In a child after fork, likewise.) */
-static inline int async__job_runs(const async_loop *loop, const async__job *job)
-{
-    int is_ours = !async__is_foreign(loop), runs;
-    if (is_ours)
-        pthread_mutex_lock(&loop->threads->lock);
-    runs = job->is_running;
-    if (is_ours)
-        pthread_mutex_unlock(&loop->threads->lock);
-    return runs;
-}
-
 static inline void async__threads_release(async__threads *threads)
 {
     unsigned left;
@@ -5536,7 +5436,6 @@ ASYNC__RARE static inline int async__threads_open(async_loop *loop)
     async_semaphore_init(&threads->lookups, ASYNC__LOOKUPS);
     threads->references = 1;
     threads->withdraw = async__withdraw;
-    threads->runs = async__job_runs;
     threads->close = async__threads_close;
     loop->threads = threads;
     return 0;
@@ -6427,18 +6326,13 @@ static inline void async__free_catch(async__item *item)
     ASYNC_MEM(free)(item);
 }
 
-static inline const async__kind *async__catch_kind(void)
-{
-    static const async__kind kind = { NULL, NULL, NULL, async__drop_catch, async__free_catch,
-                                      NULL };
-    return &kind;
-}
-
 /* ---- what is called ---- */
 
 static inline async_handle async_on_signal(int signo, void *data,
                                            void (*callback)(int signo, void *data))
 {
+    static const async__kind kind = { NULL, NULL, NULL, async__drop_catch, async__free_catch,
+                                      NULL };
     async_loop *loop = async__loop();
     async__signals *own;
     async__catch *it, **place;
@@ -6459,7 +6353,7 @@ static inline async_handle async_on_signal(int signo, void *data,
         ASYNC_MEM(free)(it);
         return handle;
     }
-    loop->kinds[ASYNC__CATCH] = async__catch_kind();
+    loop->kinds[ASYNC__CATCH] = &kind;
     it->item.kind = ASYNC__CATCH;
     it->signo = signo;
     it->data = data;
@@ -6504,9 +6398,7 @@ static inline int async__attempt_signal(async_case *it)
 
 static inline async_case async_case_signal(async_handle caught)
 {
-    async_case it = async__case(ASYNC__SIGNAL, async__attempt_signal, NULL);
-    it.task = caught;
-    return it;
+    return async__case(ASYNC__SIGNAL, async__attempt_signal, NULL, NULL, caught);
 }
 
 static inline async_op async_signal(async_handle caught)
@@ -6622,21 +6514,14 @@ ASYNC__RARE static inline int async__plan_pipe(async__plan *plan, int i)
 /* Decide what 0, 1 or 2 of the child will be. Returns 0 or a negative errno. */
 ASYNC__RARE static inline int async__plan_stdio(async__plan *plan, int i, int wish)
 {
-    plan->stdio[i] = wish;
-    switch (wish) {
-    case 0:
-        plan->stdio[i] = ASYNC__AS_OURS;
-        return 0;
-    case ASYNC_TO_NULL:
-        return 0;
-    case ASYNC_TO_PIPE:
+    plan->stdio[i] = wish ? wish : ASYNC__AS_OURS;
+    if (wish == ASYNC_TO_PIPE)
         return async__plan_pipe(plan, i);
-    case ASYNC_TO_OUT:
+    if (wish == ASYNC_TO_OUT) {
         plan->stdio[i] = plan->stdio[1] == ASYNC__AS_OURS ? 1 : plan->stdio[1];
         return i < 2 ? -EINVAL : 0;
-    default:
-        return wish < 0 ? wish : 0;
     }
+    return wish < 0 && wish != ASYNC_TO_NULL ? wish : 0;
 }
 
 /* Fork with all signals blocked, for no handler of ours may run in the child, and wait for the
@@ -6812,9 +6697,7 @@ static inline int async__attempt_process(async_case *it)
 
 static inline async_case async_case_process(const async_process *process)
 {
-    async_case it = async__case(ASYNC__PROCESS, async__attempt_process, NULL);
-    it.task = process->id;
-    return it;
+    return async__case(ASYNC__PROCESS, async__attempt_process, NULL, NULL, process->id);
 }
 
 static inline async_op async_process_wait(const async_process *process)
@@ -6872,19 +6755,6 @@ static inline void async__block_drop(async_loop *loop, async__block **place)
     ASYNC_MEM(free)(block);
 }
 
-/* Another block, with the bytes of the old one in it. */
-static inline int async__block_grow(async__block **place, size_t capacity)
-{
-    async__block *block = (async__block *)ASYNC_MEM(realloc)(*place, sizeof *block + capacity);
-    if (!block)
-        return -ENOMEM;
-    if (!*place)
-        block->first = block->last = 0;
-    block->capacity = capacity;
-    *place = block;
-    return 0;
-}
-
 /* Room for `size` more bytes, had before the first of them moves: so nothing fails when some have.
  * Returns 0 or -ENOMEM. */
 static inline int async__block_reserve(async_loop *loop, async__block **place, size_t size)
@@ -6909,7 +6779,15 @@ static inline int async__block_reserve(async_loop *loop, async__block **place, s
         capacity = 2 * block->capacity;
         size += block->last;
     }
-    return async__block_grow(place, capacity < size ? size : capacity);
+    capacity = capacity < size ? size : capacity;
+    block = (async__block *)ASYNC_MEM(realloc)(block, sizeof *block + capacity);
+    if (!block)
+        return -ENOMEM;
+    if (!*place)
+        block->first = block->last = 0;
+    block->capacity = capacity;
+    *place = block;
+    return 0;
 }
 
 static inline void async__block_append(async__block *block, const void *data, size_t size)
@@ -6925,15 +6803,9 @@ static inline const async__kind *async__stream_kind(void);
 /* Of what the peer does not take the system takes 256 KiB and no more. Else it swallows megabytes,
  * and tells of room when a third of them has gone: a slow peer seems stuck meanwhile. */
 #ifdef TCP_NOTSENT_LOWAT
-static inline void async__stream_hold_back(int fd)
-{
-    async__set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 262144);
-}
+#define ASYNC__HOLD_BACK(fd) async__set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 262144)
 #else
-static inline void async__stream_hold_back(int fd)
-{
-    (void)fd;
-}
+#define ASYNC__HOLD_BACK(fd) ((void)0)
 #endif
 
 static inline async_stream *async_stream_open(int fd)
@@ -6957,7 +6829,7 @@ static inline async_stream *async_stream_open(int fd)
     stream->generation = descriptor->generation;
     descriptor->bits |= ASYNC__STREAMED;
     if (descriptor->kind == ASYNC__STREAM_TCP)
-        async__stream_hold_back(fd);
+        ASYNC__HOLD_BACK(fd);
     return stream;
 }
 
@@ -7053,13 +6925,6 @@ static inline ssize_t async__stream_receive(async_loop *loop, async_stream *stre
     return n;
 }
 
-/* Idle, a stream holds no buffer. */
-static inline void async__stream_tidy(async_loop *loop, async_stream *stream)
-{
-    if (!async__block_count(stream->input))
-        async__block_drop(loop, &stream->input);
-}
-
 /* The part of a large block that has come is the next reader's. */
 static inline void async__stream_put_back(async_stream *stream, async__task *task)
 {
@@ -7119,8 +6984,8 @@ static inline async_result async__attempt_stream(async_loop *loop, async__task *
                    size > async__block_count(stream->input);
     async_result n = is_large ? async__attempt_large(loop, stream, task)
                               : async__attempt_small(loop, stream, task);
-    if (n != -EAGAIN || !task->on.read.done) /* else the room is kept for what is there */
-        async__stream_tidy(loop, stream);
+    if (!async__block_count(stream->input) && (n != -EAGAIN || !task->on.read.done))
+        async__block_drop(loop, &stream->input); /* idle, a stream holds no buffer */
     return n;
 }
 
@@ -7395,18 +7260,6 @@ static inline void async__stream_evict(async_loop *loop, const async_stream *str
     async__abandon(loop, slot, -EBADF);
 }
 
-/* Read and forget a turn's share. Returns 0 at the end, -EAGAIN, or a negative errno; more than 0:
- * there is more. */
-static inline ssize_t async__forget(async_loop *loop, int fd)
-{
-    char forgotten[4096];
-    ssize_t n = 1;
-    int patience;
-    for (patience = ASYNC__BUDGET; n > 0 && patience; patience--)
-        n = async__try(loop, fd, ASYNC__R, forgotten, sizeof forgotten);
-    return n;
-}
-
 /* Only from a socket can come what close(2) would answer with a reset. */
 static inline int async__stream_lingers(const async_loop *loop, const async_stream *stream)
 {
@@ -7424,10 +7277,16 @@ static inline void async__stream_end(async_loop *loop, async_stream *stream)
         async__serve_all(&stream->flusher, 0);
 }
 
-/* Closing: read and forget until the peer's end, for it may not read before it has written all. */
+/* Closing: read and forget until the peer's end, for it may not read before it has written all; a
+ * share of the turn at a time. */
 static inline void async__stream_linger(async_loop *loop, async_stream *stream)
 {
-    ssize_t n = async__forget(loop, stream->fd);
+    char forgotten[4096];
+    int patience = ASYNC__BUDGET;
+    ssize_t n;
+    do
+        n = async__try(loop, stream->fd, ASYNC__R, forgotten, sizeof forgotten);
+    while (n > 0 && --patience);
     if (n > 0)
         async__call_soon(loop, &stream->item);
     if (n > 0 || n == -EAGAIN)
@@ -7657,7 +7516,6 @@ ASYNC__RARE static inline void async__drop_callbacks(async_loop *loop)
 /* Cancel what runs, and let it: until no task is left, or what is left can never end. */
 ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
 {
-    int (*volatile run)(async_loop *) = async__run_loop;
     uint32_t slot;
     int error = 0;
     loop->closing = 1;
@@ -7666,7 +7524,7 @@ ASYNC__RARE static inline void async__end_tasks(async_loop *loop)
         if (async__task_at(loop, slot)->item.op != ASYNC__ENDED)
             async__cancel_task(loop, async__task_at(loop, slot));
     while ((loop->live || loop->draining) && !error)
-        error = run(loop);
+        error = async__run_loop(loop);
 }
 
 /* Tasks that would not end, or are the parent's of a child, leave the queues they stand in: those
@@ -7794,11 +7652,6 @@ static inline const char *async__op_name(unsigned op)
     return name;
 }
 
-static inline double async__seconds(int64_t ns)
-{
-    return (double)ns / 1e9;
-}
-
 static inline int async__op_has_descriptor(unsigned op)
 {
     return op >= ASYNC__READABLE && op <= ASYNC__SENDTO;
@@ -7871,8 +7724,8 @@ static inline void async__dump_op(const async_loop *loop, const async__task *tas
     else if (op == ASYNC__JOIN_ALL)
         fprintf(out, ", %u left", (unsigned)task->on.waiter.left);
     else if (op == ASYNC__OFFLOAD)
-        fputs(loop->threads->runs(loop, (const async__job *)task->item.at.buffer)
-                  ? ", running" : ", queued", out);
+        fputs(ASYNC__LOAD(((async__job *)task->item.at.buffer)->is_running) ? ", running"
+                                                                            : ", queued", out);
 }
 
 /* how long already, how long at most. */
@@ -7882,34 +7735,30 @@ static inline void async__dump_wait(const async_loop *loop, const async__task *t
     int64_t since = task->leaf ? (int64_t)((now - task->leaf->since) & 0xffffff) << 26 : 0;
     async__dump_op(loop, task, out);
     if (task->item.op > ASYNC__READY && task->item.op < ASYNC__CHILDREN)
-        fprintf(out, ", for %.3f s", async__seconds(since));
+        fprintf(out, ", for %.3f s", (double)since / 1e9);
     if (task->leaf && task->leaf->deadline_ns != ASYNC__NEVER)
-        fprintf(out, ", limit in %.3f s", async__seconds(task->leaf->deadline_ns - loop->now_ns));
+        fprintf(out, ", limit in %.3f s", (double)(task->leaf->deadline_ns - loop->now_ns) / 1e9);
     if (task->item.flags & ASYNC__CANCELLED)
         fprintf(out, ", cancelled");
-}
-
-static inline void async__dump_frame(const async_frame *frame, const char *end, FILE *out)
-{
-    fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, async__line(frame), end);
 }
 
 /* The chain of awaits, the outermost first. Of a long one its ends are enough: 4 frames each. */
 static inline void async__dump_chain(const async__task *task, FILE *out)
 {
-    const async_frame *inner[4], *outer[4], *frame;
-    size_t depth = 0, i;
-    for (frame = task->leaf; frame; frame = frame->caller, depth++) {
-        if (depth < 4)
-            inner[depth] = frame;
-        outer[depth % 4] = frame;
+    const async_frame *frame;
+    size_t depth = 0, left, i;
+    for (frame = task->leaf; frame; frame = frame->caller)
+        depth++;
+    for (left = depth; left; left--) {
+        if (left > 4 && depth - left == 4) {
+            fprintf(out, "(%lu more) > ", (unsigned long)(left - 4));
+            left = 4;
+        }
+        for (frame = task->leaf, i = 1; i < left; i++)
+            frame = frame->caller;
+        fprintf(out, "%s() at %s:%u%s", frame->type->name, frame->type->file, async__line(frame),
+                left > 1 ? " > " : ": ");
     }
-    for (i = depth; i > 4 && depth - i < 4; i--)
-        async__dump_frame(outer[(i - 1) % 4], " > ", out);
-    if (i > 4)
-        fprintf(out, "(%lu more) > ", (unsigned long)(i - 4));
-    for (i = i < 4 ? i : 4; i; i--)
-        async__dump_frame(inner[i - 1], i > 1 ? " > " : ": ", out);
 }
 
 static inline void async__dump_task(const async_loop *loop, const async__task *task, int depth,

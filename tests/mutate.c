@@ -43,9 +43,9 @@ static const char *const pairs[][2] = {
 
 /* What only prints, or tells of misuse; what other systems compile. */
 static const char *const left_alone[] = {
-    "async__panic", "async__warn", "async__op_name", "async__dump", "async_dump", "async__seconds",
+    "async__panic", "async__warn", "async__op_name", "async__dump", "async_dump",
     "async__oldest_child", "async__check_", "async__scribble", "async__real_address",
-    "async__line", "async__prepare", "async__unadopted", "async__date"
+    "async__line", "async__prepare", "async__date"
 };
 
 static void read_file(const char *path)

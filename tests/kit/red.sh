@@ -278,7 +278,7 @@ broken_time() {
 
 broken_turns() {
     broken double_wake two_sleeps 'a task is woken that does not wait (twice, or it has ended): sleeper, line' \
-        "$(within async__wake 's/async__queue(loop, task, result);/&&/')"
+        "$(within async__wake 's/ASYNC_TRACE(wake, task);/&&/')"
     broken double_resume two_sleeps 'a task is resumed that is not ready: broken_two_sleeps, line' \
         "$(within async__run_ready 's/async__run_task(.*);/&&/')"
     broken invented_cancel two_sleeps '-ECANCELED for a task that nobody has cancelled: sleeper, line' \
@@ -293,7 +293,7 @@ broken_turns() {
 
 broken_wakes() {
     broken no_queue cancelled_sleep 'lost wake-up: a task waits although it is ready, and in no queue: sleeper, line [0-9]*, ready' \
-        "$(within async__queue 's/async__push(/if (result != -ECANCELED) &/')"
+        "$(within async__wake 's/async__push(/if (result != -ECANCELED) &/')"
     broken lost_turn caller 'lost wake-up: a task waits although it has lost its turn: calls, line [0-9]*, [a-z]*' \
         "$(within async__leaf_returned 's/return 1;/return 0;/')"
     broken last_child family 'lost wake-up: a task waits although its last child has ended: task [0-9]*, its children' \
