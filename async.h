@@ -3421,6 +3421,7 @@ static inline void async__end_task(async_loop *loop, async__task *task, async_re
         async__trace_task(loop, task, 'i', "end");
     task->result = result;
     task->leaf = NULL;
+    loop->task = &loop->root; /* it may be freed here, and a panic names who runs */
     task->item.op = ASYNC__CHILDREN;
     ASYNC_TRACE(done, task);
     while (slot) {
@@ -4628,8 +4629,10 @@ static inline int async__address_filled(async_address *address, ssize_t result, 
 {
     struct sockaddr_in6 v6;
     address->size = result < 0 ? 0 : size;
-    if (address->size <= offsetof(struct sockaddr_un, sun_path)) /* a Unix socket without a name */
-        address->size = 0;
+    if (address->size <= offsetof(struct sockaddr_un, sun_path) ||
+        (!ASYNC_HAS_ABSTRACT && address->is.any.sa_family == AF_UNIX &&
+         !address->is.local.sun_path[0]))
+        address->size = 0; /* a Unix socket without a name: macOS gives it 14 bytes of zeroes */
     if (!address->size || address->is.any.sa_family != AF_INET6 ||
         !IN6_IS_ADDR_V4MAPPED(&address->is.v6.sin6_addr))
         return result < 0 ? -errno : 0;
@@ -6062,7 +6065,7 @@ typedef struct async__catch {
     void *data;
     void (*callback)(int signo, void *data); /* or NULL: it is awaited        */
     int signo, came;                         /* came: and nobody was told yet */
-    int is_late;                             /* made while the loop closes    */
+    int is_needed; /* while the loop closes: by a task, for a child, or made only then */
 } async__catch;
 
 /* A loop that catches signals. */
@@ -6199,16 +6202,9 @@ static inline void async__spread_signals(async__signals *own)
     }
 }
 
-/* Has it a callback that must hear of what came? Not while the loop closes, when its data may be
- * gone; but a task may still wait for a child. */
-static inline int async__must_hear(const async_loop *loop, const async__catch *it)
-{
-    return it->callback && it->came &&
-           (!loop->closing || it->is_late || it->data == loop->signals);
-}
-
 /* Tasks and callbacks run after all that became ready together with the pipe. A callback may cancel
- * any other: the list is looked at anew after each. */
+ * any other: the list is looked at anew after each. While the loop closes the data of an older one
+ * may be gone. */
 static inline void async__read_signals(int fd, void *argument)
 {
     async__signals *own = (async__signals *)argument;
@@ -6217,7 +6213,7 @@ static inline void async__read_signals(int fd, void *argument)
     async_read_nowait(fd, bytes, sizeof bytes);
     async__spread_signals(own);
     for (it = own->all; it; it = it ? it->next : own->all) {
-        if (!async__must_hear(async__loop(), it))
+        if (!it->came || !it->callback || (async__loop()->closing && !it->is_needed))
             continue;
         it->came = 0;
         it->callback(it->signo, it->data);
@@ -6293,12 +6289,11 @@ ASYNC__RARE static inline int async__count_catch(async__signals *own, int signo,
     return error;
 }
 
-/* May a task wait for a signal, or a child process? Of other callbacks none hears while the loop
- * closes. */
+/* Must a loop that closes go on listening? */
 ASYNC__RARE static inline int async__signals_needed(const async__signals *own)
 {
     const async__catch *it = own->all;
-    while (it && it->callback && it->data != own)
+    while (it && !it->is_needed)
         it = it->next;
     return it != NULL;
 }
@@ -6358,7 +6353,7 @@ static inline async_handle async_on_signal(int signo, void *data,
     it->signo = signo;
     it->data = data;
     it->callback = callback;
-    it->is_late = loop->closing;
+    it->is_needed = !callback || data == own || loop->closing;
     async__spread_signals(own); /* what came before is not this one's */
     for (place = &own->all; *place; place = &(*place)->next) {
     }

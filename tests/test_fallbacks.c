@@ -102,3 +102,23 @@ TASK_TEST(fallbacks, say_what_the_system_lacks, async_address address;)
     check_equal(async_bind_unix("@name"), -ENOTSUP);
     async_end;
 }
+
+/* Where no name is abstract, one of zeroes is none: so macOS answers for a Unix socket without one. */
+TASK_TEST(fallbacks, of_a_unix_socket_without_a_name_is_an_empty_address, int fd;
+          async_address address;)
+{
+    struct sockaddr_un nameless;
+    char text[ASYNC_ADDRESS_TEXT];
+    async_begin;
+    memset(&nameless, 0, sizeof nameless);
+    nameless.sun_family = AF_UNIX;
+    self->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    check_equal(bind(self->fd, (struct sockaddr *)&nameless, 16), 0);
+    check_equal(async_adopt(self->fd), self->fd);
+    check_equal(async_own_address(self->fd, &self->address), 0);
+    check_equal(self->address.size, 0);
+    async_address_print(&self->address, text, sizeof text);
+    check_text(text, "");
+    async_close(self->fd);
+    async_end;
+}

@@ -152,6 +152,43 @@ async(forgets_who_waits, async_event *event;)
     async_end;
 }
 
+/* The last child's end is what lets its parent end, and who waits for that is told: nobody runs. */
+async(ends_when_cancelled)
+{
+    async_begin;
+    await(async_sleep(1000));
+    async_finally;
+    await(async_yield());
+    async_end;
+}
+
+async(leaves_a_child)
+{
+    async_begin;
+    async_spawn(ends_when_cancelled);
+    await(async_yield());
+    async_end;
+}
+
+async(selects_what_is_overwritten, async_task parent; async_event *event; async_case cases[2];)
+{
+    async_begin;
+    self->cases[0] = async_case_join(self->parent);
+    self->cases[1] = async_case_event(self->event);
+    await(async_select(self->cases, 2));
+    async_end;
+}
+
+async(forgets_who_selects, async_event event;)
+{
+    async_begin;
+    async_spawn(selects_what_is_overwritten, async_spawn(leaves_a_child), &self->event);
+    await(async_yield());
+    memset(&self->event, 0, sizeof self->event);
+    await(async_sleep(100));
+    async_end;
+}
+
 async(locks_and_ends, async_mutex *mutex;)
 {
     async_begin;
@@ -215,6 +252,7 @@ TEST(panics, name_what_is_gone_while_a_task_waits_for_it)
 {
     static async_event event;
     test_panics(async_run(forgets_who_waits, &event), "that a task waits for is gone");
+    test_panics(async_run(forgets_who_selects), "that a task waits for is gone");
 }
 
 async(reads_into, char *data;)

@@ -436,6 +436,34 @@ TEST(signals, are_told_to_callbacks_made_while_the_loop_closes_beside_older_ones
     check_equal(heard_by_the_end(), 1);
 }
 
+/* Another catch that goes meanwhile takes nothing from it. */
+static void sets(int signo, void *event)
+{
+    (void)signo;
+    async_event_set((async_event *)event);
+}
+
+async(drops_another_in_its_finally, async_event never; async_event came; async_result *heard;)
+{
+    async_begin;
+    await(async_event_wait(&self->never));
+    async_finally;
+    check(async_on_signal(SIGUSR1, &self->came, sets) > 0);
+    async_cancel(async_catch_signal(SIGUSR2));
+    raise(SIGUSR1);
+    await(*self->heard, async_event_wait(&self->came), 5000);
+    async_end;
+}
+
+TEST(signals, are_told_while_the_loop_closes_when_another_is_not_caught_any_more)
+{
+    async_result result = -1;
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(drops_another_in_its_finally, .heard = &result) > 0);
+    check_equal(heard_by_the_end(), 0);
+    check_equal(result, 0);
+}
+
 /* ----------------------------------------------------------------------------
  * MARK: - Misuse and failures
  * ------------------------------------------------------------------------- */
