@@ -1956,7 +1956,7 @@ typedef struct async__backend {
 } async__backend;
 
 static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigned bits);
-static inline void async__abandon(async_loop *loop, uint32_t slot, int error);
+static inline void async__abandon(async_loop *loop, uint32_t slot);
 
 /* An adopted descriptor's entry, or NULL. */
 static inline async__descriptor *async__descriptor_of(const async_loop *loop, int fd)
@@ -2007,19 +2007,20 @@ static inline void async__rouse_both(async_loop *loop, int fd, unsigned bits)
 
 /* Called by the backends for each event. Sets bits and retries what waits for them; runs no user's
  * code. A descriptor may go away under the walk (a failed connect, a closing stream), a new one
- * under its number has another generation. */
-static inline void async__event(async_loop *loop, int fd, uint32_t generation, unsigned bits,
-                                int error)
+ * under its number has another generation. Says whether it was such a ghost's. */
+static inline int async__event(async_loop *loop, int fd, uint32_t generation, unsigned bits,
+                               int error)
 {
     async__descriptor *descriptor = async__descriptor_of(loop, fd);
     if (!descriptor || descriptor->generation != generation)
-        return;
+        return 1;
     descriptor->bits = (uint16_t)(descriptor->bits | bits);
     if (error)
         descriptor->error = (uint8_t)error;
     if (!(bits & ASYNC__HUP)) /* a failed send can be an edge itself: it would be tried for ever */
         bits &= ~async__later(descriptor);
     async__rouse_both(loop, fd, bits);
+    return 0;
 }
 
 /* Does the system say, right now, that a read (a write) would not block? Where it cannot say, yes:
@@ -2063,8 +2064,8 @@ static inline uint32_t async__identity(const struct stat *status)
     return (uint32_t)(both ^ both >> 32) | 1;
 }
 
-/* Forget a descriptor: who waits on it gets `error`. From here on its number may be anything. */
-ASYNC__RARE static inline void async__release(async_loop *loop, int fd, int error)
+/* Forget a descriptor: who waits on it gets -EBADF. From here on its number may be anything. */
+ASYNC__RARE static inline void async__release(async_loop *loop, int fd)
 {
     async__descriptor *descriptor = &loop->descriptors[fd];
     uint32_t reader = descriptor->reader, writer = descriptor->writer;
@@ -2075,8 +2076,8 @@ ASYNC__RARE static inline void async__release(async_loop *loop, int fd, int erro
     if (writer)
         async__desert(loop, &descriptor->writer);
     descriptor->bits = 0;
-    async__abandon(loop, reader, error);
-    async__abandon(loop, writer, error);
+    async__abandon(loop, reader);
+    async__abandon(loop, writer);
     if (loop->backoff_end_ns != ASYNC__NEVER)
         loop->retry_ns = loop->backoff_end_ns = loop->now_ns; /* a number is free again */
 }
@@ -2098,7 +2099,7 @@ ASYNC__RARE static inline int async__register(async_loop *loop, int fd, int kind
         if (ASYNC_DEBUG)
             async__warn("an adopted descriptor was closed with close(2) instead of async_close",
                         NULL);
-        async__release(loop, fd, -EBADF);
+        async__release(loop, fd);
     }
     descriptor->generation++;
     descriptor->kind = (uint8_t)kind;
@@ -2250,7 +2251,7 @@ ASYNC__RARE static inline int async__adopt_own(int error, int fd, int kind, unsi
 ASYNC__RARE static inline void async__give_back(async_loop *loop, int fd, int closes)
 {
     unsigned bits = loop->descriptors[fd].bits;
-    async__release(loop, fd, -EBADF);
+    async__release(loop, fd);
     if (!closes || (fd <= 2 && !(bits & ASYNC__OWNED)))
         async__restore_flags(loop, fd, bits);
     else
@@ -2439,11 +2440,9 @@ static inline int async__epoll_wait(async_loop *loop, int64_t timeout_ns)
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
     for (i = 0; i < count; i++) {
-        int fd = (int)(uint32_t)events[i].data.u64;
-        uint32_t generation = (uint32_t)(events[i].data.u64 >> 32);
-        const async__descriptor *descriptor = async__descriptor_of(loop, fd);
-        ghosts |= !descriptor || descriptor->generation != generation;
-        async__event(loop, fd, generation, async__epoll_bits(events[i].events), 0);
+        uint64_t data = events[i].data.u64;
+        ghosts |= async__event(loop, (int)(uint32_t)data, (uint32_t)(data >> 32),
+                               async__epoll_bits(events[i].events), 0);
     }
     if (ghosts)
         async__epoll_rebuild(loop);
@@ -4501,7 +4500,7 @@ static inline void async__rouse(async_loop *loop, int fd, uint32_t slot, unsigne
 }
 
 /* The descriptor on which an item waited is gone. */
-ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot, int error)
+ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot)
 {
     async__item *item = slot ? async__item_at(loop, slot) : NULL;
     async__task *task = (async__task *)(void *)item;
@@ -4510,7 +4509,7 @@ ASYNC__RARE static inline void async__abandon(async_loop *loop, uint32_t slot, i
     if (item->kind != ASYNC__TASK)
         loop->kinds[item->kind]->drop(loop, item);
     else
-        async__wake(loop, task, async__cut_short(task, error));
+        async__wake(loop, task, async__cut_short(task, -EBADF));
 }
 
 /* The task stops waiting on its descriptor. An attempt to connect ends here. */
@@ -7252,7 +7251,7 @@ static inline void async__stream_evict(async_loop *loop, const async_stream *str
     if (!slot || slot == stream->item.slot)
         return;
     async__desert(loop, waiter);
-    async__abandon(loop, slot, -EBADF);
+    async__abandon(loop, slot);
 }
 
 /* Only from a socket can come what close(2) would answer with a reset. */

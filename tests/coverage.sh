@@ -37,7 +37,7 @@ async__attempt_connect | descriptor->error | poll epoll | likewise
 async__milliseconds |  | kqueue | kevent(2) counts in nanoseconds
 async_loop_descriptor | loop->poller | epoll kqueue | poll(2) alone has no descriptor
 async__event | generation | poll kqueue | nothing reported is stale, but where one event closes what a later one of the same batch is about
-async__event | return; | poll | likewise
+async__event | return 1; | poll | likewise
 async__register | EPERM | poll | poll(2) refuses nothing
 async__register |  descriptor->kind = ASYNC__FILE | poll | likewise
 async__register |  error = 0 | poll | likewise
