@@ -289,6 +289,7 @@ lost_locals() {
 suppressed='
 /async[.]h:.*UndefReturn.*slots.slot..item | clang 14 forgets that async__enroll has set the root, slot 0
 /async[.]h:.*NullDereference.*loop->kinds. | clang: a kind is known to the loop before it has items
+/async[.]h:.*NullDereference.*loop->chunks. | clang: a slot that high belongs to a callback, which is in a chunk
 /async[.]h:.*NullDereference.*stream->generation == loop | clang: a stream has a descriptor, so the table is there
 /async[.]h:.*unix[.]Malloc.*return error; | clang forgets a job that is in the queue by its waiter
 /async[.]h:.*leak of .<unknown>.*analyzer-malloc-leak | gcc 12 forgets blocks that the loop points to

@@ -103,12 +103,13 @@ TASK_TEST(fallbacks, say_what_the_system_lacks, async_address address;)
     async_end;
 }
 
-/* Where no name is abstract, one of zeroes is none: so macOS answers for a Unix socket without one. */
+/* Where no name is abstract, one of zeroes is none: so macOS answers for a Unix socket without
+ * one. */
 TASK_TEST(fallbacks, of_a_unix_socket_without_a_name_is_an_empty_address, int fd;
           async_address address;)
 {
     struct sockaddr_un nameless;
-    char text[ASYNC_ADDRESS_TEXT];
+    char text[ASYNC_ADDRESS_TEXT], path[64];
     async_begin;
     memset(&nameless, 0, sizeof nameless);
     nameless.sun_family = AF_UNIX;
@@ -120,5 +121,11 @@ TASK_TEST(fallbacks, of_a_unix_socket_without_a_name_is_an_empty_address, int fd
     async_address_print(&self->address, text, sizeof text);
     check_text(text, "");
     async_close(self->fd);
+    snprintf(path, sizeof path, "/tmp/async-named-%ld", (long)getpid());
+    self->fd = async_listen_unix(path);
+    check_equal(async_own_address(self->fd, &self->address), 0);
+    check_text(self->address.is.local.sun_path, path);
+    async_close(self->fd);
+    unlink(path);
     async_end;
 }

@@ -436,6 +436,27 @@ TEST(signals, are_told_to_callbacks_made_while_the_loop_closes_beside_older_ones
     check_equal(heard_by_the_end(), 1);
 }
 
+/* The older ones can be cancelled, too: the last of them as well as the first. */
+async(cancels_the_older_ones, async_event never; async_handle older[2];)
+{
+    async_begin;
+    self->older[0] = async_on_signal(SIGUSR1, self, hears);
+    self->older[1] = async_on_signal(SIGUSR2, self, hears);
+    await(async_event_wait(&self->never));
+    async_finally;
+    check_equal(async_cancel(self->older[0]), 0);
+    check_equal(async_cancel(self->older[1]), 0);
+    check_equal(async_cancel(self->older[1]), -ESRCH);
+    async_end;
+}
+
+TEST(signals, that_older_callbacks_catch_can_be_left_while_the_loop_closes)
+{
+    check_equal(async_open(NULL), 0);
+    check(async_spawn(cancels_the_older_ones) > 0);
+    check_equal(heard_by_the_end(), 0);
+}
+
 /* Another catch that goes meanwhile takes nothing from it. */
 static void sets(int signo, void *event)
 {

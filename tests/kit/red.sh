@@ -277,7 +277,7 @@ broken_time() {
 }
 
 broken_turns() {
-    broken double_wake two_sleeps 'a task is woken that does not wait (twice, or it has ended): sleeper, line' \
+    broken double_wake two_sleeps 'a task is woken that does not wait (twice, or it has ended): broken_two_sleeps, line' \
         "$(within async__wake 's/ASYNC_TRACE(wake, task);/&&/')"
     broken double_resume two_sleeps 'a task is resumed that is not ready: broken_two_sleeps, line' \
         "$(within async__run_ready 's/async__run_task(.*);/&&/')"
