@@ -35,6 +35,8 @@ async__event | error | poll epoll | kqueue alone gives an errno with an event
 async__try_failed | reported | poll epoll | likewise
 async__attempt_connect | descriptor->error | poll epoll | likewise
 async__milliseconds |  | kqueue | kevent(2) counts in nanoseconds
+async__release | remove | poll | the kernel remembers nothing for poll(2)
+async__free_loop | loop->poller | poll epoll | kqueue alone asks in which process it is
 async_loop_descriptor | loop->poller | epoll kqueue | poll(2) alone has no descriptor
 async__event | generation | poll kqueue | nothing reported is stale, but where one event closes what a later one of the same batch is about
 async__event | return 1; | poll | likewise
