@@ -6979,7 +6979,7 @@ static inline async_result async__attempt_stream(async_loop *loop, async__task *
     async_result n = is_large ? async__attempt_large(loop, stream, task)
                               : async__attempt_small(loop, stream, task);
     if (!async__block_count(stream->input) && (n != -EAGAIN || !task->on.read.done))
-        async__block_drop(loop, &stream->input); /* idle, a stream holds no buffer */
+        async__block_drop(loop, &stream->input); /* else a part may have to be put back there */
     return n;
 }
 

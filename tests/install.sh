@@ -34,7 +34,6 @@ thing()
     qemu) apt=qemu-user there='command -v qemu-s390x' ;;
     musl) apt=musl-tools there='command -v musl-gcc' ;;
     m32) apt='gcc-multilib g++-multilib' there=m32 ;;
-    s390x) apt='gcc-s390x-linux-gnu libc6-dev-s390x-cross' there='command -v s390x-linux-gnu-gcc' ;;
     peers)
         apt="libuv1-dev libev-dev libevent-dev haproxy golang-go $both"
         other='libuv libev libevent'

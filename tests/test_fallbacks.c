@@ -124,6 +124,7 @@ TASK_TEST(fallbacks, of_a_unix_socket_without_a_name_is_an_empty_address, int fd
     snprintf(path, sizeof path, "/tmp/async-named-%ld", (long)getpid());
     self->fd = async_listen_unix(path);
     check_equal(async_own_address(self->fd, &self->address), 0);
+    check(self->address.size > 0);
     check_text(self->address.is.local.sun_path, path);
     async_close(self->fd);
     unlink(path);

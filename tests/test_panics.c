@@ -185,7 +185,7 @@ async(forgets_who_selects, async_event event;)
     async_spawn(selects_what_is_overwritten, async_spawn(leaves_a_child), &self->event);
     await(async_yield());
     memset(&self->event, 0, sizeof self->event);
-    await(async_sleep(100));
+    await(async_join_children());
     async_end;
 }
 
